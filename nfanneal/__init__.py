@@ -1,0 +1,29 @@
+"""nfanneal: Bayesian parameter estimation and model evidence by annealed normalizing flows.
+
+From Python: `nfanneal.run(spec)` estimates, `nfanneal.load(path)` reads a result file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nfanneal.version import __version__
+
+if TYPE_CHECKING:
+    from nfanneal.api import load, run
+    from nfanneal.result import Result
+
+__all__ = ["Result", "__version__", "load", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used: torch and numba take seconds."""
+    if name in ("load", "run"):
+        from nfanneal import api  # noqa: PLC0415
+
+        return getattr(api, name)
+    if name == "Result":
+        from nfanneal.result import Result  # noqa: PLC0415
+
+        return Result
+    raise AttributeError(f"module 'nfanneal' has no attribute '{name}'")

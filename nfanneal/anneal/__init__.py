@@ -1,0 +1,7 @@
+"""Annealed flow training: from the prior at β = 0 to a flow over the posterior at β = 1."""
+
+from nfanneal.anneal.loop import AnnealResult, anneal
+from nfanneal.anneal.settings import OBJECTIVES, AnnealSettings
+from nfanneal.anneal.target import Evaluation, Target
+
+__all__ = ["OBJECTIVES", "AnnealResult", "AnnealSettings", "Evaluation", "Target", "anneal"]

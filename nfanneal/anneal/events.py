@@ -1,0 +1,48 @@
+"""What annealing tells the world while it works."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What is being done now, and how far it is."""
+
+    doing: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class LevelInfo:
+    """One level: its β, how well its flow did there, and what was spent so far.
+
+    ESS are shares of the level's draws; `log_evidence` is the pool's estimate of log Z(β), the
+    evidence of prior·L^β. `losses` (steps,) and `held_out` belong to the training that followed.
+    """
+
+    level: int
+    beta: float
+    ess: float
+    truncated_ess: float
+    pool_ess: float
+    log_evidence: float
+    n_evaluations: int
+    n_gradients: int
+    n_failed: int
+    seconds: float
+    next_beta: float = math.nan
+    held_out: float = math.nan
+    losses: Array = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+
+
+Event = Activity | LevelInfo
+Observer = Callable[[Event], None]

@@ -1,0 +1,259 @@
+"""The level loop: draw, evaluate, pool, choose the next β, train; then rounds at β = 1."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.anneal.events import Activity, LevelInfo, Observer
+from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
+from nfanneal.anneal.schedule import SCHEDULES, LevelView
+from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.target import Target
+from nfanneal.anneal.training import PoolSample, Training, train
+from nfanneal.errors import ModelError
+from nfanneal.flow import FlowProposal, FlowSettings, PriorProposal, Proposal, make_flow, whitening
+from nfanneal.weights import effective_sample_size, evidence, normalized, truncated
+
+Array = NDArray[np.float64]
+
+PATH_POINTS = 1024
+"""Draws of each level that are kept, past the pool, for the coverage check."""
+EVALUATION_CHUNK = 4096
+"""Points per call of the likelihood: bounds its memory and lets progress be seen."""
+KEEP_FAILED = 1000
+"""At most so many failed points are kept for the user to look at."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the next level needs."""
+
+    level: int
+    beta: float
+    rounds: int
+    flow: torch.nn.Module
+    proposal: Proposal
+    pool: Pool
+    path: tuple[Generation, ...]
+    n_evaluations: int
+    n_gradients: int
+    failed_z: Array
+    n_failed: int
+
+
+@dataclass(frozen=True)
+class AnnealResult:
+    """The trained proposal, the path's thinned generations, and what was seen on the way."""
+
+    proposal: FlowProposal
+    path: tuple[Generation, ...]
+    history: tuple[LevelInfo, ...]
+    reached: float
+    n_evaluations: int
+    n_gradients: int
+    n_failed: int
+    failed_z: Array
+
+
+def anneal(
+    target: Target,
+    flow_settings: FlowSettings,
+    settings: AnnealSettings,
+    seed: np.random.SeedSequence,
+    observe: Observer = lambda event: None,
+) -> AnnealResult:
+    """Train a flow on the posterior of `target`, level by level.
+
+    Raises:
+        ModelError: the likelihood is zero or failed at every draw from the prior.
+    """
+    flow_seed, draw_seed, train_seed = seed.spawn(3)
+    generator = torch.Generator().manual_seed(int(flow_seed.generate_state(2, np.uint64)[1]))
+    flow = make_flow(target.dimension, flow_settings, int(flow_seed.generate_state(1)[0]))
+    generator.manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    state = _start(target.dimension, flow)
+    history: list[LevelInfo] = []
+    clock = time.perf_counter()
+    while True:
+        state = _draw(state, target, settings, generator, observe)
+        info = _look(state, time.perf_counter() - clock)
+        if _finished(state, info, settings):
+            history.append(info)
+            observe(info)
+            break
+        state = _advance(state, settings,info,history)
+        state, training = _train(state, target, settings, train_seed.spawn(1)[0], observe)
+        info = replace(info, next_beta=state.beta, losses=training.losses)
+        info = replace(info, held_out=training.held_out, seconds=time.perf_counter() - clock)
+        history.append(info)
+        observe(info)
+    return _result(state, history)
+
+
+def _start(dimension: int, flow: torch.nn.Module) -> State:
+    return State(
+        level=0,
+        beta=0.0,
+        rounds=0,
+        flow=flow,
+        proposal=PriorProposal(dimension),
+        pool=Pool(),
+        path=(),
+        n_evaluations=0,
+        n_gradients=0,
+        failed_z=np.empty((0, dimension)),
+        n_failed=0,
+    )
+
+
+def _draw(
+    state: State,
+    target: Target,
+    settings: AnnealSettings,
+    generator: torch.Generator,
+    observe: Observer,
+) -> State:
+    """Draw this level's points, evaluate them, and add them to the pool."""
+    observe(Activity("drawing", 0, settings.draws))
+    z = state.proposal.draw(settings.draws, generator)
+    log_likelihood, failed = evaluate_in_chunks(target, z, observe)
+    generation = make_generation(state.proposal, z, log_likelihood)
+    if state.level == 0 and not np.isfinite(log_likelihood).any():
+        raise ModelError(_nowhere(len(z), int(failed.sum())))
+    return replace(
+        state,
+        pool=state.pool.added(generation),
+        path=(*state.path, generation.thinned(PATH_POINTS)),
+        rounds=state.rounds + (state.beta == 1.0),
+        n_evaluations=state.n_evaluations + len(z),
+        n_failed=state.n_failed + int(failed.sum()),
+        failed_z=np.concatenate([state.failed_z, z[failed]])[:KEEP_FAILED],
+    )
+
+
+def evaluate_in_chunks(
+    target: Target, z: Array, observe: Observer
+) -> tuple[Array, NDArray[np.bool_]]:
+    """log L (n,) and failures (n,) at z (n, d), with an event per chunk."""
+    log_likelihood, failed = np.empty(len(z)), np.empty(len(z), dtype=bool)
+    for start in range(0, len(z), EVALUATION_CHUNK):
+        part = slice(start, min(start + EVALUATION_CHUNK, len(z)))
+        evaluation = target.evaluate(z[part], False)
+        log_likelihood[part], failed[part] = evaluation.log_likelihood, evaluation.failed
+        observe(Activity("evaluating the model", part.stop, len(z)))
+    return log_likelihood, failed
+
+
+def _nowhere(n: int, n_failed: int) -> str:
+    return (
+        f"the likelihood is zero at all {n} draws from the prior "
+        f"({n_failed} of them because the model failed); "
+        "check the priors, the units of the data and the noise model with `nfanneal check`"
+    )
+
+
+def _look(state: State, seconds: float) -> LevelInfo:
+    """How well the current flow does at its β."""
+    newest = state.pool.generations[-1]
+    own = tempered(
+        newest.log_prior - state.pool.densities[-1][-1], newest.log_likelihood, state.beta
+    )
+    pooled = tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta)
+    return LevelInfo(
+        level=state.level,
+        beta=state.beta,
+        ess=effective_sample_size(normalized(own)) / len(own),
+        truncated_ess=effective_sample_size(truncated(own)) / len(own),
+        pool_ess=effective_sample_size(truncated(pooled)) / len(pooled),
+        log_evidence=evidence(pooled).log_evidence,
+        n_evaluations=state.n_evaluations,
+        n_gradients=state.n_gradients,
+        n_failed=state.n_failed,
+        seconds=seconds,
+    )
+
+
+def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
+    """Good enough at β = 1, or out of rounds, levels or evaluations."""
+    budget = settings.max_evaluations
+    if state.level >= settings.max_levels or (
+        budget is not None and state.n_evaluations + settings.draws > budget
+    ):
+        return state.level > 0
+    return state.beta == 1.0 and (
+        state.rounds >= settings.max_rounds or info.truncated_ess >= settings.target_ess
+    )
+
+
+def _advance(state: State, settings: AnnealSettings,info,history) -> State:
+    """Choose the next β from the pool."""
+    view = LevelView(
+        level=state.level,
+        beta=state.beta,
+        log_base_weights=state.pool.log_base_weights(),
+        log_likelihood=state.pool.log_likelihood,
+        dimension=state.pool.generations[0].z.shape[1],
+    )
+    beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
+    if _hold(info,history): beta=state.beta
+    return replace(state, level=state.level + 1, beta=beta)
+
+READY=0.2
+def _hold(info,history):
+    same=[h for h in history if h.beta==info.beta]
+    if info.truncated_ess>=READY or len(same)>=4: return False
+    return not same or info.truncated_ess>1.1*max(h.truncated_ess for h in same) or len(same)<2
+
+
+def _train(
+    state: State,
+    target: Target,
+    settings: AnnealSettings,
+    seed: np.random.SeedSequence,
+    observe: Observer,
+) -> tuple[State, Training]:
+    """Whiten and train a copy of the flow at the state's β; it becomes the proposal."""
+    z = state.pool.z
+    weights = truncated(
+        tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta)
+    )
+    proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
+    training = train(
+        proposal,
+        PoolSample(proposal.whiten(z), weights),
+        target,
+        state.beta,
+        settings,
+        steps=settings.steps * (2 if state.beta == 1.0 else 1),
+        seed=seed,
+        progress=lambda done, total: observe(Activity("training the flow", done, total)),
+    )
+    state = replace(
+        state,
+        flow=proposal.flow,
+        proposal=proposal,
+        pool=state.pool.last(settings.keep_levels - 1),
+        n_gradients=state.n_gradients + training.n_gradients,
+    )
+    return state, training
+
+
+def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
+    if not isinstance(state.proposal, FlowProposal):
+        raise ModelError("the budget ended before the first level was trained")
+    return AnnealResult(
+        proposal=state.proposal,
+        path=state.path,
+        history=tuple(history),
+        reached=state.beta,
+        n_evaluations=state.n_evaluations,
+        n_gradients=state.n_gradients,
+        n_failed=state.n_failed,
+        failed_z=state.failed_z,
+    )

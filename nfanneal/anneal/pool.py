@@ -1,0 +1,91 @@
+"""The pool: all points evaluated at the last few levels, under one common proposal density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.flow import Proposal, log_standard_normal
+from nfanneal.weights import mixture_log_density, truncated
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The points z (n, d) drawn from one proposal, with log L (n,) and log prior (n,)."""
+
+    proposal: Proposal
+    z: Array
+    log_likelihood: Array
+    log_prior: Array
+
+    def thinned(self, n: int) -> Generation:
+        """The first n points (draws are exchangeable)."""
+        return replace(
+            self,
+            z=self.z[:n],
+            log_likelihood=self.log_likelihood[:n],
+            log_prior=self.log_prior[:n],
+        )
+
+
+def make_generation(proposal: Proposal, z: Array, log_likelihood: Array) -> Generation:
+    """A generation from draws z (n, d) of `proposal` and their log-likelihood (n,)."""
+    return Generation(proposal, z, log_likelihood, log_standard_normal(z))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Generations and `densities[i][j]`: log q_j at the points of generation i."""
+
+    generations: tuple[Generation, ...] = ()
+    densities: tuple[tuple[Array, ...], ...] = ()
+
+    def added(self, generation: Generation) -> Pool:
+        """This pool and one more generation: only the new densities are computed."""
+        rows = tuple(
+            (*row, generation.proposal.log_density(old.z))
+            for row, old in zip(self.densities, self.generations, strict=True)
+        )
+        proposals = [old.proposal for old in self.generations] + [generation.proposal]
+        new_row = tuple(proposal.log_density(generation.z) for proposal in proposals)
+        return Pool((*self.generations, generation), (*rows, new_row))
+
+    def last(self, keep: int) -> Pool:
+        """The pool of the last `keep` generations."""
+        return Pool(
+            self.generations[-keep:], tuple(row[-keep:] for row in self.densities[-keep:])
+        )
+
+    @property
+    def z(self) -> Array:
+        """All points, (n, d)."""
+        return np.concatenate([g.z for g in self.generations])
+
+    @property
+    def log_likelihood(self) -> Array:
+        """log L of all points, (n,)."""
+        return np.concatenate([g.log_likelihood for g in self.generations])
+
+    def log_base_weights(self) -> Array:
+        """log prior − log mixture of all proposals, (n,): the weights at β = 0."""
+        counts = [len(g.z) for g in self.generations]
+        log_mixture = np.concatenate(
+            [mixture_log_density(row, counts) for row in self.densities]
+        )
+        return np.concatenate([g.log_prior for g in self.generations]) - log_mixture
+
+
+def tempered(log_base_weights: Array, log_likelihood: Array, beta: float) -> Array:
+    """log-weights of the target prior·L^β, (n,); a likelihood of zero has no weight for β > 0."""
+    if beta == 0.0:
+        return log_base_weights
+    return log_base_weights + beta * log_likelihood
+
+
+def training_weights(log_weights: Array) -> Array:
+    """Normalised truncated weights (n,): one outlier must not rule a level's training."""
+    return truncated(log_weights)

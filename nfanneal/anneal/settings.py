@@ -1,0 +1,58 @@
+"""How to anneal: the numbers a run needs, with defaults that depend on the dimension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+OBJECTIVES = ("forward_kl", "reverse_kl", "hybrid")
+
+
+@dataclass(frozen=True)
+class AnnealSettings:
+    """Everything that steers a run; see `nfanneal schema` for what each number means."""
+
+    schedule: str
+    objective: str
+    draws: int
+    keep_levels: int
+    steps: int
+    batch: int
+    learning_rate: float
+    levels: int
+    first_beta: float
+    tolerance: float
+    relative_ess: float
+    max_levels: int
+    max_rounds: int
+    target_ess: float
+    max_evaluations: int | None
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether training asks the target for gradients."""
+        return self.objective != "forward_kl"
+
+
+def default_anneal_settings(dimension: int, **given: Any) -> AnnealSettings:
+    """`given` settings, with those that are None or missing chosen by the dimension d."""
+    small = dimension <= 5
+    defaults = {
+        "schedule": "ess",
+        "objective": "forward_kl",
+        "draws": 8192 if small else 16384,
+        "keep_levels": 4,
+        "steps": 150,
+        "batch": 1024,
+        "learning_rate": 2e-3,
+        "levels": 20,
+        "first_beta": 1e-3,
+        "tolerance": 0.5,
+        "relative_ess": 0.3,
+        "max_levels": 200,
+        "max_rounds": 4,
+        "target_ess": 0.8,
+        "max_evaluations": None,
+    }
+    chosen = {key: value for key, value in given.items() if value is not None}
+    return AnnealSettings(**(defaults | chosen))

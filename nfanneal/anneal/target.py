@@ -1,0 +1,36 @@
+"""What annealing needs to know of a posterior: a dimension and a likelihood on latent points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """log L (n,) at n points, ∂ log L/∂z (n, d) if asked for, and where the model failed (n,).
+
+    log L is −inf where the model failed or the likelihood is zero; the gradient is 0 there.
+    """
+
+    log_likelihood: Array
+    failed: NDArray[np.bool_]
+    gradient: Array | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A likelihood over a latent space whose prior is N(0, I_d).
+
+    `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
+    `differentiable` target.
+    """
+
+    dimension: int
+    evaluate: Callable[[Array, bool], Evaluation]
+    differentiable: bool = False

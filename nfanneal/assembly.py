@@ -1,0 +1,205 @@
+"""From a checked spec and its data to a problem and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import sympy
+
+from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.data import Observations, observations, read_table
+from nfanneal.errors import Complaint, DataError, ModelError, SpecError
+from nfanneal.estimate import Settings
+from nfanneal.expressions import nearest, symbol
+from nfanneal.flow import FlowSettings, default_flow_settings
+from nfanneal.likelihood import (
+    DataLikelihood,
+    DirectLikelihood,
+    Likelihood,
+    NoiseArguments,
+    ObservedSeries,
+)
+from nfanneal.models import (
+    OdeSimulator,
+    PythonFunction,
+    PythonLikelihood,
+    PythonSimulator,
+    Simulator,
+    load_python_file,
+)
+from nfanneal.noise import NOISE_MODELS, check_support
+from nfanneal.ode import OdeSystem, SolverSettings, compile_system
+from nfanneal.priors import LatentMap
+from nfanneal.problem import Problem
+from nfanneal.spec import CheckedSpec, OdeSpec, PythonSpec
+
+
+def build_problem(checked: CheckedSpec) -> Problem:
+    """Read the data, compile or import the model, and put the problem together.
+
+    Raises:
+        DataError: the data file is missing or invalid, or does not fit the noise models.
+        ModelError: the Python model cannot be imported.
+    """
+    latent = LatentMap(checked.meaning.free)
+    model = checked.spec.model
+    if isinstance(model, PythonSpec) and model.log_likelihood is not None:
+        function = _python_function(checked, model, model.log_likelihood, latent)
+        likelihood: Likelihood = DirectLikelihood(PythonLikelihood(function))
+    else:
+        likelihood = _data_likelihood(checked, latent)
+    return Problem(checked.spec.name, latent, likelihood)
+
+
+def build_settings(checked: CheckedSpec, *, differentiable: bool) -> Settings:
+    """Fill in defaults by the dimension.
+
+    Raises:
+        SpecError: the objective needs gradients that the model does not have.
+    """
+    spec = checked.spec
+    dimension = LatentMap(checked.meaning.free).dimension
+    annealing = _anneal_settings(checked, dimension)
+    if annealing.needs_gradient and not differentiable:
+        raise SpecError(
+            [
+                Complaint(
+                    f"anneal.objective: {annealing.objective} needs gradients, but the model is "
+                    "a numpy function",
+                    hint="use objective: forward_kl, or write the model with torch",
+                )
+            ]
+        )
+    return Settings(
+        flow=_flow_settings(checked, dimension, annealing),
+        anneal=annealing,
+        samples=spec.output.samples,
+        seed=spec.seed,
+    )
+
+
+def _anneal_settings(checked: CheckedSpec, dimension: int) -> AnnealSettings:
+    given = checked.spec.anneal.model_dump()
+    return default_anneal_settings(dimension, **given)
+
+
+def _flow_settings(
+    checked: CheckedSpec, dimension: int, annealing: AnnealSettings
+) -> FlowSettings:
+    flow = checked.spec.flow
+    kind = flow.kind or ("coupling_nsf" if annealing.needs_gradient else "nsf")
+    return default_flow_settings(
+        dimension,
+        kind=kind,
+        transforms=flow.transforms,
+        bins=flow.bins,
+        hidden=None if flow.hidden is None else tuple(flow.hidden),
+    )
+
+
+def _data_likelihood(checked: CheckedSpec, latent: LatentMap) -> DataLikelihood:
+    data = read_observations(checked)
+    names = tuple(noise.observable for noise in checked.meaning.noise)
+    model = checked.spec.model
+    if isinstance(model, OdeSpec):
+        simulator: Simulator = _ode_simulator(checked, model, latent)
+    else:
+        function = _python_function(checked, model, str(model.simulate), latent)
+        simulator = PythonSimulator(function, names)
+    return DataLikelihood(simulator, data.times, _series(checked, data, simulator, latent))
+
+
+def read_observations(checked: CheckedSpec) -> Observations:
+    """The data of a spec whose model predicts.
+
+    Raises:
+        DataError: the file is missing or invalid.
+        SpecError: the spec has no data.
+    """
+    spec = checked.spec
+    if spec.data is None or checked.data_file is None:
+        raise SpecError("the spec has no data section")
+    columns = {n.observable: spec.data.columns.get(n.observable, n.observable)
+               for n in checked.meaning.noise}  # fmt: skip
+    return observations(read_table(checked.data_file), spec.data.time, columns)
+
+
+def _series(
+    checked: CheckedSpec, data: Observations, simulator: Simulator, latent: LatentMap
+) -> tuple[ObservedSeries, ...]:
+    columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
+    observables = {symbol(name): k for k, name in enumerate(simulator.observables)}
+    known = _known_numbers(checked)
+    series, complaints = [], []
+    for i, noise in enumerate(checked.meaning.noise):
+        model = NOISE_MODELS[noise.model]
+        problem = check_support(model, data.values[i])
+        if problem:
+            complaints.append(Complaint(f"{checked.data_file}: '{noise.observable}': {problem}"))
+        expressions = tuple(_substituted(e, known, observables) for e in noise.arguments)
+        series.append(
+            ObservedSeries(
+                name=noise.observable,
+                observable=simulator.observables.index(noise.observable),
+                time_index=data.time_index[i],
+                values=data.values[i],
+                noise=model,
+                arguments=NoiseArguments(expressions, columns, observables),
+            )
+        )
+    if complaints:
+        raise DataError(complaints)
+    return tuple(series)
+
+
+def _known_numbers(checked: CheckedSpec) -> dict[str, float]:
+    """Constants and fixed parameters."""
+    model = checked.spec.model
+    constants = model.constants if isinstance(model, OdeSpec) else {}
+    return {**constants, **checked.meaning.fixed}
+
+
+def _substituted(
+    expression: sympy.Expr, known: Mapping[str, float], but_not: Mapping[sympy.Symbol, int]
+) -> sympy.Expr:
+    values = {symbol(k): sympy.Float(v) for k, v in known.items() if symbol(k) not in but_not}
+    return expression.subs(values)
+
+
+def _ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
+    meaning, known = checked.meaning, _known_numbers(checked)
+    states = tuple(model.states)
+    observables = tuple(meaning.observables)
+    initial = tuple(_substituted(meaning.initial[s], known, {}) for s in states)
+    equations = tuple(_substituted(meaning.equations[s], known, {}) for s in states)
+    shown = tuple(_substituted(meaning.observables[o], known, {}) for o in observables)
+    used = set().union(*(e.free_symbols for e in (*initial, *equations, *shown)))
+    columns = tuple(i for i, name in enumerate(latent.column_names) if symbol(name) in used)
+    system = OdeSystem(
+        time=symbol(model.time),
+        states=tuple(symbol(s) for s in states),
+        parameters=tuple(symbol(latent.column_names[i]) for i in columns),
+        initial=initial,
+        equations=equations,
+        observables=shown,
+    )
+    solver = model.solver
+    settings = SolverSettings(solver.rtol, solver.atol, solver.max_steps, model.start)
+    return OdeSimulator(compile_system(system), settings, observables, columns)
+
+
+def _python_function(
+    checked: CheckedSpec, model: PythonSpec, name: str, latent: LatentMap
+) -> PythonFunction:
+    path = Path(checked.folder / model.file)
+    module = load_python_file(path)
+    function = getattr(module, name, None)
+    if not callable(function):
+        known = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
+        hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
+        raise ModelError(f"{path}: no function '{name}'; {hint}")
+    slices: dict[str, slice | int] = {}
+    for parameter, where in zip(latent.parameters, latent.slices().values(), strict=True):
+        slices[parameter.name] = where.start if parameter.size is None else where
+    return PythonFunction(function, name, slices, checked.meaning.fixed, model.array)

@@ -1,0 +1,42 @@
+"""`nfanneal init`."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from nfanneal.errors import ResultError
+
+TEMPLATES = {
+    "ode": {"ode.yaml": "{stem}.yaml", "data.csv": "{stem}.csv"},
+    "python": {"python.yaml": "{stem}.yaml", "model.py": "{stem}.py"},
+}
+"""Files of each template, and what they are called beside a spec of that stem."""
+
+
+@click.command("init", epilog="Example: nfanneal init growth.yaml --template ode")
+@click.argument("spec", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--template", type=click.Choice(list(TEMPLATES)), default="ode", show_default=True,
+    help="An ODE with data, or a Python function.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite files.")
+def command(spec: Path | None, template: str, force: bool) -> None:
+    """Write a commented example SPEC and the files it needs; it runs as it is."""
+    spec = spec or Path(f"{template}.yaml")
+    folder = resources.files("nfanneal.templates")
+    targets = {
+        spec.with_name(name.format(stem=spec.stem)): folder.joinpath(source).read_text("utf-8")
+        for source, name in TEMPLATES[template].items()
+    }
+    for path in targets:
+        if path.exists() and not force:
+            raise ResultError(f"{path}: already exists; use --force to overwrite it")
+        if not path.parent.is_dir():
+            raise ResultError(f"{path}: no such folder '{path.parent}'")
+    for path, text in targets.items():
+        path.write_text(text.replace("{stem}", spec.stem), encoding="utf-8")
+        click.echo(f"wrote {path}")
+    click.echo(f"try: nfanneal check {spec}, then nfanneal run {spec}")

@@ -1,0 +1,88 @@
+"""The `nfanneal` command: finds its subcommands lazily, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from nfanneal.errors import ExitCode, NfannealError
+from nfanneal.version import __version__
+
+COMMANDS = {
+    "run": "Estimate the posterior and the evidence; write them to an HDF5 file.",
+    "check": "Validate a spec and try its likelihood on draws from the prior.",
+    "summary": "Show the evidence, the diagnostics and the parameters of a result.",
+    "init": "Write a commented example to start from.",
+    "schema": "Print the JSON Schema of a spec, for editors.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand's module when it is used: torch takes seconds to import."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, from `nfanneal.cli.NAME`."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"nfanneal.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a typo gets the nearest name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from nfanneal.cli.words import nearest_word  # noqa: PLC0415
+
+            raise click.UsageError(f"no command '{args[0]}'{nearest_word(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: nfanneal init --template ode, then nfanneal run ode.yaml",
+)
+@click.version_option(__version__, prog_name="nfanneal")
+def command() -> None:
+    """Bayesian parameter estimation and model evidence by annealed normalizing flows.
+
+    A YAML file states model, priors and data; `nfanneal run` trains a normalizing flow from the
+    prior to the posterior and writes weighted draws and the log-evidence to an HDF5 file.
+
+    Exit codes: 0 done, 2 usage, 3 invalid input, 4 the model failed everywhere, 5 finished but
+    not to be trusted, 130 interrupted, 1 anything unexpected.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code: Any = command.main(arguments, prog_name="nfanneal", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: nothing was written", err=True)
+        code = ExitCode.INTERRUPTED
+    except NfannealError as error:
+        click.echo(click.style("Error: ", fg="red") + str(error), err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = ExitCode.UNEXPECTED
+    sys.exit(int(code or 0))

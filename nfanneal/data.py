@@ -1,0 +1,193 @@
+"""CSV and TSV files with a header → tables → the observations that a likelihood uses."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.errors import Complaint, DataError, Location
+from nfanneal.expressions import nearest
+
+Array = NDArray[np.float64]
+
+MISSING = {"", "na", "nan", "n/a", "null"}
+MOST_COMPLAINTS = 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers of shape (rows, columns); nan is a missing cell. `lines` are the rows' lines."""
+
+    path: str
+    columns: tuple[str, ...]
+    values: Array
+    lines: tuple[int, ...]
+
+    def column(self, name: str) -> Array:
+        """One column (rows,), by its name.
+
+        Raises:
+            DataError: there is no such column; the message lists those there are.
+        """
+        if name not in self.columns:
+            hint = nearest(name, self.columns) or f"columns: {', '.join(self.columns)}"
+            raise DataError(
+                [Complaint(f"no column '{name}' in the header", Location(self.path, 1), hint)]
+            )
+        return self.values[:, self.columns.index(name)]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Data cells of several observables at unique, increasing `times` (m,).
+
+    Per observable, `time_index` says which time each of its c cells belongs to (replicates share
+    one) and `values` holds the cells.
+    """
+
+    times: Array
+    names: tuple[str, ...]
+    time_index: tuple[NDArray[np.int64], ...]
+    values: tuple[Array, ...]
+
+    @property
+    def n_data(self) -> int:
+        """Number of cells that are not missing."""
+        return sum(len(v) for v in self.values)
+
+
+def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> Observations:
+    """The cells of `columns` (observable → column of the table), sorted by time.
+
+    Raises:
+        DataError: a column is missing or empty, or a time is missing.
+    """
+    row_times = table.column(time_column)
+    complaints = [
+        Complaint(f"the time ('{time_column}') is missing", Location(table.path, line))
+        for line, time in zip(table.lines, row_times, strict=True)
+        if math.isnan(time)
+    ]
+    data = {name: table.column(column) for name, column in columns.items()}
+    complaints += [
+        Complaint(f"column '{columns[name]}' holds no number", Location(table.path, 1))
+        for name, values in data.items()
+        if np.isnan(values).all()
+    ]
+    if complaints:
+        raise DataError(complaints)
+    order = np.argsort(row_times, kind="stable")
+    there = ~np.isnan(np.column_stack(list(data.values()))).all(axis=1)
+    times = np.unique(row_times[there])
+    index, cells = [], []
+    for values in data.values():
+        rows = order[~np.isnan(values[order])]
+        index.append(np.searchsorted(times, row_times[rows]))
+        cells.append(values[rows])
+    return Observations(times, tuple(data), tuple(index), tuple(cells))
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV or TSV file with a header row; `#` lines and blank lines are skipped.
+
+    An empty cell, NA or NaN is a missing value. The delimiter is a tab in .tsv files, else
+    whichever of comma, semicolon and tab the header has most of.
+
+    Raises:
+        DataError: every complaint about the file at once, each with its line.
+    """
+    rows = _rows(path)
+    if not rows:
+        raise DataError([Complaint("the file is empty", Location(str(path), 1))])
+    (header_line, header), *body = rows
+    names = tuple(cell.strip() for cell in header)
+    complaints = _header_complaints(names, str(path), header_line)
+    if not body:
+        complaints.append(Complaint("a header, but no data", Location(str(path), header_line)))
+    values = np.full((len(body), len(names)), np.nan)
+    for i, (line, cells) in enumerate(body):
+        if len(cells) != len(names):
+            message = f"{len(cells)} cells, but the header has {len(names)}"
+            complaints.append(Complaint(message, Location(str(path), line)))
+            continue
+        for j, cell in enumerate(cells):
+            number = _number(cell)
+            if number is None:
+                message = f"not a number in column '{names[j]}': '{cell.strip()[:40]}'"
+                complaints.append(Complaint(message, Location(str(path), line)))
+            else:
+                values[i, j] = number
+    if complaints:
+        raise DataError(_capped(complaints))
+    return Table(str(path), names, values, tuple(line for line, _ in body))
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of every row that is neither blank nor a comment."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such data file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read this as text: {error}") from error
+    lines = text.splitlines()
+    content = [line for line in lines if line.strip() and not line.startswith("#")]
+    if not content:
+        return []
+    rows = []
+    reader = csv.reader(lines, delimiter=_delimiter(path, content[0]))
+    try:
+        for cells in reader:
+            joined = "".join(cells).strip()
+            if joined and not cells[0].startswith("#"):
+                rows.append((reader.line_num, cells))
+    except csv.Error as error:
+        raise DataError([Complaint(str(error), Location(str(path), reader.line_num))]) from error
+    return rows
+
+
+def _delimiter(path: Path, header: str) -> str:
+    if path.suffix.lower() in (".tsv", ".tab"):
+        return "\t"
+    return max(",;\t", key=header.count)
+
+
+def _header_complaints(names: tuple[str, ...], path: str, line: int) -> list[Complaint]:
+    where = Location(path, line)
+    if names and all(_number(name) is not None and name for name in names):
+        hint = "the first row must name the columns"
+        return [Complaint(f"no header: the first row is {', '.join(names)[:60]}", where, hint)]
+    complaints = [
+        Complaint(f"column {j} has no name in the header", where)
+        for j, name in enumerate(names, start=1)
+        if not name
+    ]
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    return complaints + [
+        Complaint(f"the header names '{name}' more than once", where) for name in repeated
+    ]
+
+
+def _number(cell: str) -> float | None:
+    """The cell's number, nan if it is missing, None if it is neither."""
+    text = cell.strip()
+    if text.lower() in MISSING:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in text else None
+
+
+def _capped(complaints: list[Complaint]) -> list[Complaint]:
+    if len(complaints) <= MOST_COMPLAINTS:
+        return complaints
+    more = len(complaints) - MOST_COMPLAINTS
+    return [*complaints[:MOST_COMPLAINTS], Complaint(f"… and {more} more")]

@@ -1,0 +1,83 @@
+"""What can go wrong, as the user sees it: exceptions that carry a message and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every `nfanneal` command."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    INVALID = 3
+    MODEL_FAILED = 4
+    NOT_TRUSTED = 5
+    CHECKPOINTED = 77
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a text file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int | None = None
+
+    def __str__(self) -> str:
+        column = "" if self.column is None else f":{self.column}"
+        return f"{self.file}:{self.line}{column}"
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that is wrong with an input: where, what, and what to do about it."""
+
+    message: str
+    location: Location | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.location is None else f"{self.location}: "
+        hint = "" if self.hint is None else f"\n  hint: {self.hint}"
+        return f"{place}{self.message}{hint}"
+
+
+class NfannealError(Exception):
+    """Base of all errors that are meant for the user; `exit_code` ends the command."""
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+
+class InputError(NfannealError):
+    """Base of errors that list every complaint about an input at once."""
+
+    exit_code = ExitCode.INVALID
+
+    def __init__(self, complaints: Iterable[Complaint] | str) -> None:
+        if isinstance(complaints, str):
+            complaints = (Complaint(complaints),)
+        self.complaints: tuple[Complaint, ...] = tuple(complaints)
+        super().__init__("\n".join(str(complaint) for complaint in self.complaints))
+
+
+class SpecError(InputError):
+    """The YAML file, or something it says, is invalid."""
+
+
+class DataError(InputError):
+    """A data file is missing, unreadable or invalid."""
+
+
+class ResultError(InputError):
+    """A result file is missing, not a result of nfanneal, or damaged; or it is in the way."""
+
+
+class ModelError(NfannealError):
+    """The user's model failed: it raised, has the wrong shape, or evaluated nowhere."""
+
+    exit_code = ExitCode.MODEL_FAILED

@@ -1,0 +1,189 @@
+"""From a problem to a result: anneal, draw afresh, weigh, check coverage, summarise."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.anneal import AnnealResult, AnnealSettings, anneal
+from nfanneal.anneal.coverage import check_coverage
+from nfanneal.anneal.events import Activity, LevelInfo, Observer
+from nfanneal.errors import ModelError
+from nfanneal.flow import FlowSettings, Proposal, log_standard_normal, stored
+from nfanneal.likelihood import DataLikelihood
+from nfanneal.problem import Problem
+from nfanneal.result import (
+    Diagnostics,
+    History,
+    ObservedData,
+    Result,
+    StoredFlow,
+    WeightedDraws,
+    diagnose,
+    equal_weight_indices,
+    warnings_of,
+)
+from nfanneal.version import __version__
+from nfanneal.weights import evidence
+
+Array = NDArray[np.float64]
+
+HISTORY_FIELDS = (
+    "level",
+    "beta",
+    "next_beta",
+    "ess",
+    "truncated_ess",
+    "pool_ess",
+    "log_evidence",
+    "held_out",
+    "n_evaluations",
+    "n_gradients",
+    "n_failed",
+)
+LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to estimate: flow, annealing, number of final draws, and the seed."""
+
+    flow: FlowSettings
+    anneal: AnnealSettings
+    samples: int
+    seed: int
+
+
+def estimate(
+    problem: Problem,
+    settings: Settings,
+    spec_yaml: str = "",
+    *,
+    command: str = "",
+    observe: Observer = lambda event: None,
+) -> Result:
+    """Run the whole estimation; the same problem, settings and threads give the same result.
+
+    Raises:
+        ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
+    """
+    clock = time.perf_counter()
+    anneal_seed, draw_seed, choice_seed, noise_seed = np.random.SeedSequence(settings.seed).spawn(4)
+    annealed = anneal(problem.target, settings.flow, settings.anneal, anneal_seed, observe)
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    draws, failed = final_draws(problem, annealed.proposal, settings.samples, generator, observe)
+    observe(Activity("checking coverage", 0, 1))
+    diagnostics = _diagnostics(draws, annealed)
+    chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
+    posterior = draws.theta[chosen]
+    failed_theta = problem.latent.from_latent(annealed.failed_z)
+    return Result(
+        name=problem.name,
+        spec_yaml=spec_yaml,
+        seed=settings.seed,
+        parameters=tuple(p.name for p in problem.latent.parameters),
+        sizes=tuple(p.size for p in problem.latent.parameters),
+        labels=tuple(p.label or p.name for p in problem.latent.parameters),
+        units=tuple(p.unit or "" for p in problem.latent.parameters),
+        draws=draws,
+        posterior=posterior,
+        posterior_index=chosen,
+        diagnostics=diagnostics,
+        warnings=warnings_of(diagnostics),
+        history=_history(annealed.history),
+        observed=_observed(problem, posterior, np.random.default_rng(noise_seed)),
+        flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
+        n_likelihood_evaluations=annealed.n_evaluations + settings.samples,
+        n_gradient_evaluations=annealed.n_gradients,
+        n_failed=annealed.n_failed + int(failed.sum()),
+        failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
+        wall_time=time.perf_counter() - clock,
+        versions=_versions(),
+        command=command,
+    )
+
+
+def final_draws(
+    problem: Problem,
+    proposal: Proposal,
+    n: int,
+    generator: torch.Generator,
+    observe: Observer = lambda event: None,
+) -> tuple[WeightedDraws, NDArray[np.bool_]]:
+    """n fresh draws of the final proposal, weighted, and which of them the model failed at.
+
+    Raises:
+        ModelError: no draw has a likelihood above zero.
+    """
+    observe(Activity("drawing from the final flow", 0, n))
+    z = proposal.draw(n, generator)
+    evaluation = problem.evaluate(z, False)
+    if not np.isfinite(evaluation.log_likelihood).any():
+        raise ModelError(f"the likelihood is zero at all {n} final draws")
+    theta = problem.latent.from_latent(z)
+    log_ratio = log_standard_normal(z) - proposal.log_density(z)
+    log_prior = problem.latent.log_density(theta)
+    draws = WeightedDraws(
+        theta=theta,
+        log_weight=log_ratio + evaluation.log_likelihood,
+        log_prior=log_prior,
+        log_likelihood=evaluation.log_likelihood,
+        log_proposal=log_prior - log_ratio,
+    )
+    return draws, evaluation.failed
+
+
+def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
+    log_evidence = evidence(draws.log_weight).log_evidence
+    coverage = check_coverage(annealed.path, annealed.proposal, log_evidence)
+    return diagnose(
+        draws.log_weight,
+        uncovered=(coverage.uncovered_mass, coverage.uncovered_error),
+        path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
+        reached_beta=annealed.reached,
+    )
+
+
+def _history(levels: tuple[LevelInfo, ...]) -> History:
+    return History(
+        levels={name: np.array([getattr(i, name) for i in levels]) for name in HISTORY_FIELDS},
+        losses=np.concatenate([info.losses for info in levels]),
+        loss_levels=np.repeat([i.level for i in levels], [len(i.losses) for i in levels]),
+        seconds=np.array([info.seconds for info in levels]),
+    )
+
+
+def _observed(
+    problem: Problem, posterior: Array, rng: np.random.Generator
+) -> Mapping[str, ObservedData]:
+    """Data, pointwise log-likelihood and posterior predictive replicates per observable."""
+    if not isinstance(problem.likelihood, DataLikelihood):
+        return {}
+    pointwise = problem.pointwise(posterior)
+    replicates = problem.replicate(posterior, rng)
+    return {
+        series.name: ObservedData(
+            times=problem.likelihood.times[series.time_index],
+            values=series.values,
+            pointwise=pointwise[series.name],
+            replicates=replicates[series.name],
+        )
+        for series in problem.likelihood.series
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"nfanneal": __version__, "python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "unknown"
+    return found

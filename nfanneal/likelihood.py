@@ -1,0 +1,212 @@
+"""The likelihood of data under a model's predictions and noise, with its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from nfanneal import noise
+from nfanneal.expressions import compile_numpy, differentiate
+from nfanneal.models import Predictions, PythonLikelihood, Simulator
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NoiseArguments:
+    """A noise model's arguments as expressions of parameters and observables, with partials.
+
+    `columns` gives the column of θ, `observables` the index of the observable, of each symbol.
+    """
+
+    expressions: tuple[sympy.Expr, ...]
+    columns: Mapping[sympy.Symbol, int]
+    observables: Mapping[sympy.Symbol, int]
+
+    @cached_property
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        """The symbols that occur, in a fixed order."""
+        used = set().union(*(e.free_symbols for e in self.expressions))
+        return tuple(s for s in (*self.columns, *self.observables) if s in used)
+
+    @cached_property
+    def _values(self) -> Callable[..., list[Array]]:
+        return compile_numpy(self.expressions, self.symbols)
+
+    @cached_property
+    def _partials(self) -> Callable[..., list[Array]]:
+        partials = [differentiate(e, s) for e in self.expressions for s in self.symbols]
+        return compile_numpy(partials, self.symbols)
+
+    def _inputs(self, theta: Array, at_cells: Array) -> list[Array]:
+        return [
+            theta[:, self.columns[s], None] if s in self.columns
+            else at_cells[:, :, self.observables[s]]
+            for s in self.symbols
+        ]  # fmt: skip
+
+    def values(self, theta: Array, at_cells: Array) -> tuple[Array, ...]:
+        """Arguments, each broadcastable to (n, c), at θ (n, p) and observables (n, c, k)."""
+        return tuple(self._values(*self._inputs(theta, at_cells)))
+
+    def partials(self, theta: Array, at_cells: Array) -> list[list[Array]]:
+        """∂argument/∂symbol: one list per argument, one array per symbol."""
+        flat = self._partials(*self._inputs(theta, at_cells))
+        width = len(self.symbols)
+        return [flat[i * width : (i + 1) * width] for i in range(len(self.expressions))]
+
+
+@dataclass(frozen=True)
+class ObservedSeries:
+    """The data of one observable: c cells at indexed times, and their noise."""
+
+    name: str
+    observable: int
+    time_index: NDArray[np.int64]
+    values: Array
+    noise: noise.NoiseModel
+    arguments: NoiseArguments
+
+    def log_prob(self, theta: Array, predictions: Array) -> Array:
+        """log p(y | prediction) of each cell, (n, c), from predictions (n, m, k)."""
+        at_cells = predictions[:, self.time_index, :]
+        arguments = self.arguments.values(theta, at_cells)
+        return noise.log_prob(self.noise, self.values, at_cells[:, :, self.observable], arguments)
+
+    def draw(self, theta: Array, predictions: Array, rng: np.random.Generator) -> Array:
+        """Noisy data (n, c) for predictions (n, m, k)."""
+        at_cells = predictions[:, self.time_index, :]
+        arguments = self.arguments.values(theta, at_cells)
+        return noise.sample(self.noise, rng, at_cells[:, :, self.observable], arguments)
+
+    def add_gradient(
+        self, theta: Array, predictions: Array, to_theta: Array, to_predictions: Array
+    ) -> Array:
+        """log p summed over cells (n,); its partials are added to the two (n, …) arrays."""
+        at_cells = predictions[:, self.time_index, :]
+        arguments = self.arguments.values(theta, at_cells)
+        log_prob, slope, argument_slopes = noise.log_prob_and_gradient(
+            self.noise, self.values, at_cells[:, :, self.observable], arguments
+        )
+        self._add_to_times(to_predictions, self.observable, slope)
+        for partials, argument_slope in zip(
+            self.arguments.partials(theta, at_cells), argument_slopes, strict=True
+        ):
+            for symbol, partial in zip(self.arguments.symbols, partials, strict=True):
+                contribution = np.where(argument_slope == 0, 0.0, argument_slope * partial)
+                if symbol in self.arguments.columns:
+                    to_theta[:, self.arguments.columns[symbol]] += contribution.sum(axis=1)
+                else:
+                    where = self.arguments.observables[symbol]
+                    self._add_to_times(to_predictions, where, contribution)
+        return log_prob.sum(axis=1)
+
+    def _add_to_times(self, to_predictions: Array, observable: int, per_cell: Array) -> None:
+        """Sum cells (n, c) onto their times; replicates share one."""
+        m = to_predictions.shape[1]
+        onto_times = (self.time_index[:, None] == np.arange(m)).astype(np.float64)
+        to_predictions[:, :, observable] += per_cell @ onto_times
+
+
+@dataclass(frozen=True)
+class LikelihoodValues:
+    """log L (n,), failures (n,), why, and ∂ log L/∂θ (n, p) if asked for."""
+
+    log_likelihood: Array
+    failed: NDArray[np.bool_]
+    reasons: Mapping[str, int]
+    gradient: Array | None = None
+
+
+@dataclass(frozen=True)
+class DataLikelihood:
+    """Data at `times` (m,), under a simulator's predictions."""
+
+    simulator: Simulator
+    times: Array
+    series: Sequence[ObservedSeries]
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients can be had."""
+        return self.simulator.differentiable
+
+    def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
+        """log L at θ (n, p); −inf where the model failed."""
+        predictions = self.simulator.predict(theta, self.times, gradient)
+        values = _filled(predictions)
+        if not gradient or predictions.pullback is None:
+            total = sum((s.log_prob(theta, values).sum(axis=1) for s in self.series), np.zeros(1))
+            return _with_failures(np.broadcast_to(total, len(theta)).copy(), predictions, None)
+        to_theta, to_predictions = np.zeros_like(theta), np.zeros_like(values)
+        total = np.zeros(len(theta))
+        for series in self.series:
+            total += series.add_gradient(theta, values, to_theta, to_predictions)
+        slope = to_theta + predictions.pullback(to_predictions)
+        return _with_failures(total, predictions, slope)
+
+    def pointwise(self, theta: Array) -> dict[str, Array]:
+        """log p of each cell, (n, c) per observable; −inf where the model failed."""
+        predictions = self.simulator.predict(theta, self.times, False)
+        values, bad = _filled(predictions), predictions.failed[:, None]
+        return {s.name: np.where(bad, -np.inf, s.log_prob(theta, values)) for s in self.series}
+
+    def draw(self, theta: Array, rng: np.random.Generator) -> dict[str, Array]:
+        """Noisy replicates of the data, (n, c) per observable; nan where the model failed."""
+        predictions = self.simulator.predict(theta, self.times, False)
+        values, bad = _filled(predictions), predictions.failed[:, None]
+        return {s.name: np.where(bad, np.nan, s.draw(theta, values, rng)) for s in self.series}
+
+
+@dataclass(frozen=True)
+class DirectLikelihood:
+    """A log-likelihood that the user computes."""
+
+    function: PythonLikelihood
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients can be had."""
+        return self.function.differentiable
+
+    def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
+        """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
+        values, slope = self.function.evaluate(theta, gradient)
+        failed = np.isnan(values) | (values == np.inf)
+        reasons = {"NON_FINITE": int(failed.sum())} if failed.any() else {}
+        values = np.where(failed, -np.inf, values)
+        return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))
+
+
+Likelihood = DataLikelihood | DirectLikelihood
+
+
+def _filled(predictions: Predictions) -> Array:
+    """Predictions with a harmless number where the model failed."""
+    return np.where(predictions.failed[:, None, None], 1.0, predictions.values)
+
+
+def _with_failures(
+    total: Array, predictions: Predictions, slope: Array | None
+) -> LikelihoodValues:
+    """Failures of the model and non-finite densities become a likelihood of zero."""
+    odd = ~predictions.failed & (np.isnan(total) | (total == np.inf))
+    reasons = dict(predictions.reasons)
+    if odd.any():
+        reasons["NON_FINITE"] = reasons.get("NON_FINITE", 0) + int(odd.sum())
+    failed = predictions.failed | odd
+    values = np.where(failed, -np.inf, total)
+    return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))
+
+
+def _finite_rows(slope: Array | None, values: Array) -> Array | None:
+    """Zero the gradient of draws whose value or gradient is not finite."""
+    if slope is None:
+        return None
+    good = np.isfinite(values) & np.isfinite(slope).all(axis=1)
+    return np.where(good[:, None], slope, 0.0)

@@ -1,0 +1,248 @@
+"""Models: from parameters θ (n, p) to predictions (n, m, k), or straight to log-likelihoods (n,).
+
+An ODE model predicts by compiled trajectories; a Python model by the user's function, on torch
+tensors (differentiable) or numpy arrays.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.errors import ModelError
+from nfanneal.ode import CompiledSystem, SolverSettings, Status
+
+Array = NDArray[np.float64]
+Pullback = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Observables (n, m, k) at m times, failures (n,), and the pull-back of their gradients.
+
+    `pullback` maps ∂S/∂observables (n, m, k) of a sum S over draws to ∂S/∂θ (n, p); None unless
+    gradients were asked for. `reasons` counts why draws failed.
+    """
+
+    values: Array
+    failed: NDArray[np.bool_]
+    reasons: Mapping[str, int]
+    pullback: Pullback | None = None
+
+
+class Simulator(Protocol):
+    """A model that predicts observables."""
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """Names of the k observables."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether predictions come with a pull-back."""
+
+    def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
+        """Observables at `times` (m,) for θ (n, p)."""
+
+
+@dataclass(frozen=True)
+class OdeSimulator:
+    """Trajectories of a compiled ODE system; `columns` of θ are its parameters."""
+
+    system: CompiledSystem
+    settings: SolverSettings
+    observables: tuple[str, ...]
+    columns: tuple[int, ...]
+    differentiable: bool = True
+
+    def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
+        """Solve one trajectory per row of θ (n, p)."""
+        own = np.ascontiguousarray(theta[:, self.columns])
+        solved = self.system.solve(own, times, self.settings, sensitivities=gradient)
+        failed = solved.status != Status.OK
+        codes, counts = np.unique(solved.status[failed], return_counts=True)
+        reasons = {Status(int(c)).name: int(k) for c, k in zip(codes, counts, strict=True)}
+        if solved.sensitivities is None:
+            return Predictions(solved.observables, failed, reasons)
+        sensitivities = np.where(failed[:, None, None, None], 0.0, solved.sensitivities)
+
+        def pullback(slope: Array) -> Array:
+            out = np.zeros_like(theta)
+            out[:, self.columns] = np.einsum("nmk,nmkp->np", slope, sensitivities)
+            return out
+
+        return Predictions(solved.observables, failed, reasons, pullback)
+
+
+@dataclass(frozen=True)
+class PythonFunction:
+    """A user's function of named parameters: where its columns are, constants, array kind."""
+
+    function: Callable[..., Any]
+    name: str
+    slices: Mapping[str, slice | int]
+    fixed: Mapping[str, float]
+    array: str
+
+    @property
+    def differentiable(self) -> bool:
+        """Torch functions are differentiated by autograd."""
+        return self.array == "torch"
+
+    def arguments(self, theta: Any) -> dict[str, Any]:
+        """The `parameters` mapping for θ (n, p): (n,) per scalar, (n, k) per vector."""
+        values = {name: theta[:, where] for name, where in self.slices.items()}
+        n = theta.shape[0]
+        full = torch.full if self.array == "torch" else np.full
+        dtype = torch.float64 if self.array == "torch" else np.float64
+        return values | {k: full((n,), float(v), dtype=dtype) for k, v in self.fixed.items()}
+
+    def __call__(self, theta: Any, *extra: Any) -> Any:
+        """Call the function.
+
+        Raises:
+            ModelError: it raised; the message shows the user's own lines.
+        """
+        try:
+            return self.function(self.arguments(theta), *extra)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)[1:]
+            lines = "".join(traceback.format_list(frames))
+            raise ModelError(
+                f"the model function '{self.name}' raised {type(error).__name__}: {error}\n{lines}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class PythonSimulator:
+    """A user's `simulate(parameters, times)` that returns each observable as (n, m)."""
+
+    function: PythonFunction
+    observables: tuple[str, ...]
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether predictions come with a pull-back."""
+        return self.function.differentiable
+
+    def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
+        """Call the function on θ (n, p) and `times` (m,)."""
+        shape = (len(theta), len(times))
+        if not self.differentiable:
+            values = self._stack(self.function(theta.copy(), times.copy()), np.asarray, shape)
+            return _checked(np.stack(values, axis=2).astype(np.float64))
+        leaf = torch.from_numpy(theta.copy()).requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
+            given = self.function(leaf, torch.from_numpy(times.copy()))
+            stacked = torch.stack(self._stack(given, torch.as_tensor, shape), dim=2).double()
+
+        def pullback(slope: Array) -> Array:
+            return _gradient(leaf, stacked, slope)
+
+        predictions = _checked(stacked.detach().numpy())
+        if not gradient:
+            return predictions
+        return Predictions(predictions.values, predictions.failed, predictions.reasons, pullback)
+
+    def _stack(
+        self, given: Any, convert: Callable[[Any], Any], shape: tuple[int, int]
+    ) -> list[Any]:
+        name = self.function.name
+        if not isinstance(given, Mapping):
+            raise ModelError(f"'{name}' must return a mapping from observable to array")
+        missing = [o for o in self.observables if o not in given]
+        if missing:
+            raise ModelError(
+                f"'{name}' returned no '{missing[0]}'; it returned {', '.join(map(str, given))}"
+            )
+        arrays = [convert(given[o]) for o in self.observables]
+        for observable, array in zip(self.observables, arrays, strict=True):
+            if tuple(array.shape) != shape:
+                raise ModelError(
+                    f"'{name}' returned '{observable}' of shape {tuple(array.shape)}, "
+                    f"not (draws, times) = {shape}"
+                )
+        return arrays
+
+
+@dataclass(frozen=True)
+class PythonLikelihood:
+    """A user's `log_likelihood(parameters)` that returns (n,)."""
+
+    function: PythonFunction
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients can be had."""
+        return self.function.differentiable
+
+    def evaluate(self, theta: Array, gradient: bool) -> tuple[Array, Array | None]:
+        """log L (n,) and, if asked for, ∂ log L/∂θ (n, p)."""
+        if not self.differentiable:
+            return self._checked(np.asarray(self.function(theta.copy())), len(theta)), None
+        leaf = torch.from_numpy(theta.copy()).requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
+            given = torch.as_tensor(self.function(leaf))
+        values = self._checked(given.detach().numpy(), len(theta))
+        if not gradient:
+            return values, None
+        return values, _gradient(leaf, given, np.isfinite(values).astype(np.float64))
+
+    def _checked(self, values: NDArray[Any], n: int) -> Array:
+        if values.shape != (n,):
+            raise ModelError(
+                f"'{self.function.name}' returned shape {values.shape}; "
+                f"it must return one log-likelihood per draw, shape ({n},)"
+            )
+        return values.astype(np.float64)
+
+
+def _checked(values: Array) -> Predictions:
+    failed = ~np.isfinite(values).all(axis=(1, 2))
+    reasons = {"NON_FINITE": int(failed.sum())} if failed.any() else {}
+    return Predictions(values, failed, reasons)
+
+
+def _gradient(leaf: torch.Tensor, output: torch.Tensor, slope: Array) -> Array:
+    """Σ slope·∂output/∂θ as (n, p); zero where the output does not depend on θ."""
+    if not output.requires_grad:
+        return np.zeros(tuple(leaf.shape))
+    (gradient,) = torch.autograd.grad(
+        output, leaf, torch.from_numpy(slope).to(output.dtype), retain_graph=True, allow_unused=True
+    )
+    return np.zeros(tuple(leaf.shape)) if gradient is None else gradient.numpy()
+
+
+def load_python_file(path: Path) -> ModuleType:
+    """Import a user's Python file; modules beside it can be imported from it.
+
+    Raises:
+        ModelError: the file is missing, or importing it raised.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file")
+    spec = importlib.util.spec_from_file_location(f"nfanneal_model_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)[1:]))
+        raise ModelError(
+            f"{path}: importing it raised {type(error).__name__}: {error}\n{lines}"
+        ) from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module

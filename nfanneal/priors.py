@@ -1,0 +1,251 @@
+"""Priors and the exact map between a standard-normal latent coordinate and a parameter.
+
+Every prior is a row of `PRIORS`: argument names (Stan's parametrisation), bounds on the arguments,
+and the scipy.stats distribution that supplies density and quantiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+Array = NDArray[np.float64]
+Arguments = float | Sequence[float] | Mapping[str, float]
+
+LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+Quantile = Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class PriorKind:
+    """One family of priors: its arguments, which must be positive, which must increase.
+
+    `quantiles` (from below, from above; called with probabilities and the arguments) replace
+    those of scipy.stats where these lose the tails.
+    """
+
+    arguments: tuple[str, ...]
+    distribution: Callable[..., Any]
+    positive: tuple[str, ...] = ()
+    increasing: tuple[str, str] | None = None
+    may_be_infinite: tuple[str, ...] = ()
+    quantiles: tuple[Quantile, Quantile] | None = None
+
+
+def _truncnormal(mean: float, sd: float, low: float, high: float) -> Any:
+    return stats.truncnorm((low - mean) / sd, (high - mean) / sd, loc=mean, scale=sd)
+
+
+def _truncnormal_upper(q: Array, mean: float, sd: float, low: float, high: float) -> Array:
+    """Quantile from above: scipy's is exact from below only, so mirror the distribution."""
+    return -np.asarray(_truncnormal(-mean, sd, -high, -low).ppf(q))
+
+
+PRIORS: dict[str, PriorKind] = {
+    "uniform": PriorKind(
+        ("low", "high"), lambda a, b: stats.uniform(a, b - a), increasing=("low", "high")
+    ),
+    "loguniform": PriorKind(("low", "high"), stats.loguniform, ("low",), ("low", "high")),
+    "normal": PriorKind(("mean", "sd"), stats.norm, ("sd",)),
+    "lognormal": PriorKind(
+        ("mu", "sigma"), lambda m, s: stats.lognorm(s, scale=math.exp(m)), ("sigma",)
+    ),
+    "halfnormal": PriorKind(
+        ("sd",),
+        lambda s: stats.halfnorm(scale=s),
+        ("sd",),
+        quantiles=(
+            lambda q, s: s * math.sqrt(2.0) * special.erfinv(q),
+            lambda q, s: s * math.sqrt(2.0) * special.erfcinv(q),
+        ),
+    ),
+    "truncnormal": PriorKind(
+        ("mean", "sd", "low", "high"),
+        _truncnormal,
+        ("sd",),
+        ("low", "high"),
+        ("low", "high"),
+        (lambda q, *arguments: _truncnormal(*arguments).ppf(q), _truncnormal_upper),
+    ),
+    "exponential": PriorKind(("rate",), lambda r: stats.expon(scale=1.0 / r), ("rate",)),
+    "gamma": PriorKind(
+        ("shape", "rate"), lambda a, r: stats.gamma(a, scale=1.0 / r), ("shape", "rate")
+    ),
+    "inversegamma": PriorKind(
+        ("shape", "scale"), lambda a, s: stats.invgamma(a, scale=s), ("shape", "scale")
+    ),
+    "beta": PriorKind(
+        ("a", "b"),
+        stats.beta,
+        ("a", "b"),
+        quantiles=(
+            lambda q, a, b: special.betaincinv(a, b, q),
+            lambda q, a, b: special.betainccinv(a, b, q),
+        ),
+    ),
+    "studentt": PriorKind(("df", "loc", "scale"), stats.t, ("df", "scale")),
+    "cauchy": PriorKind(("loc", "scale"), stats.cauchy, ("scale",)),
+    "halfcauchy": PriorKind(("scale",), lambda s: stats.halfcauchy(scale=s), ("scale",)),
+    "laplace": PriorKind(("loc", "scale"), stats.laplace, ("scale",)),
+}
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A one-dimensional prior density p(θ) and its latent map θ = F⁻¹(Φ(z))."""
+
+    name: str
+    arguments: dict[str, float]
+    distribution: Any = field(repr=False, compare=False)
+
+    def log_density(self, theta: Array) -> Array:
+        """log p(θ), −inf outside the support; any shape."""
+        return np.asarray(self.distribution.logpdf(theta))
+
+    def from_latent(self, z: Array) -> Array:
+        """θ = F⁻¹(Φ(z)), by the survival function for z > 0 so that both tails are exact."""
+        tail = special.ndtr(-np.abs(z))
+        lower = z <= 0
+        from_below, from_above = self._quantiles()
+        theta = np.empty_like(z)
+        theta[lower] = from_below(tail[lower])
+        theta[~lower] = from_above(tail[~lower])
+        return theta
+
+    def _quantiles(self) -> tuple[Quantile, Quantile]:
+        own = PRIORS[self.name].quantiles
+        if own is None:
+            return self.distribution.ppf, self.distribution.isf
+        values = tuple(self.arguments.values())
+        return (lambda q: own[0](q, *values)), (lambda q: own[1](q, *values))
+
+    def to_latent(self, theta: Array) -> Array:
+        """z = Φ⁻¹(F(θ)), the inverse of `from_latent`."""
+        lower, upper = self.distribution.logcdf(theta), self.distribution.logsf(theta)
+        return np.where(lower <= upper, special.ndtri_exp(lower), -special.ndtri_exp(upper))
+
+    def latent_slope(self, z: Array, theta: Array) -> Array:
+        """dθ/dz = φ(z)/p(θ), by the implicit function theorem on F(θ) = Φ(z)."""
+        log_slope = -0.5 * z * z - LOG_SQRT_2PI - self.log_density(theta)
+        return np.exp(np.where(np.isfinite(log_slope), log_slope, -np.inf))
+
+
+def make_prior(name: str, arguments: Arguments) -> Prior:
+    """A prior from its name in `PRIORS` and its arguments: a number, a list or a mapping by name.
+
+    Raises:
+        ValueError: the name is unknown, or the arguments do not fit; the text says how.
+    """
+    if name not in PRIORS:
+        raise ValueError(f"unknown prior '{name}'; known: {', '.join(sorted(PRIORS))}")
+    kind = PRIORS[name]
+    values = _named_arguments(name, kind, arguments)
+    _check_arguments(name, kind, values)
+    return Prior(name, values, kind.distribution(*values.values()))
+
+
+def _named_arguments(name: str, kind: PriorKind, given: Arguments) -> dict[str, float]:
+    signature = f"{name}: [{', '.join(kind.arguments)}]"
+    if isinstance(given, Mapping):
+        if set(given) != set(kind.arguments):
+            raise ValueError(f"expected {signature}, not the names {', '.join(map(str, given))}")
+        return {argument: float(given[argument]) for argument in kind.arguments}
+    values = [given] if isinstance(given, int | float) else list(given)
+    if len(values) != len(kind.arguments):
+        raise ValueError(
+            f"expected {signature}, {len(kind.arguments)} number(s), not {len(values)}"
+        )
+    return {argument: float(v) for argument, v in zip(kind.arguments, values, strict=True)}
+
+
+def _check_arguments(name: str, kind: PriorKind, values: dict[str, float]) -> None:
+    for argument, value in values.items():
+        if math.isnan(value) or (math.isinf(value) and argument not in kind.may_be_infinite):
+            raise ValueError(f"{name}: {argument} must be finite, not {value}")
+        if argument in kind.positive and value <= 0:
+            raise ValueError(f"{name}: {argument} must be positive, not {value:g}")
+    if kind.increasing:
+        low, high = kind.increasing
+        if not values[low] < values[high]:
+            raise ValueError(
+                f"{name}: {low} must be below {high}, not {values[low]:g} and {values[high]:g}"
+            )
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A free parameter: one prior for each of its `size` independent components."""
+
+    name: str
+    prior: Prior
+    size: int | None = None
+    label: str | None = None
+    unit: str | None = None
+
+    @property
+    def columns(self) -> int:
+        """How many columns of θ this parameter takes."""
+        return 1 if self.size is None else self.size
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """`name` for a scalar, `name[0]`, `name[1]`, … for a vector."""
+        if self.size is None:
+            return (self.name,)
+        return tuple(f"{self.name}[{i}]" for i in range(self.size))
+
+
+@dataclass(frozen=True)
+class LatentMap:
+    """The joint prior of independent parameters: θ of shape (n, d) from z ~ N(0, I_d)."""
+
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def dimension(self) -> int:
+        """Number of columns d of z and θ."""
+        return sum(parameter.columns for parameter in self.parameters)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """A name for each column of θ."""
+        return tuple(name for p in self.parameters for name in p.column_names)
+
+    def slices(self) -> dict[str, slice]:
+        """Which columns of θ each parameter takes."""
+        ends = np.cumsum([p.columns for p in self.parameters])
+        return {
+            p.name: slice(int(end) - p.columns, int(end))
+            for p, end in zip(self.parameters, ends, strict=True)
+        }
+
+    def _by_block(self, method: str, *arrays: Array) -> Array:
+        out = np.empty(arrays[0].shape)
+        for parameter, where in zip(self.parameters, self.slices().values(), strict=True):
+            blocks = (np.ascontiguousarray(array[:, where]) for array in arrays)
+            out[:, where] = getattr(parameter.prior, method)(*blocks)
+        return out
+
+    def from_latent(self, z: Array) -> Array:
+        """θ of shape (n, d) from latent z of shape (n, d)."""
+        return self._by_block("from_latent", z)
+
+    def to_latent(self, theta: Array) -> Array:
+        """Latent z of shape (n, d) from θ of shape (n, d)."""
+        return self._by_block("to_latent", theta)
+
+    def latent_slope(self, z: Array, theta: Array) -> Array:
+        """dθ/dz of shape (n, d), for θ = from_latent(z)."""
+        return self._by_block("latent_slope", z, theta)
+
+    def log_density(self, theta: Array) -> Array:
+        """log prior density of θ of shape (n, d), summed over columns: (n,)."""
+        return self._by_block("log_density", theta).sum(axis=1)

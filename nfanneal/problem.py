@@ -1,0 +1,64 @@
+"""The problem: prior × likelihood over the latent space, where the prior is N(0, I)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.anneal.target import Evaluation, Target
+from nfanneal.likelihood import DataLikelihood, Likelihood
+from nfanneal.priors import LatentMap
+
+Array = NDArray[np.float64]
+
+CHUNK = 4096
+"""Draws per call of the model: bounds the memory that sensitivities take."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Priors and a likelihood of θ (n, d), whose columns the latent map names."""
+
+    name: str
+    latent: LatentMap
+    likelihood: Likelihood
+
+    @property
+    def target(self) -> Target:
+        """The problem as annealing sees it."""
+        return Target(self.latent.dimension, self.evaluate, self.likelihood.differentiable)
+
+    def evaluate(self, z: Array, gradient: bool) -> Evaluation:
+        """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
+        parts = [self._evaluate(z[i : i + CHUNK], gradient) for i in range(0, len(z), CHUNK)]
+        if len(parts) == 1:
+            return parts[0]
+        gradients = [part.gradient for part in parts if part.gradient is not None]
+        return Evaluation(
+            np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
+            np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
+            np.concatenate(gradients) if gradients else None,
+        )
+
+    def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
+        theta = self.latent.from_latent(z)
+        values = self.likelihood.evaluate(theta, gradient)
+        if values.gradient is None:
+            return Evaluation(values.log_likelihood, values.failed)
+        slope = values.gradient * self.latent.latent_slope(z, theta)
+        good = np.isfinite(slope).all(axis=1, keepdims=True)
+        return Evaluation(values.log_likelihood, values.failed, np.where(good, slope, 0.0))
+
+    def pointwise(self, theta: Array) -> dict[str, Array]:
+        """log p of each datum at θ (n, d), (n, c) per observable; empty without data."""
+        if not isinstance(self.likelihood, DataLikelihood):
+            return {}
+        return self.likelihood.pointwise(theta)
+
+    def replicate(self, theta: Array, rng: np.random.Generator) -> dict[str, Array]:
+        """Noisy replicates of the data at θ (n, d), (n, c) per observable; empty without data."""
+        if not isinstance(self.likelihood, DataLikelihood):
+            return {}
+        return self.likelihood.draw(theta, rng)

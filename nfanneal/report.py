@@ -1,0 +1,218 @@
+"""What the terminal shows: tables of a result, and the progress of a run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from nfanneal.anneal.events import Activity, Event, LevelInfo
+from nfanneal.result import Result
+
+SHOWN_LEVELS = 12
+SHOWN_PARAMETERS = 40
+
+
+def summary_json(result: Result) -> dict[str, Any]:
+    """The contract of `nfanneal summary --json`; numbers that are not finite become None."""
+    d = result.diagnostics
+    return _finite(
+        {
+            "name": result.name,
+            "log_evidence": d.log_evidence,
+            "log_evidence_error": d.log_evidence_error,
+            "ess": d.ess,
+            "ess_fraction": d.ess_fraction,
+            "pareto_k": d.pareto_k,
+            "uncovered_mass": d.uncovered_mass,
+            "path_log_evidence": d.path_log_evidence,
+            "path_log_evidence_error": d.path_log_evidence_error,
+            "n_samples": d.n_samples,
+            "n_posterior": len(result.posterior),
+            "n_likelihood_evaluations": result.n_likelihood_evaluations,
+            "n_gradient_evaluations": result.n_gradient_evaluations,
+            "n_failed": result.n_failed,
+            "wall_time_s": result.wall_time,
+            "converged": result.converged,
+            "warnings": list(result.warnings),
+            "parameters": {name: vars(s) for name, s in result.summaries().items()},
+        }
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_summary(result: Result, console: Console) -> None:
+    """Print evidence, diagnostics and the parameter table."""
+    console.print(_evidence_table(result))
+    console.print(_parameter_table(result))
+    if len(result.column_names) > SHOWN_PARAMETERS:
+        hidden = len(result.column_names) - SHOWN_PARAMETERS
+        console.print(f"… and {hidden} more; all of them with --json")
+    for text in result.warnings:
+        console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
+    if result.converged:
+        console.print(Text("No diagnostic speaks against this result.", style="green"))
+    else:
+        console.print(Text("Do not trust this result as it is.", style="bold red"))
+
+
+def _evidence_table(result: Result) -> Table:
+    d = result.diagnostics
+    table = Table(title=result.name, show_header=False, title_justify="left", box=None)
+    rows = {
+        "log-evidence": f"{d.log_evidence:.4f} ± {d.log_evidence_error:.4f}",
+        "  the path's own estimate": f"{d.path_log_evidence:.3f} ± {d.path_log_evidence_error:.3f}",
+        "effective sample size": f"{d.ess:.0f} of {d.n_samples} draws ({d.ess_fraction:.1%})",
+        "Pareto k of the weights": f"{d.pareto_k:.2f} (good below 0.7)",
+        "under-covered posterior mass": f"{d.uncovered_mass:.2%} ± {d.uncovered_error:.2%}",
+        "likelihood evaluations": f"{result.n_likelihood_evaluations:,}"
+        + (
+            f" and {result.n_gradient_evaluations:,} gradients"
+            if result.n_gradient_evaluations
+            else ""
+        ),
+        "failed evaluations": f"{result.n_failed:,}",
+        "wall time": f"{result.wall_time:.0f} s",
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def _parameter_table(result: Result) -> Table:
+    table = Table(title="posterior", title_justify="left")
+    table.add_column("parameter")
+    for heading in ("mean", "sd", "5 %", "median", "95 %"):
+        table.add_column(heading, justify="right")
+    table.add_column("unit")
+    units = _column_units(result)
+    for name, s in list(result.summaries().items())[:SHOWN_PARAMETERS]:
+        numbers = (f"{v:.4g}" for v in (s.mean, s.sd, s.q05, s.median, s.q95))
+        table.add_row(name, *numbers, units[name])
+    return table
+
+
+def _column_units(result: Result) -> dict[str, str]:
+    units: list[str] = []
+    for unit, size in zip(result.units, result.sizes, strict=True):
+        units += [unit] * (1 if size is None else size)
+    return dict(zip(result.column_names, units, strict=True))
+
+
+def level_line(info: LevelInfo) -> str:
+    """One plain line about a level."""
+    rate = info.n_evaluations / info.seconds if info.seconds > 0 else 0.0
+    return (
+        f"level {info.level:3d}  beta {info.beta:9.3e}  ESS {info.truncated_ess:6.1%}  "
+        f"log Z(beta) {info.log_evidence:11.3f}  evaluations {info.n_evaluations:9,d} "
+        f"({rate:,.0f}/s)  {info.seconds:6.1f} s"
+    )
+
+
+class PlainProgress:
+    """One line per level, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        """Show a level; pass over activities."""
+        if isinstance(event, LevelInfo):
+            self._console.print(level_line(event), soft_wrap=True, highlight=False)
+
+
+class LiveProgress:
+    """A table of the last levels and what is being done now, redrawn in place."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._levels: list[LevelInfo] = []
+        self._name = name
+        self._start = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("elapsed {task.fields[elapsed]:.0f} s"),
+        )
+        self._task = self._progress.add_task("starting", total=1, elapsed=0.0)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+
+    def __enter__(self) -> LiveProgress:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.update(self._task, visible=False)
+        self._live.__exit__(None, None, None)
+
+    def __call__(self, event: Event) -> None:
+        """Take in a level or an activity."""
+        elapsed = time.perf_counter() - self._start
+        if isinstance(event, LevelInfo):
+            self._levels.append(event)
+        elif isinstance(event, Activity):
+            self._progress.update(
+                self._task,
+                description=event.doing,
+                completed=event.done,
+                total=max(event.total, 1),
+                elapsed=elapsed,
+            )
+
+    def _render(self) -> Group:
+        table = Table(title=self._name, title_justify="left")
+        for heading in ("level", "beta", "ESS", "log Z(beta)", "evaluations", "per second", "s"):
+            table.add_column(heading, justify="right")
+        for info in self._levels[-SHOWN_LEVELS:]:
+            rate = info.n_evaluations / max(info.seconds, 1e-9)
+            table.add_row(
+                str(info.level),
+                f"{info.beta:.3e}",
+                f"{info.truncated_ess:.1%}",
+                f"{info.log_evidence:.3f}",
+                f"{info.n_evaluations:,}",
+                f"{rate:,.0f}",
+                f"{info.seconds:.1f}",
+            )
+        return Group(table, self._progress)
+
+
+def print_check(report: Mapping[str, Any], console: Console) -> None:
+    """Print what `nfanneal check` found."""
+    table = Table(show_header=False, box=None)
+    gradients = report["gradients_per_second"]
+    rows = {
+        "parameters": ", ".join(report["parameters"]),
+        "data": f"{report['n_data']} cells" if report["n_data"] else "none (the model's own)",
+        "evaluations per second": f"{report['evaluations_per_second']:,.0f}",
+        "gradients per second": f"{gradients:,.0f}" if gradients else "no gradient",
+        "failed": f"{report['failed_fraction']:.1%} of {report['n_draws']} prior draws",
+        "zero likelihood": f"{report['zero_fraction']:.1%}",
+        "log-likelihood, best / median": f"{report['best_log_likelihood']:.4g} / "
+        f"{report['median_log_likelihood']:.4g}",
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    console.print(table)
+    for text in report["warnings"]:
+        console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)

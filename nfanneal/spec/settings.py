@@ -1,0 +1,56 @@
+"""The sections of a spec that steer the flow and the annealing; None is a default by dimension."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from nfanneal.spec.fields import Number, Section, Whole
+
+
+class FlowSpec(Section):
+    """Which normalizing flow is trained."""
+
+    kind: Literal["nsf", "maf", "coupling_nsf", "realnvp"] | None = Field(
+        None,
+        description="nsf and maf: autoregressive splines or affine maps; coupling_nsf and "
+        "realnvp: coupling layers. Default: nsf; coupling_nsf if the objective draws from the flow",
+    )
+    transforms: Whole | None = Field(None, ge=1, le=64, description="number of transforms")
+    bins: Whole | None = Field(None, ge=2, le=128, description="bins of each spline")
+    hidden: list[Whole] | None = Field(
+        None, min_length=1, description="widths of the hidden layers, such as [64, 64]"
+    )
+
+
+class AnnealSpec(Section):
+    """How the flow gets from the prior to the posterior."""
+
+    schedule: Literal["ess", "linear", "geometric", "adaann", "none"] = Field(
+        "ess", description="how the inverse temperature moves from 0 to 1"
+    )
+    objective: Literal["forward_kl", "reverse_kl", "hybrid"] = Field(
+        "forward_kl",
+        description="forward_kl fits the pool of weighted points (no gradient needed); "
+        "reverse_kl fits by gradients at fresh draws; hybrid does both",
+    )
+    draws: Whole | None = Field(None, ge=64, description="points drawn at every level")
+    keep_levels: Whole | None = Field(None, ge=1, description="levels that make up the pool")
+    steps: Whole | None = Field(None, ge=1, description="optimiser steps per level")
+    batch: Whole | None = Field(None, ge=8, description="points per optimiser step")
+    learning_rate: Number | None = Field(None, gt=0, description="peak rate of Adam")
+    levels: Whole = Field(20, ge=1, description="levels of the linear and geometric schedules")
+    first_beta: Number = Field(1e-3, gt=0, le=1, description="first step of the geometric schedule")
+    tolerance: Number = Field(0.5, gt=0, description="step tau of the adaann schedule")
+    relative_ess: Number = Field(
+        0.3, gt=0, lt=1, description="share of the pool's ESS that an ess step may leave"
+    )
+    max_levels: Whole = Field(200, ge=1, description="give up after so many levels")
+    max_rounds: Whole | None = Field(None, ge=1, description="most rounds at beta = 1")
+    target_ess: Number | None = Field(
+        None, gt=0, le=1, description="stop the rounds at this ESS (a share of the draws)"
+    )
+    max_evaluations: Whole | None = Field(
+        None, ge=1, description="budget of likelihood evaluations for training"
+    )

@@ -1,0 +1,124 @@
+"""A trial of a problem's likelihood on draws from the prior: speed, failures, gradients."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.flow import PriorProposal
+from nfanneal.likelihood import DataLikelihood
+from nfanneal.models import OdeSimulator
+from nfanneal.ode import Status
+from nfanneal.problem import Problem
+
+Array = NDArray[np.float64]
+
+DRAWS = 2048
+PROBE = 8
+STEP = 1e-4
+ROUGH = 0.05
+SLOW_SECONDS = 5.0
+
+
+def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
+    """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
+    generator = torch.Generator().manual_seed(seed)
+    z = PriorProposal(problem.latent.dimension).draw(DRAWS, generator)
+    first = _timed(problem, z[:PROBE], False)[1]
+    n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else 16 * PROBE
+    z = z[:n]
+    evaluation, seconds = _timed(problem, z, False)
+    values = evaluation.log_likelihood
+    finite = np.isfinite(values)
+    gradients = None
+    warnings = []
+    if problem.likelihood.differentiable:
+        _timed(problem, z[:PROBE], True)
+        gradients = n / _timed(problem, z, True)[1]
+        warnings += _roughness(problem, z[finite], values[finite])
+    warnings = _failure_warnings(problem, z, evaluation.failed, finite) + warnings
+    data = problem.likelihood
+    return {
+        "parameters": list(problem.latent.column_names),
+        "n_data": sum(len(s.values) for s in data.series) if isinstance(data, DataLikelihood) else 0,
+        "n_draws": n,
+        "evaluations_per_second": n / seconds,
+        "gradients_per_second": gradients,
+        "failed_fraction": float(evaluation.failed.mean()),
+        "zero_fraction": float((~finite & ~evaluation.failed).mean()),
+        "best_log_likelihood": float(values[finite].max()) if finite.any() else None,
+        "median_log_likelihood": float(np.median(values[finite])) if finite.any() else None,
+        "warnings": warnings,
+    }
+
+
+def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
+    start = time.perf_counter()
+    evaluation = problem.evaluate(z, gradient)
+    return evaluation, max(time.perf_counter() - start, 1e-9)
+
+
+def _failure_warnings(
+    problem: Problem, z: Array, failed: NDArray[np.bool_], finite: NDArray[np.bool_]
+) -> list[str]:
+    warnings = []
+    if failed.any():
+        theta = problem.latent.from_latent(z[failed][:1])
+        where = ", ".join(
+            f"{name} = {value:.4g}"
+            for name, value in zip(problem.latent.column_names, theta[0], strict=True)
+        )
+        reasons = "; ".join(_reasons(problem, z[failed]))
+        warnings.append(f"the model fails at {failed.mean():.1%} of the prior. {reasons}".strip())
+        warnings.append(f"the first failure is at {where}")
+    zero = ~finite & ~failed
+    if zero.mean() > 0.5:
+        warnings.append(
+            f"the likelihood is zero at {zero.mean():.1%} of the prior: "
+            "check the priors, the noise model and the units of the data"
+        )
+    values = problem.likelihood
+    if isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator):
+        start, times = values.simulator.settings.start, values.times
+        if len(times) > 1 and times[0] - start > 2.0 * (times[-1] - times[0]):
+            warnings.append(
+                f"the data begin at {times[0]:g}, long after model.start = {start:g}; "
+                "is model.start the time of the initial values?"
+            )
+    return warnings
+
+
+def _reasons(problem: Problem, z: Array) -> list[str]:
+    theta = problem.latent.from_latent(z)
+    reasons = problem.likelihood.evaluate(theta, False).reasons
+    known = {status.name: status.advice for status in Status}
+    return [f"{count} × {known.get(name, name)}" for name, count in reasons.items()]
+
+
+def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
+    """Compare the gradient with central differences at the best draws."""
+    best = z[np.argsort(values)[-PROBE:]]
+    if not len(best):
+        return []
+    gradient = problem.evaluate(best, True).gradient
+    if gradient is None:
+        return []
+    rng = np.random.default_rng(0)
+    direction = rng.standard_normal(best.shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    up = problem.evaluate(best + STEP * direction, False).log_likelihood
+    down = problem.evaluate(best - STEP * direction, False).log_likelihood
+    numeric = (up - down) / (2.0 * STEP)
+    exact = np.einsum("ij,ij->i", gradient, direction)
+    scale = np.linalg.norm(gradient, axis=1) + 1.0
+    worst = float(np.nanmax(np.abs(numeric - exact) / scale))
+    if worst < ROUGH:
+        return []
+    return [
+        f"the gradient differs from finite differences by {worst:.0%} at good draws: the "
+        "likelihood is rough there; tighten model.solver.rtol and atol, or check the model"
+    ]
