@@ -48,9 +48,7 @@ def run(
     return result
 
 
-def read_spec(
-    spec: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()
-) -> CheckedSpec:
+def read_spec(spec: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> CheckedSpec:
     """Check a spec given as a path or a mapping.
 
     Raises:

@@ -84,9 +84,7 @@ def _anneal_settings(checked: CheckedSpec, dimension: int) -> AnnealSettings:
     return default_anneal_settings(dimension, **given)
 
 
-def _flow_settings(
-    checked: CheckedSpec, dimension: int, annealing: AnnealSettings
-) -> FlowSettings:
+def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettings) -> FlowSettings:
     flow = checked.spec.flow
     kind = flow.kind or ("coupling_nsf" if annealing.needs_gradient else "nsf")
     return default_flow_settings(

@@ -16,9 +16,10 @@ from nfanneal.anneal import AnnealResult, AnnealSettings, anneal
 from nfanneal.anneal.coverage import check_coverage
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
 from nfanneal.errors import ModelError
-from nfanneal.flow import FlowSettings, Proposal, log_standard_normal, stored
+from nfanneal.flow import FlowSettings
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.problem import Problem
+from nfanneal.proposals import Proposal, log_standard_normal, stored
 from nfanneal.result import (
     Diagnostics,
     History,

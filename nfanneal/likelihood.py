@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -106,6 +106,33 @@ class ObservedSeries:
                     self._add_to_times(to_predictions, where, contribution)
         return log_prob.sum(axis=1)
 
+    def information(self, theta: Array, predictions: Array, jacobian: Array) -> Array:
+        """Expected Fisher information of θ, (n, p, p), from ∂observables/∂θ (n, m, k, p)."""
+        at_cells = predictions[:, self.time_index, :]
+        slopes = jacobian[:, self.time_index]
+        arguments = self.arguments.values(theta, at_cells)
+        inner = [slopes[:, :, self.observable]]
+        for partials in self.arguments.partials(theta, at_cells):
+            inner.append(self._total_derivative(partials, slopes))
+        weights = noise.information(self.noise, at_cells[:, :, self.observable], arguments)
+        return np.asarray(
+            sum(
+                np.einsum("nc,ncp,ncq->npq", w, slope, slope, optimize=True)
+                for w, slope in zip(weights, inner, strict=True)
+            )
+        )
+
+    def _total_derivative(self, partials: list[Array], slopes: Array) -> Array:
+        """d argument/dθ of each cell, (n, c, p), directly and through the observables."""
+        total = np.zeros((*slopes.shape[:2], slopes.shape[3]))
+        for symbol, partial in zip(self.arguments.symbols, partials, strict=True):
+            if symbol in self.arguments.columns:
+                total[:, :, self.arguments.columns[symbol]] += partial
+            else:
+                direct = np.broadcast_to(partial, slopes.shape[:2])
+                total += direct[:, :, None] * slopes[:, :, self.arguments.observables[symbol]]
+        return total
+
     def _add_to_times(self, to_predictions: Array, observable: int, per_cell: Array) -> None:
         """Sum cells (n, c) onto their times; replicates share one."""
         m = to_predictions.shape[1]
@@ -115,12 +142,15 @@ class ObservedSeries:
 
 @dataclass(frozen=True)
 class LikelihoodValues:
-    """log L (n,), failures (n,), why, and ∂ log L/∂θ (n, p) if asked for."""
+    """log L (n,), failures (n,), why; if asked for, ∂ log L/∂θ (n, p) and the Fisher information
+
+    (n, p, p), the latter only where the model's Jacobian comes for free."""
 
     log_likelihood: Array
     failed: NDArray[np.bool_]
     reasons: Mapping[str, int]
     gradient: Array | None = None
+    information: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +166,11 @@ class DataLikelihood:
         """Whether gradients can be had."""
         return self.simulator.differentiable
 
+    @property
+    def has_information(self) -> bool:
+        """Whether the Fisher information comes with the gradient."""
+        return self.simulator.has_jacobian
+
     def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
         """log L at θ (n, p); −inf where the model failed."""
         predictions = self.simulator.predict(theta, self.times, gradient)
@@ -148,7 +183,12 @@ class DataLikelihood:
         for series in self.series:
             total += series.add_gradient(theta, values, to_theta, to_predictions)
         slope = to_theta + predictions.pullback(to_predictions)
-        return _with_failures(total, predictions, slope)
+        found = _with_failures(total, predictions, slope)
+        if predictions.jacobian is None:
+            return found
+        jacobian = predictions.jacobian
+        parts = [series.information(theta, values, jacobian) for series in self.series]
+        return replace(found, information=np.sum(parts, axis=0))
 
     def pointwise(self, theta: Array) -> dict[str, Array]:
         """log p of each cell, (n, c) per observable; −inf where the model failed."""
@@ -174,6 +214,11 @@ class DirectLikelihood:
         """Whether gradients can be had."""
         return self.function.differentiable
 
+    @property
+    def has_information(self) -> bool:
+        """A bare log-likelihood does not tell."""
+        return False
+
     def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
         values, slope = self.function.evaluate(theta, gradient)
@@ -191,9 +236,7 @@ def _filled(predictions: Predictions) -> Array:
     return np.where(predictions.failed[:, None, None], 1.0, predictions.values)
 
 
-def _with_failures(
-    total: Array, predictions: Predictions, slope: Array | None
-) -> LikelihoodValues:
+def _with_failures(total: Array, predictions: Predictions, slope: Array | None) -> LikelihoodValues:
     """Failures of the model and non-finite densities become a likelihood of zero."""
     odd = ~predictions.failed & (np.isnan(total) | (total == np.inf))
     reasons = dict(predictions.reasons)

@@ -31,13 +31,15 @@ class Predictions:
     """Observables (n, m, k) at m times, failures (n,), and the pull-back of their gradients.
 
     `pullback` maps ∂S/∂observables (n, m, k) of a sum S over draws to ∂S/∂θ (n, p); None unless
-    gradients were asked for. `reasons` counts why draws failed.
+    gradients were asked for. `jacobian` (n, m, k, p) is there only where it comes for free.
+    `reasons` counts why draws failed.
     """
 
     values: Array
     failed: NDArray[np.bool_]
     reasons: Mapping[str, int]
     pullback: Pullback | None = None
+    jacobian: Array | None = None
 
 
 class Simulator(Protocol):
@@ -50,6 +52,10 @@ class Simulator(Protocol):
     @property
     def differentiable(self) -> bool:
         """Whether predictions come with a pull-back."""
+
+    @property
+    def has_jacobian(self) -> bool:
+        """Whether they come with their Jacobian too."""
 
     def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
         """Observables at `times` (m,) for θ (n, p)."""
@@ -64,6 +70,7 @@ class OdeSimulator:
     observables: tuple[str, ...]
     columns: tuple[int, ...]
     differentiable: bool = True
+    has_jacobian: bool = True
 
     def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
         """Solve one trajectory per row of θ (n, p)."""
@@ -74,14 +81,14 @@ class OdeSimulator:
         reasons = {Status(int(c)).name: int(k) for c, k in zip(codes, counts, strict=True)}
         if solved.sensitivities is None:
             return Predictions(solved.observables, failed, reasons)
-        sensitivities = np.where(failed[:, None, None, None], 0.0, solved.sensitivities)
+        jacobian = np.zeros((*solved.observables.shape, theta.shape[1]))
+        jacobian[..., self.columns] = solved.sensitivities
+        jacobian[failed] = 0.0
 
         def pullback(slope: Array) -> Array:
-            out = np.zeros_like(theta)
-            out[:, self.columns] = np.einsum("nmk,nmkp->np", slope, sensitivities)
-            return out
+            return np.asarray(np.einsum("nmk,nmkp->np", slope, jacobian))
 
-        return Predictions(solved.observables, failed, reasons, pullback)
+        return Predictions(solved.observables, failed, reasons, pullback, jacobian)
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ class PythonSimulator:
 
     function: PythonFunction
     observables: tuple[str, ...]
+    has_jacobian: bool = False
 
     @property
     def differentiable(self) -> bool:
@@ -208,7 +216,7 @@ class PythonLikelihood:
 
 
 def _checked(values: Array) -> Predictions:
-    failed = ~np.isfinite(values).all(axis=(1, 2))
+    failed = np.asarray(~np.isfinite(values).all(axis=(1, 2)))
     reasons = {"NON_FINITE": int(failed.sum())} if failed.any() else {}
     return Predictions(values, failed, reasons)
 

@@ -26,6 +26,8 @@ class NoiseModel:
 
     `log_prob(y, prediction, *arguments)` gives log p; `partials` its derivatives by prediction
     and by each argument; `domain` says where both hold; `supports` which data are possible.
+    `information(prediction, *arguments)` gives the Fisher information of each of them (the
+    diagonal; 0 where it has no closed form): the metric of scouting, never part of a density.
     """
 
     name: str
@@ -34,6 +36,7 @@ class NoiseModel:
     partials: Callable[..., Partials]
     domain: Callable[..., NDArray[np.bool_]]
     draw: Callable[..., Array]
+    information: Callable[..., Partials]
     support: str = "any number"
     supports: Callable[[Array], NDArray[np.bool_]] = np.isfinite
 
@@ -72,6 +75,11 @@ def _student_t_partials(y: Array, f: Array, df: Array, sigma: Array) -> Partials
     return pull * r / sigma, by_df, (pull * r * r - 1.0) / sigma
 
 
+def _student_t_information(f: Array, df: Array, sigma: Array) -> Partials:
+    by_f = (df + 1.0) / ((df + 3.0) * sigma**2)
+    return by_f, 0.0 * df, 2.0 * df / ((df + 3.0) * sigma**2)
+
+
 def _laplace(y: Array, f: Array, scale: Array) -> Array:
     return np.asarray(-np.abs(y - f) / scale - np.log(2.0 * scale))
 
@@ -104,9 +112,7 @@ def _log_rising(phi: Array, y: Array) -> Array:
 
 def _negative_binomial(y: Array, f: Array, phi: Array) -> Array:
     rising = _log_rising(phi, y)
-    return np.asarray(
-        rising - gammaln(y + 1.0) + xlogy(y, f) - (phi + y) * np.log1p(f / phi)
-    )
+    return np.asarray(rising - gammaln(y + 1.0) + xlogy(y, f) - (phi + y) * np.log1p(f / phi))
 
 
 def _negative_binomial_partials(y: Array, f: Array, phi: Array) -> Partials:
@@ -143,6 +149,7 @@ _MODELS = (
         _normal_partials,
         lambda y, f, sigma: np.isfinite(f) & (sigma > 0),
         lambda rng, f, sigma: rng.normal(f, sigma),
+        lambda f, sigma: (1.0 / sigma**2, 2.0 / sigma**2),
     ),
     NoiseModel(
         "lognormal",
@@ -151,6 +158,7 @@ _MODELS = (
         _lognormal_partials,
         lambda y, f, sigma: np.isfinite(f) & (f > 0) & (sigma > 0),
         lambda rng, f, sigma: f * np.exp(rng.normal(0.0, sigma, f.shape)),
+        lambda f, sigma: (1.0 / (f * sigma) ** 2, 2.0 / sigma**2),
         "a positive number",
         lambda y: np.isfinite(y) & (y > 0),
     ),
@@ -161,6 +169,7 @@ _MODELS = (
         _student_t_partials,
         lambda y, f, df, sigma: np.isfinite(f) & (df > 0) & (sigma > 0),
         lambda rng, f, df, sigma: f + sigma * rng.standard_t(df, f.shape),
+        _student_t_information,
     ),
     NoiseModel(
         "laplace",
@@ -169,6 +178,7 @@ _MODELS = (
         _laplace_partials,
         lambda y, f, scale: np.isfinite(f) & (scale > 0),
         lambda rng, f, scale: rng.laplace(f, scale),
+        lambda f, scale: (1.0 / scale**2, 1.0 / scale**2),
     ),
     NoiseModel(
         "poisson",
@@ -177,6 +187,7 @@ _MODELS = (
         _poisson_partials,
         lambda y, f: np.isfinite(f) & (f >= 0),
         lambda rng, f: rng.poisson(f).astype(np.float64),
+        lambda f: (1.0 / f,),
         "a count 0, 1, 2, …",
         _is_count,
     ),
@@ -187,6 +198,7 @@ _MODELS = (
         _negative_binomial_partials,
         lambda y, f, phi: np.isfinite(f) & (f >= 0) & (phi > 0) & np.isfinite(phi),
         _draw_negative_binomial,
+        lambda f, phi: (1.0 / (f + f * f / phi), 0.0 * phi),
         "a count 0, 1, 2, …",
         _is_count,
     ),
@@ -197,6 +209,7 @@ _MODELS = (
         _binomial_partials,
         lambda y, p, trials: (p >= 0) & (p <= 1) & (trials >= y) & (trials == np.floor(trials)),
         lambda rng, p, trials: rng.binomial(trials.astype(np.int64), p).astype(np.float64),
+        lambda p, trials: (trials / (p * (1.0 - p)), 0.0 * trials),
         "a count 0, 1, 2, …",
         _is_count,
     ),
@@ -208,9 +221,7 @@ laplace{scale}; poisson{}, negative_binomial{phi} with variance f + f²/φ, both
 f as mean; binomial{trials}, whose probability is the prediction."""
 
 
-def log_prob(
-    model: NoiseModel, y: Array, prediction: Array, arguments: Sequence[Array]
-) -> Array:
+def log_prob(model: NoiseModel, y: Array, prediction: Array, arguments: Sequence[Array]) -> Array:
     """log p(y | prediction, arguments), (n, c); −inf outside the model's domain."""
     with np.errstate(all="ignore"):
         inside = model.domain(y, prediction, *arguments)
@@ -229,6 +240,14 @@ def log_prob_and_gradient(
         np.where(np.isfinite(values) & np.isfinite(partial), partial, 0.0) for partial in raw
     )
     return values, by_prediction, by_arguments
+
+
+def information(model: NoiseModel, prediction: Array, arguments: Sequence[Array]) -> list[Array]:
+    """Fisher information of the prediction and of each argument, each (n, c); 0 where undefined."""
+    with np.errstate(all="ignore"):
+        raw = model.information(prediction, *arguments)
+    spread = (np.broadcast_to(value, prediction.shape) for value in raw)
+    return [np.where(np.isfinite(value), value, 0.0) for value in spread]
 
 
 def sample(

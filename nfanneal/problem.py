@@ -28,7 +28,12 @@ class Problem:
     @property
     def target(self) -> Target:
         """The problem as annealing sees it."""
-        return Target(self.latent.dimension, self.evaluate, self.likelihood.differentiable)
+        return Target(
+            self.latent.dimension,
+            self.evaluate,
+            differentiable=self.likelihood.differentiable,
+            has_information=self.likelihood.has_information,
+        )
 
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
@@ -36,10 +41,12 @@ class Problem:
         if len(parts) == 1:
             return parts[0]
         gradients = [part.gradient for part in parts if part.gradient is not None]
+        metrics = [part.information for part in parts if part.information is not None]
         return Evaluation(
             np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
             np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
             np.concatenate(gradients) if gradients else None,
+            np.concatenate(metrics) if metrics else None,
         )
 
     def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
@@ -47,9 +54,15 @@ class Problem:
         values = self.likelihood.evaluate(theta, gradient)
         if values.gradient is None:
             return Evaluation(values.log_likelihood, values.failed)
-        slope = values.gradient * self.latent.latent_slope(z, theta)
+        latent_slope = self.latent.latent_slope(z, theta)
+        slope = values.gradient * latent_slope
         good = np.isfinite(slope).all(axis=1, keepdims=True)
-        return Evaluation(values.log_likelihood, values.failed, np.where(good, slope, 0.0))
+        slope = np.where(good, slope, 0.0)
+        if values.information is None:
+            return Evaluation(values.log_likelihood, values.failed, slope)
+        metric = values.information * latent_slope[:, :, None] * latent_slope[:, None, :]
+        metric = np.where(np.isfinite(metric).all(axis=(1, 2), keepdims=True), metric, 0.0)
+        return Evaluation(values.log_likelihood, values.failed, slope, metric)
 
     def pointwise(self, theta: Array) -> dict[str, Array]:
         """log p of each datum at θ (n, d), (n, c) per observable; empty without data."""

@@ -197,6 +197,11 @@ class LiveProgress:
         return Group(table, self._progress)
 
 
+def _best_and_median(report: Mapping[str, Any]) -> str:
+    best, median = report["best_log_likelihood"], report["median_log_likelihood"]
+    return "zero everywhere" if best is None else f"{best:.4g} / {median:.4g}"
+
+
 def print_check(report: Mapping[str, Any], console: Console) -> None:
     """Print what `nfanneal check` found."""
     table = Table(show_header=False, box=None)
@@ -208,8 +213,7 @@ def print_check(report: Mapping[str, Any], console: Console) -> None:
         "gradients per second": f"{gradients:,.0f}" if gradients else "no gradient",
         "failed": f"{report['failed_fraction']:.1%} of {report['n_draws']} prior draws",
         "zero likelihood": f"{report['zero_fraction']:.1%}",
-        "log-likelihood, best / median": f"{report['best_log_likelihood']:.4g} / "
-        f"{report['median_log_likelihood']:.4g}",
+        "log-likelihood, best / median": _best_and_median(report),
     }
     for name, text in rows.items():
         table.add_row(name, text)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.flow import PriorProposal
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.models import OdeSimulator
 from nfanneal.ode import Status
 from nfanneal.problem import Problem
+from nfanneal.proposals import PriorProposal
 
 Array = NDArray[np.float64]
 
@@ -42,9 +42,10 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         warnings += _roughness(problem, z[finite], values[finite])
     warnings = _failure_warnings(problem, z, evaluation.failed, finite) + warnings
     data = problem.likelihood
+    series = data.series if isinstance(data, DataLikelihood) else ()
     return {
         "parameters": list(problem.latent.column_names),
-        "n_data": sum(len(s.values) for s in data.series) if isinstance(data, DataLikelihood) else 0,
+        "n_data": sum(len(s.values) for s in series),
         "n_draws": n,
         "evaluations_per_second": n / seconds,
         "gradients_per_second": gradients,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.pool import Generation, tempered
-from nfanneal.flow import Proposal
+from nfanneal.proposals import Proposal
 from nfanneal.weights import Evidence, evidence, mixture_log_density, normalized
 
 Array = NDArray[np.float64]
@@ -38,9 +38,7 @@ class Coverage:
     path_evidence: Evidence
 
 
-def check_coverage(
-    path: Sequence[Generation], proposal: Proposal, log_evidence: float
-) -> Coverage:
+def check_coverage(path: Sequence[Generation], proposal: Proposal, log_evidence: float) -> Coverage:
     """Re-score the path's points under the final `proposal` whose evidence is `log_evidence`.
 
     A point's weight p/(q·Z) under the final proposal says how many times too rarely q draws

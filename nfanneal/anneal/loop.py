@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
 from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
+from nfanneal.anneal.scout import LocalPoints, local_points, scout
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.target import Target
 from nfanneal.anneal.training import PoolSample, Training, train
 from nfanneal.errors import ModelError
-from nfanneal.flow import FlowProposal, FlowSettings, PriorProposal, Proposal, make_flow, whitening
-from nfanneal.weights import effective_sample_size, evidence, normalized, truncated
+from nfanneal.flow import FlowSettings, make_flow
+from nfanneal.proposals import FlowProposal, PriorProposal, Proposal, StudentMixture, whitening
+from nfanneal.weights import (
+    effective_sample_size,
+    evidence,
+    normalized,
+    systematic_resample,
+    truncated,
+)
 
 Array = NDArray[np.float64]
 
@@ -26,6 +34,8 @@ PATH_POINTS = 1024
 """Draws of each level that are kept, past the pool, for the coverage check."""
 EVALUATION_CHUNK = 4096
 """Points per call of the likelihood: bounds its memory and lets progress be seen."""
+LOCAL_COMPONENTS = 128
+"""Student-t components around scouted and pool points at each level."""
 KEEP_FAILED = 1000
 """At most so many failed points are kept for the user to look at."""
 
@@ -45,6 +55,7 @@ class State:
     n_gradients: int
     failed_z: Array
     n_failed: int
+    scouted: LocalPoints | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,8 @@ def anneal(
     Raises:
         ModelError: the likelihood is zero or failed at every draw from the prior.
     """
-    flow_seed, draw_seed, train_seed = seed.spawn(3)
+    flow_seed, draw_seed, train_seed, local_seed = seed.spawn(4)
+    rng = np.random.default_rng(local_seed)
     generator = torch.Generator().manual_seed(int(flow_seed.generate_state(2, np.uint64)[1]))
     flow = make_flow(target.dimension, flow_settings, int(flow_seed.generate_state(1)[0]))
     generator.manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
@@ -81,13 +93,15 @@ def anneal(
     history: list[LevelInfo] = []
     clock = time.perf_counter()
     while True:
-        state = _draw(state, target, settings, generator, observe)
+        state = _draw(state, target, settings, generator, rng, observe)
+        if state.level == 0 and settings.scout == "auto" and target.has_information:
+            state = _scout(state, target, observe)
         info = _look(state, time.perf_counter() - clock)
         if _finished(state, info, settings):
             history.append(info)
             observe(info)
             break
-        state = _advance(state, settings,info,history)
+        state = _advance(state, settings)
         state, training = _train(state, target, settings, train_seed.spawn(1)[0], observe)
         info = replace(info, next_beta=state.beta, losses=training.losses)
         info = replace(info, held_out=training.held_out, seconds=time.perf_counter() - clock)
@@ -117,20 +131,63 @@ def _draw(
     target: Target,
     settings: AnnealSettings,
     generator: torch.Generator,
+    rng: np.random.Generator,
     observe: Observer,
 ) -> State:
     """Draw this level's points, evaluate them, and add them to the pool."""
     observe(Activity("drawing", 0, settings.draws))
-    z = state.proposal.draw(settings.draws, generator)
+    if state.scouted is not None:
+        mixture, spent = _local_mixture(state, state.scouted, target, rng)
+        state = replace(state, n_gradients=state.n_gradients + spent)
+        shared = int(settings.scout_share * settings.draws)
+        state = _add(state, mixture, shared, target, generator, observe)
+    state = _add(state, state.proposal, settings.draws, target, generator, observe)
+    return replace(state, rounds=state.rounds + (state.beta == 1.0))
+
+
+def _scout(state: State, target: Target, observe: Observer) -> State:
+    """Look for optima from the draws of the prior."""
+    observe(Activity("scouting for modes", 0, 1))
+    prior = state.pool.generations[0]
+    found, spent = scout(target, prior.z, prior.log_likelihood)
+    return replace(state, scouted=found, n_gradients=state.n_gradients + spent)
+
+
+def _local_mixture(
+    state: State, scouted: LocalPoints, target: Target, rng: np.random.Generator
+) -> tuple[StudentMixture, int]:
+    """Components around scouted points and around points of the pool, chosen by their weight."""
+    size = LOCAL_COMPONENTS // 2
+    weights = _pool_weights(state)
+    rows = np.unique(systematic_resample(weights, size, rng))
+    near_pool = local_points(target, state.pool.z[rows])
+    points = scouted.chosen(state.beta, size, rng).joined(near_pool)
+    return points.mixture(state.beta), len(rows)
+
+
+def _pool_weights(state: State) -> Array:
+    """Truncated weights of the pool at the state's β, (n,)."""
+    return truncated(tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta))
+
+
+def _add(
+    state: State,
+    proposal: Proposal,
+    n: int,
+    target: Target,
+    generator: torch.Generator,
+    observe: Observer,
+) -> State:
+    """Draw n points of `proposal` into the pool."""
+    z = proposal.draw(n, generator)
     log_likelihood, failed = evaluate_in_chunks(target, z, observe)
-    generation = make_generation(state.proposal, z, log_likelihood)
     if state.level == 0 and not np.isfinite(log_likelihood).any():
         raise ModelError(_nowhere(len(z), int(failed.sum())))
+    generation = make_generation(state.level, proposal, z, log_likelihood)
     return replace(
         state,
         pool=state.pool.added(generation),
         path=(*state.path, generation.thinned(PATH_POINTS)),
-        rounds=state.rounds + (state.beta == 1.0),
         n_evaluations=state.n_evaluations + len(z),
         n_failed=state.n_failed + int(failed.sum()),
         failed_z=np.concatenate([state.failed_z, z[failed]])[:KEEP_FAILED],
@@ -191,7 +248,7 @@ def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
     )
 
 
-def _advance(state: State, settings: AnnealSettings,info,history) -> State:
+def _advance(state: State, settings: AnnealSettings) -> State:
     """Choose the next β from the pool."""
     view = LevelView(
         level=state.level,
@@ -201,14 +258,7 @@ def _advance(state: State, settings: AnnealSettings,info,history) -> State:
         dimension=state.pool.generations[0].z.shape[1],
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
-    if _hold(info,history): beta=state.beta
     return replace(state, level=state.level + 1, beta=beta)
-
-READY=0.2
-def _hold(info,history):
-    same=[h for h in history if h.beta==info.beta]
-    if info.truncated_ess>=READY or len(same)>=4: return False
-    return not same or info.truncated_ess>1.1*max(h.truncated_ess for h in same) or len(same)<2
 
 
 def _train(
@@ -220,9 +270,7 @@ def _train(
 ) -> tuple[State, Training]:
     """Whiten and train a copy of the flow at the state's β; it becomes the proposal."""
     z = state.pool.z
-    weights = truncated(
-        tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta)
-    )
+    weights = _pool_weights(state)
     proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
     training = train(
         proposal,
@@ -238,7 +286,7 @@ def _train(
         state,
         flow=proposal.flow,
         proposal=proposal,
-        pool=state.pool.last(settings.keep_levels - 1),
+        pool=state.pool.since(state.level + 1 - settings.keep_levels),
         n_gradients=state.n_gradients + training.n_gradients,
     )
     return state, training

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.flow import Proposal, log_standard_normal
-from nfanneal.weights import mixture_log_density, truncated
+from nfanneal.proposals import Proposal, log_standard_normal
+from nfanneal.weights import mixture_log_density
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Generation:
-    """The points z (n, d) drawn from one proposal, with log L (n,) and log prior (n,)."""
+    """The points z (n, d) drawn from one proposal at a level, with log L (n,), log prior (n,)."""
 
+    level: int
     proposal: Proposal
     z: Array
     log_likelihood: Array
@@ -32,9 +33,9 @@ class Generation:
         )
 
 
-def make_generation(proposal: Proposal, z: Array, log_likelihood: Array) -> Generation:
+def make_generation(level: int, proposal: Proposal, z: Array, log_likelihood: Array) -> Generation:
     """A generation from draws z (n, d) of `proposal` and their log-likelihood (n,)."""
-    return Generation(proposal, z, log_likelihood, log_standard_normal(z))
+    return Generation(level, proposal, z, log_likelihood, log_standard_normal(z))
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,10 @@ class Pool:
         new_row = tuple(proposal.log_density(generation.z) for proposal in proposals)
         return Pool((*self.generations, generation), (*rows, new_row))
 
-    def last(self, keep: int) -> Pool:
-        """The pool of the last `keep` generations."""
-        return Pool(
-            self.generations[-keep:], tuple(row[-keep:] for row in self.densities[-keep:])
-        )
+    def since(self, level: int) -> Pool:
+        """The pool of the generations from `level` on."""
+        first = sum(generation.level < level for generation in self.generations)
+        return Pool(self.generations[first:], tuple(row[first:] for row in self.densities[first:]))
 
     @property
     def z(self) -> Array:
@@ -73,9 +73,7 @@ class Pool:
     def log_base_weights(self) -> Array:
         """log prior − log mixture of all proposals, (n,): the weights at β = 0."""
         counts = [len(g.z) for g in self.generations]
-        log_mixture = np.concatenate(
-            [mixture_log_density(row, counts) for row in self.densities]
-        )
+        log_mixture = np.concatenate([mixture_log_density(row, counts) for row in self.densities])
         return np.concatenate([g.log_prior for g in self.generations]) - log_mixture
 
 
@@ -84,8 +82,3 @@ def tempered(log_base_weights: Array, log_likelihood: Array, beta: float) -> Arr
     if beta == 0.0:
         return log_base_weights
     return log_base_weights + beta * log_likelihood
-
-
-def training_weights(log_weights: Array) -> Array:
-    """Normalised truncated weights (n,): one outlier must not rule a level's training."""
-    return truncated(log_weights)

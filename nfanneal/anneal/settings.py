@@ -27,6 +27,8 @@ class AnnealSettings:
     max_rounds: int
     target_ess: float
     max_evaluations: int | None
+    scout: str
+    scout_share: float
 
     @property
     def needs_gradient(self) -> bool:
@@ -53,6 +55,8 @@ def default_anneal_settings(dimension: int, **given: Any) -> AnnealSettings:
         "max_rounds": 4,
         "target_ess": 0.8,
         "max_evaluations": None,
+        "scout": "auto",
+        "scout_share": 0.25,
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     return AnnealSettings(**(defaults | chosen))

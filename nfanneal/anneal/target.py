@@ -16,11 +16,13 @@ class Evaluation:
     """log L (n,) at n points, ∂ log L/∂z (n, d) if asked for, and where the model failed (n,).
 
     log L is −inf where the model failed or the likelihood is zero; the gradient is 0 there.
+    `information` (n, d, d) is the Fisher information of z, for models that have it for free.
     """
 
     log_likelihood: Array
     failed: NDArray[np.bool_]
     gradient: Array | None = None
+    information: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Target:
     """A likelihood over a latent space whose prior is N(0, I_d).
 
     `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
-    `differentiable` target.
+    `differentiable` target. One that `has_information` gives the Fisher information with it.
     """
 
     dimension: int
     evaluate: Callable[[Array, bool], Evaluation]
     differentiable: bool = False
+    has_information: bool = False

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.target import Target
 from nfanneal.errors import ModelError
-from nfanneal.flow import FlowProposal
+from nfanneal.proposals import FlowProposal
 from nfanneal.weights import systematic_resample
 
 Array = NDArray[np.float64]
@@ -107,9 +107,7 @@ def _set_rate(optimizer: torch.optim.Optimizer, peak: float, progress: float) ->
         group["lr"] = peak * max(0.02, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
-def _descend(
-    flow: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor
-) -> float:
+def _descend(flow: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
     """One optimiser step; skipped if the loss or its gradient is not finite."""
     optimizer.zero_grad()
     if not bool(torch.isfinite(loss)):
@@ -122,9 +120,7 @@ def _descend(
 
 
 @torch.no_grad()
-def _held_out_loss(
-    flow: torch.nn.Module, pool: PoolSample, held_out: NDArray[np.int64]
-) -> float:
+def _held_out_loss(flow: torch.nn.Module, pool: PoolSample, held_out: NDArray[np.int64]) -> float:
     """Weighted −log q over the held-out points that carry weight."""
     weights = pool.weights[held_out]
     used = np.flatnonzero(weights > 1e-3 / max(len(held_out), 1) * weights.sum())

@@ -29,7 +29,8 @@ LOCK_SECONDS = 300.0
 def cache_folder() -> Path:
     """The first of $NFANNEAL_CACHE_DIR, the user's cache, a temporary folder that is writable."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    private = Path(tempfile.gettempdir()) / f"nfanneal-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    private = Path(tempfile.gettempdir()) / f"nfanneal-{user}"
     chosen = os.environ.get("NFANNEAL_CACHE_DIR")
     for folder in [Path(chosen)] if chosen else [Path(home) / "nfanneal", private]:
         if _is_usable(folder):
@@ -38,9 +39,7 @@ def cache_folder() -> Path:
 
 
 def _is_usable(folder: Path) -> bool:
-    """Whether files can be made in `folder` (root may write where the mode says otherwise),
-
-    and nobody else could have put code there."""
+    """Whether files can be made in `folder`, and nobody else can have put code there."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -70,7 +69,7 @@ def load_module(source: str) -> ModuleType:
             _write_atomically(path, source)
         try:
             module = _import(name, path)
-        except Exception:  # noqa: BLE001 - whatever a damaged cache raises, compile afresh
+        except Exception:  # whatever a damaged cache raises: compile afresh
             _forget(path)
             module = _import(name, path)
     sys.modules[name] = module

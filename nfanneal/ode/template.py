@@ -173,10 +173,10 @@ def error_norm(h, y, new, k, rtol, atol):
 
 @njit(**OPTIONS)
 def all_finite(y, size):
+    finite = True
     for i in range(size):
-        if not abs(y[i]) < 1e300:
-            return False
-    return True
+        finite = finite and abs(y[i]) < 1e300
+    return finite
 
 
 @njit(**OPTIONS)

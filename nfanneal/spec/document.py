@@ -78,7 +78,8 @@ def parse_document(text: str, path: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Location(path, mark.line + 1, mark.column + 1) if mark else None
-        raise SpecError([Complaint(f"not valid YAML: {error.problem}", where)]) from None
+        hint = "put quotes around text that holds any of [ ] { } : # ,"
+        raise SpecError([Complaint(f"not valid YAML: {error.problem}", where, hint)]) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(node, yaml.MappingNode):
@@ -114,7 +115,9 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._item(child, (*path, i)) for i, child in enumerate(node.value)]
-        return self._scalar(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        raise SpecError([Complaint("not understood", self._location(node))])
 
     def _item(self, node: yaml.Node, path: KeyPath) -> Any:
         where = self._location(node)

@@ -120,11 +120,13 @@ def _path_of(data: Any, location: tuple[str | int, ...]) -> tuple[KeyPath, Any]:
     path: list[str | int] = []
     value = data
     for part in location:
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        ):
-            path.append(part)
+        if isinstance(value, dict) and part in value:  # noqa: SIM114 - mypy needs both
             value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        path.append(part)
     return tuple(path), value
 
 

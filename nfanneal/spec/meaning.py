@@ -109,9 +109,7 @@ class _Reader:
             return None
         if not _are_numbers(arguments):
             signature = ", ".join(PRIORS[family].arguments)
-            self._complain(
-                (*path, family), f"{name}: expected numbers, {family}: [{signature}]"
-            )
+            self._complain((*path, family), f"{name}: expected numbers, {family}: [{signature}]")
             return None
         try:
             prior = make_prior(family, arguments)
@@ -130,7 +128,7 @@ class _Reader:
                 )
             return {}, {}, {}
         self._check_ode_names(model)
-        anywhere: Names = self._parameters | self._constants
+        anywhere = self._parameters | self._constants
         inside: Names = anywhere | dict.fromkeys(model.states) | {model.time: None}
         initial = self._expressions(model.states, ("model", "states"), anywhere)
         equations = self._expressions(model.equations, ("model", "equations"), inside)

@@ -1,0 +1,34 @@
+# make demo   the main job on the repressilator, in a virtual environment of its own
+# make test   the tests; make accuracy the slow ones; make lint style and types
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test accuracy lint format clean
+
+demo: $(STAMP)
+	$(BIN)/nfanneal run configs/repressilator.yaml -o repressilator.h5 --force
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+accuracy: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,183 @@
+"""Scouting: where the posterior's narrow parts are, found by many least-squares starts at once.
+
+Where a model gives the Fisher information for free, a batched Levenberg–Marquardt search from the
+best draws of the prior finds narrow modes in seconds. Student-t components around its end points
+and around heavy points of the pool, shaped by the local information, have an exact density: their
+draws join the pool like any others. The prior's draws stay in the path, so that nothing rests on
+the end points alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.anneal.target import Target
+from nfanneal.errors import ModelError
+from nfanneal.proposals import StudentMixture
+from nfanneal.weights import normalized, systematic_resample
+
+Array = NDArray[np.float64]
+Function = Callable[[Array], tuple[Array, Array, Array]]
+
+STARTS_PER_DIMENSION = 128
+MOST_ITERATIONS = 60
+CONVERGED = 1e-4
+STEP_LIMIT = 1.0
+"""Longest step of the search, in prior standard deviations per √d."""
+STEEPEST = 1e12
+"""Gradients are clipped here, so that their squares are finite."""
+NARROWEST = 1e12
+"""Largest precision of a component in any direction."""
+DF = 5.0
+STIFFNESS = (1.0, 10.0, 100.0)
+"""Prior curvatures of the components, in turn: short steps follow a curved valley, long ones leave
+
+a component's neighbourhood."""
+EVEN_SHARE = 0.3
+"""Share of the centres that are chosen regardless of their mass, so that no mode starves."""
+
+
+@dataclass(frozen=True)
+class LocalPoints:
+    """Points z (k, d) with log L (k,) and the Fisher information there (k, d, d)."""
+
+    z: Array
+    log_likelihood: Array
+    information: Array
+
+    def joined(self, other: LocalPoints) -> LocalPoints:
+        """These points and others."""
+        return LocalPoints(
+            np.concatenate([self.z, other.z]),
+            np.concatenate([self.log_likelihood, other.log_likelihood]),
+            np.concatenate([self.information, other.information]),
+        )
+
+    def chosen(self, beta: float, size: int, rng: np.random.Generator) -> LocalPoints:
+        """`size` of the points, mostly by their Laplace mass under prior·L^β."""
+        d = self.z.shape[1]
+        curvature = np.eye(d) + beta * self.information
+        log_mass = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
+        log_mass = log_mass - 0.5 * np.linalg.slogdet(curvature)[1]
+        weights = (1.0 - EVEN_SHARE) * normalized(log_mass) + EVEN_SHARE / len(self.z)
+        rows = systematic_resample(weights, size, rng)
+        return LocalPoints(self.z[rows], self.log_likelihood[rows], self.information[rows])
+
+    def mixture(self, beta: float) -> StudentMixture:
+        """Equally weighted Student-t components with precision c·I + β·information."""
+        k, d = self.z.shape
+        stiffness = np.resize(STIFFNESS, k)
+        precision = stiffness[:, None, None] * np.eye(d) + beta * self.information
+        values, vectors = np.linalg.eigh(precision)
+        widths = 1.0 / np.sqrt(np.clip(values, stiffness[:, None], NARROWEST))
+        even = np.full(k, -math.log(k))
+        return StudentMixture(self.z, _lower_factors(vectors * widths[:, None, :]), even, DF)
+
+
+def _lower_factors(square_roots: Array) -> Array:
+    """Lower triangular L with positive diagonal and L·Lᵀ = R·Rᵀ, for any roots R (k, d, d)."""
+    upper = np.linalg.qr(np.swapaxes(square_roots, 1, 2), mode="r")
+    signs = np.sign(np.einsum("kii->ki", upper))
+    return np.ascontiguousarray(np.swapaxes(upper * signs[:, :, None], 1, 2))
+
+
+def local_points(target: Target, z: Array) -> LocalPoints:
+    """Evaluate log L and the Fisher information at z (k, d).
+
+    Raises:
+        ModelError: the target has no Fisher information.
+    """
+    evaluation = target.evaluate(z, True)
+    if evaluation.information is None:
+        raise ModelError("the model gives no Fisher information")
+    good = np.isfinite(evaluation.log_likelihood)
+    return LocalPoints(z[good], evaluation.log_likelihood[good], evaluation.information[good])
+
+
+def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints | None, int]:
+    """Search from the best of the prior draws z (n, d): end points, and gradients spent.
+
+    None if no draw has a finite likelihood.
+    """
+    spent = 0
+
+    def negative(points: Array) -> tuple[Array, Array, Array]:
+        nonlocal spent
+        spent += len(points)
+        evaluation = target.evaluate(points, True)
+        if evaluation.gradient is None or evaluation.information is None:
+            raise ModelError("the model gives no Fisher information")
+        largest = np.abs(evaluation.gradient).max(axis=1, keepdims=True)
+        gradient = evaluation.gradient * np.minimum(1.0, STEEPEST / np.maximum(largest, 1e-300))
+        value = 0.5 * np.einsum("ij,ij->i", points, points) - evaluation.log_likelihood
+        return value, points - gradient, evaluation.information
+
+    starts = _starts(z, log_likelihood, STARTS_PER_DIMENSION * target.dimension)
+    if not len(starts):
+        return None, 0
+    found, value, information = minimize(negative, starts)
+    log_l = 0.5 * np.einsum("ij,ij->i", found, found) - value
+    good = np.isfinite(value)
+    return LocalPoints(found[good], log_l[good], information[good]), spent
+
+
+def _starts(z: Array, log_likelihood: Array, size: int) -> Array:
+    """Half the best draws, half from the best tenth: good, and not all from one place."""
+    finite = np.flatnonzero(np.isfinite(log_likelihood))
+    joint = log_likelihood[finite] - 0.5 * np.einsum("ij,ij->i", z[finite], z[finite])
+    order = finite[np.argsort(-joint, kind="stable")]
+    best = order[: size // 2]
+    tenth = order[size // 2 : max(len(order) // 10, size)]
+    stride = max(len(tenth) // max(size - len(best), 1), 1)
+    return z[np.concatenate([best, tenth[::stride][: size - len(best)]])]
+
+
+def minimize(
+    function: Function, starts: Array, iterations: int = MOST_ITERATIONS
+) -> tuple[Array, Array, Array]:
+    """Minimise from all starts (k, d) at once; each member has its own metric and damping.
+
+    Levenberg–Marquardt steps −(M + λ·diag M)⁻¹g with the metric M = I + Fisher information; a step
+    that does not decrease the value is not taken and raises λ. Returns points (k, d), values (k,)
+    and the Fisher information there (k, d, d).
+
+    Source: Nocedal & Wright, Numerical Optimization, section 10.3.
+    """
+    k, d = starts.shape
+    x = starts.copy()
+    value, gradient, information = function(x)
+    damping = np.full(k, 1e-2)
+    active = np.isfinite(value)
+    for _ in range(iterations):
+        rows = np.flatnonzero(active)
+        if not len(rows):
+            break
+        step = _damped_step(np.eye(d) + information[rows], gradient[rows], damping[rows])
+        tried = x[rows] + step
+        new_value, new_gradient, new_information = function(tried)
+        taken = new_value < value[rows]
+        good = rows[taken]
+        drop = value[good] - new_value[taken]
+        x[good], value[good] = tried[taken], new_value[taken]
+        gradient[good], information[good] = new_gradient[taken], new_information[taken]
+        damping[rows] *= np.where(taken, 0.2, 6.0)
+        damping = np.maximum(damping, 1e-9)
+        active[good] = drop > CONVERGED
+        active &= damping < 1e9
+    return x, value, information
+
+
+def _damped_step(metric: Array, gradient: Array, damping: Array) -> Array:
+    """−(M + λ·diag M)⁻¹g, no longer than `STEP_LIMIT`·√d; M (k, d, d), g (k, d), λ (k,)."""
+    d = gradient.shape[1]
+    damped = metric.copy()
+    diagonal = np.einsum("kii->ki", damped)
+    diagonal *= 1.0 + damping[:, None]
+    step = -np.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
+    size = np.linalg.norm(step, axis=1, keepdims=True)
+    return np.asarray(step * np.minimum(1.0, STEP_LIMIT * math.sqrt(d) / np.maximum(size, 1e-300)))
