@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 S = np.log([10.0, 10.0, 10.0])
 D = np.array([0.0, 0.0, 0.0])
-H = np.array([3.0, 3.0, 3.0])
+H = np.array([2.0, 2.0, 2.0])
 START = [0.0, np.log(1.2), 0.0]
 SIGMA = 0.3
 SEED = 2025

@@ -69,7 +69,7 @@ def run_checked(
     """Estimate from a checked spec; `command` is only recorded."""
     set_threads(threads)
     problem = build_problem(checked)
-    settings = build_settings(checked, differentiable=problem.likelihood.differentiable)
+    settings = build_settings(checked, problem)
     return estimate(problem, settings, checked.yaml, command=command, observe=observe)
 
 

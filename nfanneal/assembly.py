@@ -52,16 +52,16 @@ def build_problem(checked: CheckedSpec) -> Problem:
     return Problem(checked.spec.name, latent, likelihood)
 
 
-def build_settings(checked: CheckedSpec, *, differentiable: bool) -> Settings:
-    """Fill in defaults by the dimension.
+def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
+    """Fill in defaults by the dimension and by what the model can give.
 
     Raises:
         SpecError: the objective needs gradients that the model does not have.
     """
     spec = checked.spec
-    dimension = LatentMap(checked.meaning.free).dimension
-    annealing = _anneal_settings(checked, dimension)
-    if annealing.needs_gradient and not differentiable:
+    dimension = problem.latent.dimension
+    annealing = _anneal_settings(checked, dimension, scouting=problem.likelihood.has_information)
+    if annealing.needs_gradient and not problem.likelihood.differentiable:
         raise SpecError(
             [
                 Complaint(
@@ -79,9 +79,10 @@ def build_settings(checked: CheckedSpec, *, differentiable: bool) -> Settings:
     )
 
 
-def _anneal_settings(checked: CheckedSpec, dimension: int) -> AnnealSettings:
+def _anneal_settings(checked: CheckedSpec, dimension: int, *, scouting: bool) -> AnnealSettings:
     given = checked.spec.anneal.model_dump()
-    return default_anneal_settings(dimension, **given)
+    scouting = scouting and checked.spec.anneal.scout == "auto"
+    return default_anneal_settings(dimension, scouting=scouting, **given)
 
 
 def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettings) -> FlowSettings:
@@ -162,7 +163,14 @@ def _substituted(
     expression: sympy.Expr, known: Mapping[str, float], but_not: Mapping[sympy.Symbol, int]
 ) -> sympy.Expr:
     values = {symbol(k): sympy.Float(v) for k, v in known.items() if symbol(k) not in but_not}
-    return expression.subs(values)
+    try:
+        found = expression.subs(values)
+    except (TypeError, OverflowError):
+        found = sympy.nan
+    if found.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I):
+        numbers = ", ".join(f"{k} = {v:g}" for k, v in known.items() if symbol(k) in values)
+        raise SpecError(f"with {numbers}, '{expression}' is not a finite real number")
+    return found
 
 
 def _ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:

@@ -22,12 +22,16 @@ MOST_COMPLAINTS = 20
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers of shape (rows, columns); nan is a missing cell. `lines` are the rows' lines."""
+    """Numbers of shape (rows, columns); nan is a missing cell.
+
+    `lines` are the rows' lines in the file, `header_line` is the header's.
+    """
 
     path: str
     columns: tuple[str, ...]
     values: Array
     lines: tuple[int, ...]
+    header_line: int = 1
 
     def column(self, name: str) -> Array:
         """One column (rows,), by its name.
@@ -36,10 +40,11 @@ class Table:
             DataError: there is no such column; the message lists those there are.
         """
         if name not in self.columns:
-            hint = nearest(name, self.columns) or f"columns: {', '.join(self.columns)}"
-            raise DataError(
-                [Complaint(f"no column '{name}' in the header", Location(self.path, 1), hint)]
-            )
+            where = Location(self.path, self.header_line)
+            listed = f"columns: {', '.join(self.columns)}"
+            close = nearest(name, self.columns)
+            hint = f"{close}; {listed}" if close else listed
+            raise DataError([Complaint(f"no column '{name}' in the header", where, hint)])
         return self.values[:, self.columns.index(name)]
 
 
@@ -68,20 +73,21 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
     Raises:
         DataError: a column is missing or empty, or a time is missing.
     """
+    wanted = [time_column, *columns.values()]
+    complaints: list[Complaint] = []
+    for name in dict.fromkeys(wanted):
+        complaints += _column_complaints(table, name)
+    if complaints:
+        raise DataError(_capped(complaints))
     row_times = table.column(time_column)
     complaints = [
         Complaint(f"the time ('{time_column}') is missing", Location(table.path, line))
         for line, time in zip(table.lines, row_times, strict=True)
         if math.isnan(time)
     ]
-    data = {name: table.column(column) for name, column in columns.items()}
-    complaints += [
-        Complaint(f"column '{columns[name]}' holds no number", Location(table.path, 1))
-        for name, values in data.items()
-        if np.isnan(values).all()
-    ]
     if complaints:
-        raise DataError(complaints)
+        raise DataError(_capped(complaints))
+    data = {name: table.column(column) for name, column in columns.items()}
     order = np.argsort(row_times, kind="stable")
     there = ~np.isnan(np.column_stack(list(data.values()))).all(axis=1)
     times = np.unique(row_times[there])
@@ -93,11 +99,21 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
     return Observations(times, tuple(data), tuple(index), tuple(cells))
 
 
+def _column_complaints(table: Table, name: str) -> tuple[Complaint, ...]:
+    try:
+        values = table.column(name)
+    except DataError as error:
+        return error.complaints
+    where = Location(table.path, table.header_line)
+    empty = bool(np.isnan(values).all())
+    return (Complaint(f"column '{name}' holds no number", where),) if empty else ()
+
+
 def read_table(path: Path) -> Table:
     """Read a CSV or TSV file with a header row; `#` lines and blank lines are skipped.
 
-    An empty cell, NA or NaN is a missing value. The delimiter is a tab in .tsv files, else
-    whichever of comma, semicolon and tab the header has most of.
+    An empty cell, NA or NaN is a missing value. The delimiter is a tab in .tsv and .tab files,
+    else whichever of comma, semicolon and tab the header has most of.
 
     Raises:
         DataError: every complaint about the file at once, each with its line.
@@ -118,14 +134,19 @@ def read_table(path: Path) -> Table:
             continue
         for j, cell in enumerate(cells):
             number = _number(cell)
-            if number is None:
-                message = f"not a number in column '{names[j]}': '{cell.strip()[:40]}'"
-                complaints.append(Complaint(message, Location(str(path), line)))
+            if isinstance(number, str):
+                message = f"{number} in column '{names[j]}': '{cell.strip()[:40]}'"
+                complaints.append(Complaint(message, Location(str(path), line), _hint(cell)))
             else:
                 values[i, j] = number
     if complaints:
         raise DataError(_capped(complaints))
-    return Table(str(path), names, values, tuple(line for line, _ in body))
+    return Table(str(path), names, values, tuple(line for line, _ in body), header_line)
+
+
+def _hint(cell: str) -> str | None:
+    point = cell.strip().replace(",", ".")
+    return f"write {point}" if "," in cell and isinstance(_number(point), float) else None
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
@@ -134,21 +155,27 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{path}: no such data file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read this as text: {error}") from error
-    lines = text.splitlines()
-    content = [line for line in lines if line.strip() and not line.startswith("#")]
-    if not content:
-        return []
-    rows = []
-    reader = csv.reader(lines, delimiter=_delimiter(path, content[0]))
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; save the file as CSV in UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+    # comments are blanked, not dropped, so that lines keep their numbers
+    lines = ["" if line.startswith("#") else line for line in text.split("\n")]
+    header = next((line for line in lines if line.strip()), "")
+    reader = csv.reader(
+        (f"{line}\n" for line in lines), delimiter=_delimiter(path, header), strict=True
+    )
+    rows, line = [], 1
     try:
         for cells in reader:
-            joined = "".join(cells).strip()
-            if joined and not cells[0].startswith("#"):
-                rows.append((reader.line_num, cells))
+            if "".join(cells).strip():
+                rows.append((line, cells))
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError([Complaint(str(error), Location(str(path), reader.line_num))]) from error
+        raise DataError(
+            [Complaint(f"not valid CSV: {error}", Location(str(path), line))]
+        ) from error
     return rows
 
 
@@ -160,7 +187,7 @@ def _delimiter(path: Path, header: str) -> str:
 
 def _header_complaints(names: tuple[str, ...], path: str, line: int) -> list[Complaint]:
     where = Location(path, line)
-    if names and all(_number(name) is not None and name for name in names):
+    if all(name and isinstance(_number(name), float) for name in names):
         hint = "the first row must name the columns"
         return [Complaint(f"no header: the first row is {', '.join(names)[:60]}", where, hint)]
     complaints = [
@@ -174,16 +201,16 @@ def _header_complaints(names: tuple[str, ...], path: str, line: int) -> list[Com
     ]
 
 
-def _number(cell: str) -> float | None:
-    """The cell's number, nan if it is missing, None if it is neither."""
+def _number(cell: str) -> float | str:
+    """The cell's number, nan if it is missing; what is wrong with it if it is neither."""
     text = cell.strip()
     if text.lower() in MISSING:
         return math.nan
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))
     except ValueError:
-        return None
-    return value if math.isfinite(value) and "_" not in text else None
+        return "not a number"
+    return value if math.isfinite(value) else "not a finite number"
 
 
 def _capped(complaints: list[Complaint]) -> list[Complaint]:

@@ -10,7 +10,8 @@ import ast
 import difflib
 import functools
 import math
-import operator
+import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,10 @@ Names = Mapping[str, int | None]
 
 LONGEST = 10_000
 LARGEST_INTEGER = 1_000_000
+LARGEST_EXACT = 2**53
 LARGEST_PLAIN_EXPONENT = 64
+DEEPEST = 80
+RELATIONS = {ast.Lt: sympy.Lt, ast.LtE: sympy.Le, ast.Gt: sympy.Gt, ast.GtE: sympy.Ge}
 
 
 class ExpressionError(NfannealError):
@@ -40,183 +44,150 @@ class ExpressionError(NfannealError):
         self.message, self.column, self.text, self.hint = message, column, text, hint
 
 
-class Power(sympy.Function):
-    """x**n for an exponent that is not a small integer; with one, a plain power."""
+class _Real(sympy.Function):
+    """A function of the grammar that prints as a call; its value is known once all numbers are."""
 
-    nargs = 2
     is_real = True
 
     @classmethod
+    def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:
+        if not all(argument.is_Number for argument in arguments):
+            return None
+        try:
+            return _number(_OF_NUMBERS[cls.__name__](*map(float, arguments)))
+        except (OverflowError, ValueError, ZeroDivisionError):
+            return None
+
+
+class Power(_Real):
+    """x**n for an exponent that is not a small integer; with one, a plain power."""
+
+    @classmethod
     def eval(cls, x: sympy.Expr, n: sympy.Expr) -> sympy.Expr | None:
-        """Simplify once numbers are known."""
-        if x.is_Number and n.is_Number:
-            return _number(float(x) ** float(n))
-        if n.is_Number and float(n).is_integer() and abs(float(n)) <= LARGEST_PLAIN_EXPONENT:
-            return x ** sympy.Integer(int(n))
-        return None
+        if not (n.is_Number and float(n).is_integer() and abs(n) <= LARGEST_PLAIN_EXPONENT):
+            return super().eval(x, n)
+        if x.is_Number:
+            return super().eval(x, n)
+        factor, rest = x.as_coeff_Mul()  # the factor is raised as a float, never exactly
+        return x ** sympy.Integer(int(n)) if factor == 1 else Power(factor, n) * Power(rest, n)
 
     def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        """n·x^(n−1) and x^n·log x, without 0/0 or 0·∞ at x = 0."""
         x, n = self.args
-        if argindex == 1:
-            return n * Power(x, n - 1)
-        return Power(x, n) * SafeLog(x)
+        return PowerSlope(x, n) if argindex == 1 else self * SafeLog(x)
 
 
-class SafeLog(sympy.Function):
+class PowerSlope(_Real):
+    """n·x^(n−1), which is 0 for n = 0 even at x = 0."""
+
+    @classmethod
+    def eval(cls, x: sympy.Expr, n: sympy.Expr) -> sympy.Expr | None:
+        return n * Power(x, n - 1) if n.is_Number else None
+
+
+class SafeLog(_Real):
     """log x, finite at x = 0, where it only ever multiplies a zero."""
 
-    nargs = 1
-    is_real = True
+
+class Least(_Real):
+    """min(a, b); the greatest is −min(−a, −b)."""
 
     def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        """1/x."""
-        return 1 / self.args[0]
+        is_first = _compare(sympy.Le, *self.args)
+        return Where(is_first, *((1, 0) if argindex == 1 else (0, 1)))
 
 
-class Least(sympy.Function):
-    """min(a, b)."""
-
-    nargs = 2
-    is_real = True
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        """1 for the smaller argument, 0 for the other."""
-        first, second = self.args
-        return _where(first <= second, *((1, 0) if argindex == 1 else (0, 1)))
-
-
-class Greatest(sympy.Function):
-    """max(a, b)."""
-
-    nargs = 2
-    is_real = True
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        """1 for the larger argument, 0 for the other."""
-        first, second = self.args
-        return _where(first >= second, *((1, 0) if argindex == 1 else (0, 1)))
-
-
-class Magnitude(sympy.Function):
+class Magnitude(_Real):
     """|x|."""
 
-    nargs = 1
-    is_real = True
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return Where(_compare(sympy.Ge, self.args[0], sympy.S.Zero), 1, -1)
+
+
+class Where(_Real):
+    """a where a condition holds, else b. Unlike sympy's Piecewise it is never rearranged."""
+
+    @classmethod
+    def eval(cls, condition: Any, yes: sympy.Expr, no: sympy.Expr) -> sympy.Expr | None:
+        if condition in (sympy.true, sympy.false):
+            return yes if condition == sympy.true else no
+        return yes if yes == no else None
+
+    def _eval_derivative(self, by: sympy.Symbol) -> sympy.Expr:
+        condition, yes, no = self.args
+        return Where(condition, yes.diff(by), no.diff(by))
+
+
+class Hill(_Real):
+    """x^n/(k^n + x^n), 0 for x < 0."""
 
     def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        """The sign of x."""
-        return _where(self.args[0] >= 0, 1, -1)
+        return HillSlope(*self.args, sympy.Integer(argindex))
 
 
-class Hill(sympy.Function):
-    """x^n/(k^n + x^n), 0 for x ≤ 0."""
-
-    nargs = 3
-    is_real = True
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        """∂/∂x, ∂/∂k or ∂/∂n, each a function of its own."""
-        return (HillX, HillK, HillN)[argindex - 1](*self.args)
+class HillSlope(_Real):
+    """∂ hill/∂x, ∂/∂k or ∂/∂n as the last argument is 1, 2 or 3."""
 
 
-class HillX(sympy.Function):
-    """∂ hill/∂x."""
-
-    nargs = 3
-    is_real = True
-
-
-class HillK(sympy.Function):
-    """∂ hill/∂k."""
-
-    nargs = 3
-    is_real = True
-
-
-class HillN(sympy.Function):
-    """∂ hill/∂n."""
-
-    nargs = 3
-    is_real = True
-
-
-def _numba_power(x: float, n: float) -> float:
+def _power(x: float, n: float) -> float:
     return x**n
 
 
-def _numba_safe_log(x: float) -> float:
+def _power_slope(x: float, n: float) -> float:
+    return 0.0 if n == 0.0 else n * x ** (n - 1.0)
+
+
+def _safe_log(x: float) -> float:
     return math.log(max(x, 1e-300))
 
 
-def _numba_least(a: float, b: float) -> float:
-    return min(a, b)
-
-
-def _numba_greatest(a: float, b: float) -> float:
-    return max(a, b)
-
-
-def _numba_magnitude(x: float) -> float:
-    return abs(x)
-
-
-def _numba_hill(x: float, k: float, n: float) -> float:
-    return 0.0 if x <= 0.0 else 1.0 / (1.0 + (k / x) ** n)
-
-
-def _numba_hill_x(x: float, k: float, n: float) -> float:
-    if x <= 0.0:
-        return 1.0 / k if n == 1.0 else 0.0
-    h = 1.0 / (1.0 + (k / x) ** n)
-    return n / x * h * (1.0 - h)
-
-
-def _numba_hill_k(x: float, k: float, n: float) -> float:
+def _hill(x: float, k: float, n: float) -> float:
     if x <= 0.0:
         return 0.0
-    h = 1.0 / (1.0 + (k / x) ** n)
-    return -n / k * h * (1.0 - h)
+    r = (x / k) ** n if x <= k else (k / x) ** n  # cannot overflow
+    return r / (1.0 + r) if x <= k else 1.0 / (1.0 + r)
 
 
-def _numba_hill_n(x: float, k: float, n: float) -> float:
+def _hill_slope(x: float, k: float, n: float, by: float) -> float:
     if x <= 0.0:
-        return 0.0
-    h = 1.0 / (1.0 + (k / x) ** n)
-    return h * (1.0 - h) * math.log(x / k)
-
-
-def _vector_power(x: Array, n: Array) -> Array:
-    return np.power(np.asarray(x, dtype=float), n)
-
-
-def _vector_safe_log(x: Array) -> Array:
-    return np.log(np.maximum(x, 1e-300))
+        return 1.0 / k if by == 1 and n == 1.0 else 0.0
+    r = x / k if x <= k else k / x
+    bell = (1.0 + r**n) ** 2
+    if by == 3:
+        slope = r**n / bell * math.log(max(r, 1e-300))
+        return slope if x <= k else -slope
+    power = r ** (n - 1.0) if (by == 1) == (x <= k) else r**n
+    return (n if by == 1 else -n) / max(x, k) * power / bell
 
 
 SCALAR_FUNCTIONS: dict[str, Callable[..., float]] = {
-    "Power": _numba_power,
-    "SafeLog": _numba_safe_log,
-    "Least": _numba_least,
-    "Greatest": _numba_greatest,
-    "Magnitude": _numba_magnitude,
-    "Hill": _numba_hill,
-    "HillX": _numba_hill_x,
-    "HillK": _numba_hill_k,
-    "HillN": _numba_hill_n,
+    "Power": _power,
+    "PowerSlope": _power_slope,
+    "SafeLog": _safe_log,
+    "Hill": _hill,
+    "HillSlope": _hill_slope,
 }
 """What printed "math" source calls by these names: plain scalar functions that numba compiles."""
 
+_OF_NUMBERS: dict[str, Callable[..., float]] = {**SCALAR_FUNCTIONS, "Least": min, "Magnitude": abs}
+
+
+def _elementwise(function: Callable[..., float]) -> Callable[..., Array]:
+    """The function of arrays, one element after the other, as numpy floats: 1/0 is inf."""
+
+    def of_arrays(*arrays: Array) -> Array:
+        grids = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arrays))
+        cells = zip(*(grid.ravel() for grid in grids), strict=True)
+        return np.array([function(*cell) for cell in cells]).reshape(grids[0].shape)
+
+    return of_arrays
+
+
 VECTOR_FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "Power": _vector_power,
-    "SafeLog": _vector_safe_log,
-    "Least": np.minimum,
-    "Greatest": np.maximum,
-    "Magnitude": np.abs,
-    "Hill": np.vectorize(_numba_hill, otypes=[float]),
-    "HillX": np.vectorize(_numba_hill_x, otypes=[float]),
-    "HillK": np.vectorize(_numba_hill_k, otypes=[float]),
-    "HillN": np.vectorize(_numba_hill_n, otypes=[float]),
+    "Power": lambda x, n: np.power(np.asarray(x, dtype=np.float64), n),
+    "PowerSlope": _elementwise(_power_slope),
+    "SafeLog": lambda x: np.log(np.maximum(x, 1e-300)),
+    "Hill": _elementwise(_hill),
+    "HillSlope": _elementwise(_hill_slope),
 }
 
 
@@ -233,44 +204,28 @@ def _number(value: float | int) -> sympy.Expr:
     return sympy.Float(float(value))
 
 
-def _where(condition: Any, yes: sympy.Expr, no: sympy.Expr) -> sympy.Expr:
-    if condition in (sympy.true, sympy.false):
-        return sympy.sympify(yes if condition == sympy.true else no)
-    return sympy.Piecewise((yes, condition), (no, True), evaluate=False)
+def _elementary(name: str) -> Callable[[sympy.Expr], sympy.Expr]:
+    """Numbers in floating point: sympy would compute a tower of exponentials exactly."""
+    symbolic, numeric = getattr(sympy, name), getattr(math, name)
+    return lambda x: _number(numeric(float(x))) if x.is_Number else symbolic(x)
+
+
+def _compare(relation: type[sympy.Rel], left: sympy.Expr, right: sympy.Expr) -> Any:
+    return relation(left, right, evaluate=bool(left.is_Number and right.is_Number))
 
 
 FUNCTIONS: dict[str, tuple[tuple[int, int], Callable[..., sympy.Expr]]] = {
-    "exp": ((1, 1), sympy.exp),
-    "log": ((1, 1), sympy.log),
-    "log10": ((1, 1), lambda x: sympy.log(x) / sympy.Float(math.log(10.0))),
-    "sqrt": ((1, 1), sympy.sqrt),
-    "sin": ((1, 1), sympy.sin),
-    "cos": ((1, 1), sympy.cos),
-    "tan": ((1, 1), sympy.tan),
-    "tanh": ((1, 1), sympy.tanh),
+    **{f: ((1, 1), _elementary(f)) for f in ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh")},
+    "log10": ((1, 1), lambda x: _elementary("log")(x) / sympy.Float(math.log(10.0))),
     "abs": ((1, 1), Magnitude),
     "min": ((2, 100), lambda *xs: functools.reduce(Least, xs)),
-    "max": ((2, 100), lambda *xs: functools.reduce(Greatest, xs)),
+    "max": ((2, 100), lambda *xs: -functools.reduce(Least, [-x for x in xs])),
     "hill": ((3, 3), Hill),
-    "where": ((3, 3), _where),
+    "where": ((3, 3), Where),
 }
 """Functions of the grammar: least and most arguments, and what they build."""
 
 CONSTANTS = {"pi": sympy.Float(math.pi), "e": sympy.Float(math.e)}
-
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: Power,
-}
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
 
 
 def parse(text: str | float | int, names: Names) -> sympy.Expr:
@@ -279,20 +234,23 @@ def parse(text: str | float | int, names: Names) -> sympy.Expr:
     Raises:
         ExpressionError: the text is not in the grammar, or uses an unknown name.
     """
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise ExpressionError("not a number or an expression", 1, f"{text!r:.40}")
     if isinstance(text, int | float):
-        text = repr(float(text))
+        try:
+            return _number(text)
+        except OverflowError:
+            raise ExpressionError("not a finite number", 1, f"{text!r:.40}") from None
     if len(text) > LONGEST:
         raise ExpressionError(f"longer than {LONGEST} characters", 1, text[:20])
+    if "#" in text:
+        column = text.index("#") + 1
+        raise ExpressionError("no comments in an expression", column, text[column - 1 :][:40])
     source, columns = _with_double_stars(text)
-    tree = _python_tree(source, columns, text)
-    parser = _Parser(text, source, columns, names)
     try:
-        found = parser.expression(tree)
+        return _Parser(text, source, columns, names).expression(_python_tree(source, columns, text))
     except RecursionError:
         raise ExpressionError("nested too deeply", 1, text[:40]) from None
-    if found.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I):
-        raise ExpressionError("not a finite real number (division by zero?)", 1, text)
-    return found
 
 
 def _with_double_stars(text: str) -> tuple[str, list[int]]:
@@ -309,14 +267,19 @@ def _with_double_stars(text: str) -> tuple[str, list[int]]:
 def _python_tree(source: str, columns: list[int], text: str) -> ast.expr:
     stripped = len(source) - len(source.lstrip())
     try:
-        return ast.parse(source.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=SyntaxWarning)
+            warnings.simplefilter("ignore", category=DeprecationWarning)
+            return ast.parse(source.strip(), mode="eval").body
     except SyntaxError as error:
-        offset = min(max((error.offset or 1) - 1, 0) + stripped, len(columns) - 1)
-        shown = text.strip() or "(empty)"
-        message = f"not an expression: {error.msg}"
-        raise ExpressionError(message, columns[offset], shown) from None
-    except (ValueError, MemoryError, RecursionError):
-        raise ExpressionError("not an expression", 1, text[:40]) from None
+        inside = 0 < (error.offset or 0) <= len(source.strip())
+        offset = stripped + (error.offset or 1) - 1 if inside else len(source.rstrip())
+        column = columns[offset]
+        shown = text[column - 1 :].strip()[:40] or text.strip() or "(empty)"
+        message = f"not an expression: {(error.msg or '').split('. ')[0].split(';')[0]}"
+        raise ExpressionError(message[:120], column, shown) from None
+    except (ValueError, MemoryError):
+        raise ExpressionError("too long, or nested too deeply", 1, text[:40]) from None
 
 
 class _Parser:
@@ -324,25 +287,39 @@ class _Parser:
 
     def __init__(self, text: str, source: str, columns: list[int], names: Names) -> None:
         self._text = text
-        self._source = source.strip()
-        self._shift = len(source) - len(source.lstrip())
-        self._bytes = self._source.encode()
-        self._columns = columns
-        self._names = names
+        self._bytes = source.strip().encode(errors="replace")
+        self._columns = columns[len(source) - len(source.lstrip()) :]
+        self._depth = 0
+        # Python reads identifiers in this form, in which µ (micro) is μ (mu)
+        self._names = {unicodedata.normalize("NFKC", name): name for name in names}
+        self._sizes = names
 
     def _fail(self, node: ast.AST, message: str, hint: str | None = None) -> ExpressionError:
-        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 0)
-        characters = len(self._bytes[:start].decode(errors="ignore"))
-        column = self._columns[min(characters + self._shift, len(self._columns) - 1)]
-        length = len(self._bytes[start:end].decode(errors="ignore"))
-        stop = self._columns[min(characters + self._shift + length, len(self._columns) - 1)]
-        return ExpressionError(message, column, self._text[column - 1 : stop - 1], hint)
+        start, stop = (
+            self._columns[len(self._bytes[: getattr(node, end, 0)].decode(errors="ignore"))]
+            for end in ("col_offset", "end_col_offset")
+        )
+        return ExpressionError(message, start, self._text[start - 1 : stop - 1], hint)
 
     def expression(self, node: ast.expr) -> sympy.Expr:
         """A number-valued expression."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise self._fail(node, f"nested more than {DEEPEST} levels deep")
+        try:
+            found = self._build(node)
+            finite = _is_finite(found)
+        except (OverflowError, ValueError, ZeroDivisionError):
+            finite = False
+        if not finite:
+            raise self._fail(node, "not a finite real number")
+        self._depth -= 1
+        return found
+
+    def _build(self, node: ast.expr) -> sympy.Expr:
         match node:
-            case ast.Constant():
-                return self._constant(node)
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return _number(value)
             case ast.Name():
                 return self._name(node)
             case ast.UnaryOp(op=ast.USub()):
@@ -355,48 +332,56 @@ class _Parser:
                 return self._call(node)
             case ast.Subscript():
                 return self._element(node)
-            case ast.Compare() | ast.BoolOp():
-                raise self._fail(node, "comparisons are allowed only as where(condition, a, b)")
-        raise self._fail(node, f"not allowed in an expression: {_kind(node)}")
-
-    def _constant(self, node: ast.Constant) -> sympy.Expr:
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            raise self._fail(node, f"not a number: {node.value!r}"[:80])
-        try:
-            return _number(node.value)
-        except OverflowError:
-            raise self._fail(node, "the number is too large") from None
+            case ast.Compare() | ast.BoolOp() | ast.IfExp() | ast.UnaryOp(op=ast.Not()):
+                raise self._fail(node, "conditions are allowed only as where(condition, a, b)")
+        raise self._fail(node, "not allowed in an expression")
 
     def _name(self, node: ast.Name) -> sympy.Expr:
-        name = node.id
-        if name not in self._names:
-            if name in CONSTANTS:
-                return CONSTANTS[name]
-            known = [*self._names, *CONSTANTS, *FUNCTIONS]
-            raise self._fail(node, f"unknown name '{name}'", nearest(name, known))
-        size = self._names[name]
+        if node.id not in self._names:
+            if node.id in CONSTANTS:
+                return CONSTANTS[node.id]
+            hint = nearest(node.id, [*self._sizes, *CONSTANTS, *FUNCTIONS])
+            raise self._fail(node, f"unknown name '{node.id}'", hint)
+        name = self._names[node.id]
+        size = self._sizes[name]
         if size is not None:
-            raise self._fail(
-                node, f"'{name}' is a vector of {size}: write {name}[0] … {name}[{size - 1}]"
-            )
+            elements = f"{name}[0]" if size == 1 else f"{name}[0] … {name}[{size - 1}]"
+            raise self._fail(node, f"'{name}' is a vector of {size}: write {elements}")
         return symbol(name)
 
     def _binary(self, node: ast.BinOp) -> sympy.Expr:
-        if type(node.op) not in _BINARY:
-            raise self._fail(node, f"operator not allowed: {_kind(node.op)}")
-        left, right = self.expression(node.left), self.expression(node.right)
-        if isinstance(node.op, ast.Div) and right == 0:
-            raise self._fail(node, "division by zero")
-        try:
-            return _BINARY[type(node.op)](left, right)
-        except (OverflowError, ZeroDivisionError):
-            raise self._fail(node, "not a finite real number") from None
+        match node.op:
+            case ast.Add() | ast.Sub():
+                return sympy.Add(*self._chain(node, (ast.Add, ast.Sub)))
+            case ast.Mult() | ast.Div():
+                return sympy.Mul(*self._chain(node, (ast.Mult, ast.Div)))
+            case ast.Pow():
+                return Power(self.expression(node.left), self.expression(node.right))
+        raise self._fail(node, "operator not allowed; there are + - * / and **")
+
+    def _chain(self, node: ast.expr, operators: tuple[type[ast.operator], ...]) -> list[sympy.Expr]:
+        """The parts of a + b − c + … or a·b/c·…: a long sum is not a deep one."""
+        tail: list[tuple[ast.BinOp, ast.expr]] = []
+        while isinstance(node, ast.BinOp) and isinstance(node.op, operators):
+            tail.append((node, node.right))
+            node = node.left
+        parts = [self.expression(node)]
+        for whole, right in reversed(tail):
+            part = self.expression(right)
+            if isinstance(whole.op, ast.Div):
+                if part == 0:
+                    raise self._fail(whole, "division by zero")
+                part = 1 / part
+            parts.append(-part if isinstance(whole.op, ast.Sub) else part)
+        return parts
 
     def _call(self, node: ast.Call) -> sympy.Expr:
         name = node.func.id if isinstance(node.func, ast.Name) else None
         if name is None or name not in FUNCTIONS:
-            shown = name or ast.unparse(node.func)[:40]
-            raise self._fail(node, f"unknown function '{shown}'", nearest(shown, FUNCTIONS))
+            shown = name or self._fail(node.func, "").text[:40]
+            is_value = name is None or name in self._names
+            hint = "write * to multiply" if is_value else nearest(shown, FUNCTIONS)
+            raise self._fail(node, f"unknown function '{shown}'", hint)
         if node.keywords:
             raise self._fail(node, f"{name} takes no named arguments")
         (least, most), build = FUNCTIONS[name]
@@ -413,9 +398,10 @@ class _Parser:
         match node:
             case ast.Compare():
                 return self._comparison(node)
-            case ast.BoolOp():
-                parts = [self._condition(value) for value in node.values]
-                return (sympy.And if isinstance(node.op, ast.And) else sympy.Or)(*parts)
+            case ast.BoolOp(op=ast.And()):
+                return sympy.And(*map(self._condition, node.values))
+            case ast.BoolOp(op=ast.Or()):
+                return sympy.Or(*map(self._condition, node.values))
             case ast.UnaryOp(op=ast.Not()):
                 return sympy.Not(self._condition(node.operand))
         raise self._fail(node, "where needs a comparison such as t > 5 as its first argument")
@@ -424,24 +410,32 @@ class _Parser:
         values = [self.expression(value) for value in (node.left, *node.comparators)]
         parts = []
         for op, left, right in zip(node.ops, values, values[1:], strict=False):
-            if type(op) not in _COMPARISONS:
+            if type(op) not in RELATIONS:
                 raise self._fail(node, "only < <= > >= can be compared with")
-            parts.append(_COMPARISONS[type(op)](left, right))
+            parts.append(_compare(RELATIONS[type(op)], left, right))
         return sympy.And(*parts) if len(parts) > 1 else parts[0]
 
     def _element(self, node: ast.Subscript) -> sympy.Expr:
-        name = node.value.id if isinstance(node.value, ast.Name) else None
-        size = self._names.get(name) if name is not None else None
-        if name is None or size is None:
+        written = node.value.id if isinstance(node.value, ast.Name) else ""
+        name = self._names.get(written, "")
+        size = self._sizes.get(name)
+        if size is None:
             raise self._fail(node, "only vector parameters can be indexed")
         index = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if type(index) is not int or not 0 <= index < size:
-            raise self._fail(node, f"the index of '{name}' must be one of 0 … {size - 1}")
+            allowed = "0" if size == 1 else f"one of 0 … {size - 1}"
+            raise self._fail(node, f"the index of '{name}' must be {allowed}")
         return symbol(f"{name}[{index}]")
 
 
-def _kind(node: ast.AST) -> str:
-    return type(node).__name__.lower()
+def _is_finite(expression: sympy.Expr) -> bool:
+    """Whether the numbers that the last operation can have changed are finite and real."""
+    near = [expression, *expression.args, *(inner for a in expression.args for inner in a.args)]
+    if any(p in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I) for p in near):
+        return False
+    if any(isinstance(p, _Real) and not p.free_symbols for p in near):
+        return False  # or it would be a number
+    return all(math.isfinite(float(p)) for p in near if p.is_Number)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -455,24 +449,41 @@ def differentiate(expression: sympy.Expr, by: sympy.Symbol) -> sympy.Expr:
     return sympy.diff(expression, by)
 
 
-_SETTINGS: dict[str, Any] = {
-    "fully_qualified_modules": True,
-    "user_functions": {name: name for name in SCALAR_FUNCTIONS},
-}
-
-
 def to_python(
     expression: sympy.Expr, rename: Mapping[sympy.Symbol, str], *, vectorized: bool = False
 ) -> str:
     """Python source of an expression, its symbols written as `rename` says.
 
     Scalar source uses `math` and `SCALAR_FUNCTIONS`; vectorised source `numpy` and
-    `VECTOR_FUNCTIONS`.
+    `VECTOR_FUNCTIONS`. What has no finite real value is written as inf or nan.
     """
+    module = "numpy" if vectorized else "math"
+    choose = "numpy.where({}, {}, {})" if vectorized else "({1} if {0} else {2})"
+    functions: dict[str, Any] = {name: name for name in SCALAR_FUNCTIONS}
+    functions |= {"Least": "numpy.minimum" if vectorized else "min", "Magnitude": "abs"}
+    functions["Where"] = [(lambda *_: True, choose.format)]
     base = NumPyPrinter if vectorized else PythonCodePrinter
-    printer = base(_SETTINGS)
-    printer._print_Symbol = lambda node: rename[node]
-    printer._print_Float = lambda node: repr(float(node))
+    printer = base({"fully_qualified_modules": True, "user_functions": functions})
+
+    def of_float(node: sympy.Number) -> str:
+        value = float(node)
+        return repr(value) if math.isfinite(value) else f"({value})".replace("i", f"{module}.i")
+
+    def of_rational(node: sympy.Rational) -> str:  # compiled code has 64 bits
+        if max(abs(node.p), node.q) > LARGEST_EXACT:
+            return of_float(sympy.Float(node))
+        return str(node.p) if node.q == 1 else f"{node.p}/{node.q}"
+
+    def joined(node: sympy.Basic) -> str:  # sympy's and, or for numpy do not broadcast
+        sign = " & " if isinstance(node, sympy.And) else " | "
+        return f"({sign.join(map(printer._print, node.args))})"
+
+    printer._print_Symbol = rename.__getitem__
+    printer._print_Float = of_float
+    printer._print_Integer = printer._print_Rational = of_rational
+    printer._print_ComplexInfinity = printer._print_ImaginaryUnit = lambda _: f"{module}.nan"
+    if vectorized:
+        printer._print_And = printer._print_Or = joined
     return str(printer.doprint(expression))
 
 
@@ -491,11 +502,12 @@ def compile_numpy(
     values = ", ".join(to_python(e, rename, vectorized=True) for e in reduced)
     lines += [f"    return [{values}]"]
     namespace: dict[str, Any] = {"numpy": np, **VECTOR_FUNCTIONS}
-    exec("\n".join(lines), namespace)  # printed from the grammar above, nothing else
+    exec("\n".join(lines), namespace)  # the text is printed from the grammar above
     function = namespace["_function"]
 
     def evaluate(*values: Array) -> list[Array]:
         with np.errstate(all="ignore"):
-            return [np.asarray(v, dtype=np.float64) for v in function(*values)]
+            found = function(*(np.asarray(value, dtype=np.float64) for value in values))
+            return [np.asarray(value, dtype=np.float64) for value in found]
 
     return evaluate

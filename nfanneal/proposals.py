@@ -119,16 +119,21 @@ class StudentMixture:
 
     def log_density(self, z: Array) -> Array:
         """log q(z) of shape (n,)."""
-        d, df = z.shape[1], self.df
+        k, d = self.locations.shape
+        df = self.df
+        inverse = np.linalg.inv(self.choleskys)
+        maps = inverse.transpose(2, 0, 1).reshape(d, k * d)
+        shifts = np.einsum("kij,kj->ki", inverse, self.locations).reshape(k * d)
+        log_determinants = np.log(np.diagonal(self.choleskys, axis1=1, axis2=2)).sum(axis=1)
         constant = gammaln(0.5 * (df + d)) - gammaln(0.5 * df) - 0.5 * d * math.log(df * math.pi)
-        parts = np.empty((len(self.locations), len(z)))
-        for j, (location, cholesky) in enumerate(zip(self.locations, self.choleskys, strict=True)):
-            y = solve_triangular(cholesky, (z - location).T, lower=True, check_finite=False)
-            square = np.einsum("in,in->n", y, y)
-            log_determinant = float(np.log(np.diag(cholesky)).sum())
-            tail = -0.5 * (df + d) * np.log1p(square / df)
-            parts[j] = self.log_weights[j] + constant - log_determinant + tail
-        return np.asarray(logsumexp(parts, axis=0))
+        log_heights = torch.from_numpy(self.log_weights - log_determinants + constant)
+        size = max(2**21 // (k * d), 64)
+        parts = []
+        for points in np.split(z, range(size, len(z), size)):
+            y = torch.from_numpy(points @ maps - shifts).reshape(-1, k, d)
+            tail = -0.5 * (df + d) * torch.log1p(y.square().sum(dim=2) / df)
+            parts.append(torch.logsumexp(log_heights + tail, dim=1).numpy())
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def summary_json(result: Result) -> dict[str, Any]:
             "ess": d.ess,
             "ess_fraction": d.ess_fraction,
             "pareto_k": d.pareto_k,
+            "largest_weight": d.largest_weight,
             "uncovered_mass": d.uncovered_mass,
             "path_log_evidence": d.path_log_evidence,
             "path_log_evidence_error": d.path_log_evidence_error,
@@ -78,6 +79,7 @@ def _evidence_table(result: Result) -> Table:
         "  the path's own estimate": f"{d.path_log_evidence:.3f} ± {d.path_log_evidence_error:.3f}",
         "effective sample size": f"{d.ess:.0f} of {d.n_samples} draws ({d.ess_fraction:.1%})",
         "Pareto k of the weights": f"{d.pareto_k:.2f} (good below 0.7)",
+        "largest share of one draw": f"{d.largest_weight:.2%}",
         "under-covered posterior mass": f"{d.uncovered_mass:.2%} ± {d.uncovered_error:.2%}",
         "likelihood evaluations": f"{result.n_likelihood_evaluations:,}"
         + (

@@ -20,6 +20,8 @@ from nfanneal.weights import (
 Array = NDArray[np.float64]
 
 PARETO_LIMIT = 0.7
+HEAVIEST_SHARE = 0.01
+"""A heavy tail matters once one draw carries this share of all weight."""
 FEWEST_EFFECTIVE = 200
 UNCOVERED_LIMIT = 0.02
 DISAGREEMENT = 4.0
@@ -60,6 +62,7 @@ class Diagnostics:
     ess: float
     n_samples: int
     pareto_k: float
+    largest_weight: float
     uncovered_mass: float
     uncovered_error: float
     path_log_evidence: float
@@ -185,6 +188,7 @@ def diagnose(
         ess=effective_sample_size(normalized(log_weight)),
         n_samples=len(log_weight),
         pareto_k=pareto_k(log_weight),
+        largest_weight=float(normalized(log_weight).max()),
         uncovered_mass=uncovered[0],
         uncovered_error=uncovered[1],
         path_log_evidence=path_evidence[0],
@@ -220,12 +224,13 @@ def _ess(d: Diagnostics) -> str | None:
 
 
 def _tail(d: Diagnostics) -> str | None:
-    if not d.pareto_k >= PARETO_LIMIT:
+    if not d.pareto_k >= PARETO_LIMIT or d.largest_weight < HEAVIEST_SHARE:
         return None
     return (
         f"the largest weights have a heavy tail (Pareto k = {d.pareto_k:.2f}, above "
-        f"{PARETO_LIMIT}): the reported error of the evidence is too small, because somewhere "
-        "the flow draws far too rarely. Raise anneal.max_rounds or anneal.draws"
+        f"{PARETO_LIMIT}; one draw carries {d.largest_weight:.1%} of all weight): the reported "
+        "error of the evidence is too small, because somewhere the flow draws far too rarely. "
+        "Raise anneal.max_rounds or anneal.draws"
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
+from nfanneal.anneal.final import HOT_BETA, final_mixture, with_hot_share
 from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import LocalPoints, local_points, scout
@@ -34,8 +35,16 @@ PATH_POINTS = 1024
 """Draws of each level that are kept, past the pool, for the coverage check."""
 EVALUATION_CHUNK = 4096
 """Points per call of the likelihood: bounds its memory and lets progress be seen."""
-LOCAL_COMPONENTS = 128
+LOCAL_COMPONENTS = 256
 """Student-t components around scouted and pool points at each level."""
+ENOUGH_POINTS = 2000
+"""Effective points of the pool that make local exploration before a training superfluous."""
+MOST_EXPLORATIONS = 5
+"""Rounds of local exploration before a training, at most."""
+FINAL_LEVELS = 2
+"""The final proposal is a mixture of the proposals of so many last levels."""
+MOST_HOLDS = 3
+"""β stands still at most so many levels in a row."""
 KEEP_FAILED = 1000
 """At most so many failed points are kept for the user to look at."""
 
@@ -55,14 +64,15 @@ class State:
     n_gradients: int
     failed_z: Array
     n_failed: int
+    holds: int = 0
     scouted: LocalPoints | None = None
 
 
 @dataclass(frozen=True)
 class AnnealResult:
-    """The trained proposal, the path's thinned generations, and what was seen on the way."""
+    """The final proposal, the path's thinned generations, and what was seen on the way."""
 
-    proposal: FlowProposal
+    proposal: Proposal
     path: tuple[Generation, ...]
     history: tuple[LevelInfo, ...]
     reached: float
@@ -102,6 +112,7 @@ def anneal(
             observe(info)
             break
         state = _advance(state, settings)
+        state = _explore(state, target, settings, generator, rng, observe)
         state, training = _train(state, target, settings, train_seed.spawn(1)[0], observe)
         info = replace(info, next_beta=state.beta, losses=training.losses)
         info = replace(info, held_out=training.held_out, seconds=time.perf_counter() - clock)
@@ -163,6 +174,33 @@ def _local_mixture(
     near_pool = local_points(target, state.pool.z[rows])
     points = scouted.chosen(state.beta, size, rng).joined(near_pool)
     return points.mixture(state.beta), len(rows)
+
+
+def _explore(
+    state: State,
+    target: Target,
+    settings: AnnealSettings,
+    generator: torch.Generator,
+    rng: np.random.Generator,
+    observe: Observer,
+) -> State:
+    """Add rounds of local draws for as long as the pool is too poor to train on at its new β.
+
+    A round costs a fraction of a training, and a flow trained on few effective points is wasted.
+    The draws belong to the level before, whose points the flow is about to be trained on.
+    """
+    scouted, level = state.scouted, state.level
+    if scouted is None:
+        return state
+    state = replace(state, level=level - 1)
+    for _ in range(MOST_EXPLORATIONS):
+        if effective_sample_size(_pool_weights(state)) >= ENOUGH_POINTS:
+            break
+        mixture, spent = _local_mixture(state, scouted, target, rng)
+        shared = int(settings.scout_share * settings.draws)
+        state = replace(state, n_gradients=state.n_gradients + spent)
+        state = _add(state, mixture, shared, target, generator, observe)
+    return replace(state, level=level)
 
 
 def _pool_weights(state: State) -> Array:
@@ -256,9 +294,11 @@ def _advance(state: State, settings: AnnealSettings) -> State:
         log_base_weights=state.pool.log_base_weights(),
         log_likelihood=state.pool.log_likelihood,
         dimension=state.pool.generations[0].z.shape[1],
+        patient=state.holds < MOST_HOLDS,
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
-    return replace(state, level=state.level + 1, beta=beta)
+    held = beta <= state.beta * (1.0 + 1e-6)
+    return replace(state, level=state.level + 1, beta=beta, holds=state.holds + 1 if held else 0)
 
 
 def _train(
@@ -295,8 +335,18 @@ def _train(
 def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
     if not isinstance(state.proposal, FlowProposal):
         raise ModelError("the budget ended before the first level was trained")
+    beta_of = {info.level: info.beta for info in history}
+    hot = next(
+        (
+            generation.proposal
+            for generation in reversed(state.path)
+            if isinstance(generation.proposal, FlowProposal)
+            and beta_of.get(generation.level, 1.0) <= HOT_BETA
+        ),
+        None,
+    )
     return AnnealResult(
-        proposal=state.proposal,
+        proposal=with_hot_share(final_mixture(state.pool, state.beta, FINAL_LEVELS), hot),
         path=state.path,
         history=tuple(history),
         reached=state.beta,

@@ -26,13 +26,17 @@ MINIMUM_POINTS = 100
 
 @dataclass(frozen=True)
 class LevelView:
-    """What a schedule may look at: the level's number and β, the pool's weights, log L, and d."""
+    """What a schedule may look at: the level's number and β, the pool's weights, log L, and d.
+
+    `patient` is False when β has stood still for long enough.
+    """
 
     level: int
     beta: float
     log_base_weights: Array
     log_likelihood: Array
     dimension: int
+    patient: bool = True
 
     def truncated_ess(self, beta: float) -> float:
         """ESS of the truncated weights at `beta`, as a share of the pool."""
@@ -44,10 +48,11 @@ def ess_schedule(view: LevelView, settings: AnnealSettings) -> float:
     """The largest β at which the pool keeps `relative_ess` of the ESS it has now.
 
     The step is measured against what the current flows reach, not against 1; β stands still
-    while the pool holds too few effective points, so that the next level adds to them.
+    while the pool holds too few effective points, so that the next level adds to them, for as
+    long as the view is patient.
     """
     n = len(view.log_likelihood)
-    minimum = MINIMUM_POINTS * math.sqrt(view.dimension) / n
+    minimum = MINIMUM_POINTS * math.sqrt(view.dimension) / n if view.patient else 0.0
     wanted = settings.relative_ess * view.truncated_ess(view.beta)
     target = min(max(wanted, minimum), max(ESS_CEILING, minimum))
     return largest_beta(view.truncated_ess, target, view.beta)

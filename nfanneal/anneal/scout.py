@@ -63,7 +63,8 @@ class LocalPoints:
         d = self.z.shape[1]
         curvature = np.eye(d) + beta * self.information
         log_mass = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
-        log_mass = log_mass - 0.5 * np.linalg.slogdet(curvature)[1]
+        precisions = np.clip(np.linalg.eigvalsh(curvature), 1.0, NARROWEST)
+        log_mass = log_mass - 0.5 * np.log(precisions).sum(axis=1)
         weights = (1.0 - EVEN_SHARE) * normalized(log_mass) + EVEN_SHARE / len(self.z)
         rows = systematic_resample(weights, size, rng)
         return LocalPoints(self.z[rows], self.log_likelihood[rows], self.information[rows])

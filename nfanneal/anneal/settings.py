@@ -36,15 +36,20 @@ class AnnealSettings:
         return self.objective != "forward_kl"
 
 
-def default_anneal_settings(dimension: int, **given: Any) -> AnnealSettings:
-    """`given` settings, with those that are None or missing chosen by the dimension d."""
-    small = dimension <= 5
+def default_anneal_settings(
+    dimension: int, *, scouting: bool = False, **given: Any
+) -> AnnealSettings:
+    """`given` settings, with those that are None or missing chosen by the dimension d.
+
+    With `scouting`, local components draw half as many points again at every level.
+    """
+    small = dimension <= 5 or scouting
     defaults = {
         "schedule": "ess",
         "objective": "forward_kl",
         "draws": 8192 if small else 16384,
         "keep_levels": 4,
-        "steps": 150,
+        "steps": 200 if scouting else 150,
         "batch": 1024,
         "learning_rate": 2e-3,
         "levels": 20,
@@ -56,7 +61,7 @@ def default_anneal_settings(dimension: int, **given: Any) -> AnnealSettings:
         "target_ess": 0.8,
         "max_evaluations": None,
         "scout": "auto",
-        "scout_share": 0.25,
+        "scout_share": 0.5,
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     return AnnealSettings(**(defaults | chosen))

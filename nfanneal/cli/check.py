@@ -32,8 +32,9 @@ def command(config: Path, overrides: tuple[str, ...], threads: int | None, as_js
     checked = read_spec(config, overrides)
     set_threads(threads)
     problem = build_problem(checked)
-    build_settings(checked, differentiable=problem.likelihood.differentiable)
+    build_settings(checked, problem)
     report = try_likelihood(problem, checked.spec.seed)
+    report["warnings"] = [*checked.warnings, *report["warnings"]]
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,29 @@ KeyPath = tuple[str | int, ...]
 LARGEST_FILE = 5_000_000
 MOST_NODES = 100_000
 DEEPEST = 50
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_OTHER_NUMBER = re.compile(
+    r"0x[0-9a-fA-F]+|[-+]?[1-9][\d_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.A
+)
+
+
+@dataclass(frozen=True)
+class Override(Location):
+    """A `--set` text as the place of a value; it has no line."""
+
+    def __str__(self) -> str:
+        return self.file
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key and its value stand; `offset` is where the value's text starts within it."""
+    """Where a key and its value stand.
+
+    If `plain`, the value's characters follow one another from there, so that the column of
+    something within it can be counted.
+    """
 
     key: Location
     value: Location
@@ -31,12 +49,15 @@ class Place:
 
 @dataclass
 class Document:
-    """The data of a YAML file after overrides, and the place of each key path."""
+    """The data of a YAML file after overrides, and the place of each key path.
+
+    `complaints` are those that did not keep the rest from being read.
+    """
 
     path: str
     data: dict[str, Any]
     places: dict[KeyPath, Place] = field(default_factory=dict)
-    overridden: set[KeyPath] = field(default_factory=set)
+    complaints: list[Complaint] = field(default_factory=list)
 
     def place(self, path: KeyPath) -> Place:
         """The place of `path`, or of the closest ancestor that stands in the file."""
@@ -56,14 +77,18 @@ def read_document(path: Path) -> Document:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError(f"{path}: cannot be read: {reason}") from error
     if len(raw) > LARGEST_FILE:
         raise SpecError(f"{path}: {len(raw):,} bytes; a spec has at most {LARGEST_FILE:,}")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        line = raw.count(b"\n", 0, error.start) + 1
+        where = Location(str(path), line)
+        hint = "save the file as UTF-8"
+        raise SpecError([Complaint("not UTF-8 text", where, hint)]) from error
     return parse_document(text, str(path))
 
 
@@ -73,23 +98,49 @@ def parse_document(text: str, path: str) -> Document:
     Raises:
         SpecError: it is not YAML, or not a mapping.
     """
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = Location(path, mark.line + 1, mark.column + 1) if mark else None
-        hint = "put quotes around text that holds any of [ ] { } : # ,"
-        raise SpecError([Complaint(f"not valid YAML: {error.problem}", where, hint)]) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SpecError(f"{path}: not valid YAML: {error}") from None
+    node = _compose(text, path)
     if not isinstance(node, yaml.MappingNode):
         raise SpecError([Complaint("a spec is a mapping of keys to values", Location(path, 1, 1))])
     document = Document(path, {})
-    builder = _Builder(document)
-    document.data = builder.build(node, ())
-    if builder.complaints:
-        raise SpecError(builder.complaints)
+    document.data = _Builder(document).build(node, ())
     return document
+
+
+class _TooLarge(yaml.MarkedYAMLError):
+    """More than any spec holds."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, but not without end."""
+
+    nodes = depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.nodes += 1
+        self.depth += 1
+        if self.nodes > MOST_NODES or self.depth > DEEPEST:
+            what = "too many values" if self.nodes > MOST_NODES else "nested too deeply"
+            raise _TooLarge(None, None, what, self.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _compose(text: str, path: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Location(path, mark.line + 1, mark.column + 1) if mark else Location(path, 1)
+        if isinstance(error, _TooLarge):
+            raise SpecError([Complaint(str(error.problem), where)]) from None
+        hint = "put quotes around text that holds any of [ ] { } : # ,"
+        raise SpecError([Complaint(f"not valid YAML: {error.problem}", where, hint)]) from None
+    except yaml.reader.ReaderError as error:
+        lines = text[: error.position].splitlines() or [""]
+        where = Location(path, len(lines), len(lines[-1]) + 1)
+        shown = repr(text[error.position : error.position + 1])
+        raise SpecError([Complaint(f"not valid YAML: the character {shown}", where)]) from None
 
 
 class _Builder:
@@ -97,13 +148,14 @@ class _Builder:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._constructor = yaml.SafeLoader("")
         self._count = 0
-        self.complaints: list[Complaint] = []
 
-    def _location(self, node: yaml.Node) -> Location:
+    def _location(self, node: yaml.Node, offset: int = 0) -> Location:
         mark = node.start_mark
-        return Location(self._document.path, mark.line + 1, mark.column + 1)
+        return Location(self._document.path, mark.line + 1, mark.column + 1 + offset)
+
+    def _complain(self, message: str, where: Location) -> None:
+        self._document.complaints.append(Complaint(message, where))
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         """The data of `node`; its places go into the document."""
@@ -111,17 +163,25 @@ class _Builder:
         if self._count > MOST_NODES or len(path) > DEEPEST:
             what = "too many values" if self._count > MOST_NODES else "nested too deeply"
             raise SpecError([Complaint(what, self._location(node))])
+        kinds = ("map",) if isinstance(node, yaml.MappingNode) else ("seq",)
+        if node.tag.removeprefix(_TAG) not in (
+            _SCALARS if isinstance(node, yaml.ScalarNode) else kinds
+        ):
+            shown = node.tag.replace(_TAG, "!!")
+            self._complain(f"the tag {shown} is not allowed", self._location(node))
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self._item(child, (*path, i)) for i, child in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
-        raise SpecError([Complaint("not understood", self._location(node))])
+            return [self._value(child, (*path, i), None) for i, child in enumerate(node.value)]
+        text = str(node.value)
+        quoted = not isinstance(node, yaml.ScalarNode) or node.style is not None
+        return text if quoted else read_scalar(text)
 
-    def _item(self, node: yaml.Node, path: KeyPath) -> Any:
-        where = self._location(node)
-        self._document.places[path] = Place(where, where, _is_plain(node))
+    def _value(self, node: yaml.Node, path: KeyPath, key: Location | None) -> Any:
+        offset = _text_offset(node)
+        where = self._location(node, offset or 0)
+        self._document.places[path] = Place(key or where, where, offset is not None)
         return self.build(node, path)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
@@ -129,78 +189,93 @@ class _Builder:
         for key_node, value_node in node.value:
             where = self._location(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.complaints.append(Complaint("a key must be a word", where))
+                self._complain("a key must be a word", where)
                 continue
             key = str(key_node.value)
             if key in data:
-                self.complaints.append(Complaint(f"the key '{key}' stands here twice", where))
+                self._complain(f"the key '{key}' stands here twice", where)
                 continue
-            here = (*path, key)
-            value_at = self._location(value_node)
-            self._document.places[here] = Place(where, value_at, _is_plain(value_node))
-            data[key] = self.build(value_node, here)
+            data[key] = self._value(value_node, (*path, key), where)
         return data
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
-        if node.style is None and _NUMBER.fullmatch(node.value) and not node.value.isdigit():
-            return float(node.value) if not node.value.lstrip("+-").isdigit() else int(node.value)
-        try:
-            value = self._constructor.construct_object(node)
-        except yaml.YAMLError as error:
-            problem = getattr(error, "problem", error)
-            raise SpecError([Complaint(f"not allowed: {problem}", self._location(node))]) from None
-        except ValueError:
-            return str(node.value)
-        return value if isinstance(value, str | int | float | bool | None) else str(node.value)
+
+def read_scalar(text: str) -> Any:
+    """What text without quotes stands for: a number, true, false, nothing or itself.
+
+    Unlike in YAML 1.1, 1e-6 is a number, and 010, 1:30, yes, NO and dates are not what they
+    seem there, but ten and text: NO may be the name of a substance.
+    """
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text.lower() == "true"
+    if not (_NUMBER.fullmatch(text) or _OTHER_NUMBER.fullmatch(text)):
+        return text
+    try:
+        if text.lstrip("+-").replace("_", "").isdigit() or text.startswith("0x"):
+            return int(text, 16 if text.startswith("0x") else 10)
+    except ValueError:  # thousands of digits
+        return text
+    value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text if math.isinf(value) and text[-1].isdigit() else value  # 1e999 is no number
 
 
-def _is_plain(node: yaml.Node) -> bool:
-    """Whether a scalar is written without quotes on one line, so that columns can be counted."""
-    if not isinstance(node, yaml.ScalarNode):
-        return False
-    return node.style is None and node.start_mark.line == node.end_mark.line
+def _text_offset(node: yaml.Node) -> int | None:
+    """Characters from the node's start to its text, None if these cannot be counted on.
+
+    An anchor or a quote may come first; escapes and folded lines move what follows.
+    """
+    if not isinstance(node, yaml.ScalarNode) or node.start_mark.buffer is None:
+        return None
+    raw = node.start_mark.buffer[node.start_mark.pointer : node.end_mark.pointer]
+    text, quote = str(node.value), node.style or ""
+    if quote in ("|", ">") or not raw.endswith(f"{quote}{text}{quote}"):
+        return None
+    return len(raw) - len(text) - len(quote)
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
     """Set `a.b.c=value` in the document's data; the value is YAML.
 
-    Raises:
-        SpecError: an override is not of this form, or goes through something not a mapping.
+    Overrides that are not of this form, or go through something that is not a mapping, become
+    complaints of the document.
     """
-    complaints = []
     for text in overrides:
+        where = Override(f"--set {text}", 1)
         key, separator, value = text.partition("=")
         path = tuple(key.strip().split("."))
         if not separator or not all(path):
             hint = "write --set section.key=value, such as --set anneal.draws=4096"
-            complaints.append(Complaint(f"--set {text}: not of the form key=value", hint=hint))
+            document.complaints.append(Complaint("not of the form key=value", where, hint))
             continue
         try:
-            data = parse_document(f"value: {value}", f"--set {key}").data["value"]
+            _assign(document, path, _override_value(value), where)
         except SpecError as error:
-            complaints.append(Complaint(f"--set {text}: {error.complaints[0].message}"))
-            continue
-        try:
-            _assign(document, path, data, text)
-        except SpecError as error:
-            complaints += error.complaints
-    if complaints:
-        raise SpecError(complaints)
+            document.complaints += [Complaint(c.message, where) for c in error.complaints]
 
 
-def _assign(document: Document, path: tuple[str, ...], value: Any, text: str) -> None:
-    target: Any = document.data
+def _override_value(text: str) -> Any:
+    scratch = Document("", {})
+    node = _compose(text, "")
+    if node is None:  # nothing but a comment, to YAML
+        return text.strip() or None
+    value = _Builder(scratch).build(node, ())
+    if scratch.complaints:
+        raise SpecError(scratch.complaints)
+    return value
+
+
+def _assign(document: Document, path: tuple[str, ...], value: Any, where: Location) -> None:
+    target = document.data
     for depth, key in enumerate(path[:-1], start=1):
-        target = target.setdefault(key, {}) if isinstance(target, dict) else target
+        if target.get(key) is None:
+            target[key] = {}
+        target = target[key]
         if not isinstance(target, dict):
-            held = ".".join(path[:depth])
-            raise SpecError([Complaint(f"--set {text}: '{held}' holds no keys")])
+            raise SpecError(f"'{'.'.join(path[:depth])}' holds no keys")
     target[path[-1]] = value
-    where = Location(f"--set {text}", 1, len(".".join(path)) + 2)
-    for depth in range(1, len(path) + 1):
-        document.places.setdefault(path[:depth], Place(where, where))
-    stale = [p for p in document.places if p[: len(path)] == path]
-    for old in stale:
-        del document.places[old]
-    document.places[path] = Place(where, where)
-    document.overridden.add(path)
+    for depth in range(1, len(path)):
+        document.places.setdefault(path[:depth], Place(where, where, plain=False))
+    for stale in [p for p in document.places if p[: len(path)] == path]:
+        del document.places[stale]
+    document.places[path] = Place(where, where, plain=False)

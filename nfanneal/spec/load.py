@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +12,19 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from nfanneal.errors import Complaint, SpecError
+from nfanneal.errors import Complaint, Location, SpecError
 from nfanneal.expressions import nearest
-from nfanneal.spec.document import Document, KeyPath, apply_overrides, parse_document, read_document
+from nfanneal.noise import NOISE_MODELS
+from nfanneal.priors import PRIORS
+from nfanneal.spec.document import (
+    Document,
+    KeyPath,
+    Override,
+    apply_overrides,
+    parse_document,
+    read_document,
+    read_scalar,
+)
 from nfanneal.spec.meaning import Meaning, find_meaning
 from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
 
@@ -34,11 +46,38 @@ class CheckedSpec:
     def yaml(self) -> str:
         """The whole spec with its defaults, paths made absolute."""
         content = self.spec.model_dump(exclude_none=True)
+        if not self.spec.likelihood:
+            del content["likelihood"]
         if self.spec.data is not None:
             content["data"]["file"] = str((self.folder / self.spec.data.file).resolve())
         if isinstance(self.spec.model, PythonSpec):
             content["model"]["file"] = str((self.folder / self.spec.model.file).resolve())
-        return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed, but hardly meant: parameters that nothing depends on."""
+        if not isinstance(self.spec.model, OdeSpec):
+            return ()
+        meaning = self.meaning
+        parts = [meaning.initial, meaning.equations, meaning.observables]
+        expressions = [expression for part in parts for expression in part.values()]
+        expressions += [argument for noise in meaning.noise for argument in noise.arguments]
+        used = {str(s).split("[")[0] for e in expressions for s in e.free_symbols}
+        names = [name for name in self.spec.parameters if name not in used]
+        return tuple(f"parameter '{name}' is not used anywhere" for name in names)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that would be read as a number."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None if isinstance(read_scalar(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
@@ -63,26 +102,97 @@ def spec_from_text(text: str, folder: Path, overrides: Sequence[str] = ()) -> Ch
     return _check(document, folder)
 
 
+_SECTIONS = ("name", "flow", "anneal", "output", "seed")
+"""Sections of the top level that have defaults and say nothing about the others."""
+
+
 def _check(document: Document, folder: Path) -> CheckedSpec:
+    """Validate the shape, then the meaning; what is wrong with either is told at once."""
+    document.data = _without_empty(document.data)
+    complaints = list(document.complaints)
+    hidden: set[Location] = set()
     try:
-        spec = Spec.model_validate(document.data)
+        spec: Spec | None = Spec.model_validate(document.data)
     except ValidationError as error:
-        complaints = [_complaint(document, dict(e)) for e in error.errors()]
-        raise SpecError(_in_order(complaints)) from None
-    meaning, complaints = find_meaning(spec, document)
-    if complaints:
+        errors = [dict(e) for e in error.errors()]
+        complaints += [_complaint(document, e) for e in errors]
+        spec, hidden = _with_placeholders(document, errors)
+    meaning = Meaning()
+    if spec is not None:
+        meaning, found = find_meaning(spec, document)
+        complaints += [c for c in found if c.location not in hidden]
+    if complaints or spec is None:
         raise SpecError(_in_order(complaints))
     return CheckedSpec(spec, folder, meaning)
 
 
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    """An empty section, such as one whose lines are all comments, is as good as none."""
+    data = {key: value for key, value in data.items() if value is not None}
+    if isinstance(data.get("model"), dict):
+        data["model"] = {k: v for k, v in data["model"].items() if v is not None}
+    return data
+
+
+def _with_placeholders(
+    document: Document, errors: Sequence[dict[str, Any]]
+) -> tuple[Spec | None, set[Location]]:
+    """The spec with harmless values where `errors` are, to look for complaints about the rest.
+
+    Returns None where that cannot be done, and the places that have been complained about.
+    """
+    data = copy.deepcopy(document.data)
+    hidden: set[Location] = set()
+    for error in errors:
+        path, _ = _path_of(document.data, error["loc"])
+        place = document.place(path)
+        hidden |= {place.key, place.value}
+        if len(path) == 1 and error["type"] == "extra_forbidden":  # a needed section, misspelt?
+            hidden.add(document.place(()).key)
+        if not _put_placeholder(data, path, error["type"]):
+            return None, hidden
+    try:
+        return Spec.model_validate(data), hidden
+    except ValidationError:
+        return None, hidden
+
+
+def _put_placeholder(data: dict[str, Any], path: KeyPath, kind: str) -> bool:
+    """Make the value at `path` valid; false if nothing can stand for it."""
+    section, rest = (path[0], path[1:]) if path else ("", ())
+    model: Any = data.get("model")
+    if section in _SECTIONS:
+        data.pop(str(section), None)
+    elif section == "parameters" and rest:
+        given = data["parameters"].get(rest[0])
+        shape = given.get("shape") if isinstance(given, dict) else None
+        data["parameters"][rest[0]] = {"prior": {"normal": [0, 1]}}
+        if isinstance(shape, int) and shape >= 1:
+            data["parameters"][rest[0]]["shape"] = shape
+    elif section == "data":
+        data["data"] = {"file": "-"}
+    elif section == "model" and rest[:1] == ("solver",):
+        model.pop("solver", None)
+    elif section == "model" and len(rest) == 2 and isinstance(model[rest[0]], dict):
+        model[rest[0]][rest[1]] = 0.0
+    elif kind == "extra_forbidden" or rest in (("start",), ("array",), ("time",)):
+        target = model if section == "model" else data
+        target.pop(str(path[-1]), None)
+    else:
+        return False
+    return True
+
+
 def _in_order(complaints: list[Complaint]) -> list[Complaint]:
-    """By line and column; those without a place come last."""
+    """By line and column, then those about overrides; those without a place come last."""
 
-    def key(complaint: Complaint) -> tuple[int, int]:
+    def key(complaint: Complaint) -> tuple[int, int, int]:
         where = complaint.location
-        return (1 << 30, 0) if where is None else (where.line, where.column or 0)
+        if where is None:
+            return (2, 0, 0)
+        return (int(isinstance(where, Override)), where.line, where.column or 0)
 
-    return sorted(complaints, key=key)
+    return sorted(dict.fromkeys(complaints), key=key)
 
 
 def _complaint(document: Document, error: dict[str, Any]) -> Complaint:
@@ -98,20 +208,50 @@ def _complaint(document: Document, error: dict[str, Any]) -> Complaint:
         known = _known_keys(document.data, path[:-1])
         hint = nearest(last, known) or f"known keys: {', '.join(known)}"
         return Complaint(f"unknown key '{last}' in {parent}", place.key, hint)
-    message = error["msg"].removeprefix("Value error, ")
-    if kind == "literal_error":
-        message = f"must be {error['ctx']['expected']}"
-    elif kind in ("model_type", "dict_type", "model_attributes_type"):
-        message = "must hold keys and values"
-    elif kind == "list_type":
-        message = "must be a list"
-    elif kind == "model_kind":
-        return Complaint(message, document.place(("model", "kind")).value)
-    shown = "" if isinstance(value, dict | list) or value is None else f", not '{value}'"
-    return Complaint(f"{dotted}: {_lower(message)}{shown}", place.value)
+    if kind == "model_kind":
+        return _about_kind(document, error["msg"])
+    if len(path) == 2 and path[0] == "parameters" and kind == "value_error":
+        return Complaint(f"{dotted} must be a number, or {{prior: …}}{_shown(value)}", place.value)
+    options: list[str] = (
+        re.findall(r"'(\w+)'", error["ctx"]["expected"]) if kind == "literal_error" else []
+    )
+    close = nearest(str(value), options)
+    return Complaint(f"{dotted} {_requirement(error)}{_shown(value)}", place.value, close)
 
 
-def _lower(message: str) -> str:
+def _about_kind(document: Document, message: str) -> Complaint:
+    kinds = ("ode", "python")
+    model = document.data.get("model")
+    if not isinstance(model, dict):
+        return Complaint("model must hold keys and values", document.place(("model",)).value)
+    if "kind" not in model:
+        return Complaint(message, document.place(("model",)).key)
+    where = document.place(("model", "kind")).value
+    return Complaint(f"{message}{_shown(model['kind'])}", where, nearest(str(model["kind"]), kinds))
+
+
+def _shown(value: Any) -> str:
+    return "" if isinstance(value, dict | list) or value is None else f", not '{str(value)[:60]}'"
+
+
+def _requirement(error: dict[str, Any]) -> str:
+    """What pydantic asks for, as the end of a sentence."""
+    kind, context = error["type"], error.get("ctx", {})
+    words = {
+        "literal_error": "must be {expected}",
+        "greater_than_equal": "must be at least {ge:g}",
+        "greater_than": "must be above {gt:g}",
+        "less_than_equal": "must be at most {le:g}",
+        "less_than": "must be below {lt:g}",
+        "finite_number": "must be a finite number",
+        "too_short": "must not be empty",
+        "list_type": "must be a list",
+        **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"),
+                        "must hold keys and values"),
+    }  # fmt: skip
+    if kind in words:
+        return words[kind].format(**context)
+    message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 
@@ -150,4 +290,10 @@ def json_schema() -> dict[str, Any]:
     schema = Spec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "nfanneal spec"
+    one = {"minProperties": 1, "maxProperties": 1}
+    prior = schema["$defs"]["ParameterSpec"]["properties"]["prior"]
+    prior |= {**one, "propertyNames": {"enum": sorted(PRIORS)}}
+    names = {"enum": sorted(NOISE_MODELS)}
+    noise = {"type": "object", **one, "propertyNames": names}
+    schema["properties"]["likelihood"]["additionalProperties"] = {"anyOf": [names, noise]}
     return schema

@@ -9,13 +9,15 @@ from pydantic import Discriminator, Field, Tag
 from nfanneal.spec.fields import Expression, Number, Section, Whole, Word
 from nfanneal.spec.settings import AnnealSpec, FlowSpec
 
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
+
 
 class SolverSpec(Section):
     """How trajectories are computed."""
 
     method: Literal["auto", "tsit5"] = Field("auto", description="auto chooses; today it is tsit5")
-    rtol: Number = Field(1e-6, gt=0, lt=1, description="relative tolerance per step")
-    atol: Number = Field(1e-8, gt=0, description="absolute tolerance per step")
+    rtol: Finite = Field(1e-6, gt=0, lt=1, description="relative tolerance per step")
+    atol: Finite = Field(1e-8, gt=0, description="absolute tolerance per step")
     max_steps: Whole = Field(10_000, ge=1, description="steps after which a trajectory fails")
 
 
@@ -24,14 +26,14 @@ class OdeSpec(Section):
 
     kind: Literal["ode"]
     time: Word = Field("t", description="name of the time in expressions")
-    start: Number = Field(0.0, description="time of the initial values")
+    start: Finite = Field(0.0, description="time of the initial values")
     states: dict[str, Expression] = Field(
         min_length=1, description="state: initial value, an expression of parameters"
     )
     equations: dict[str, Expression] = Field(
         min_length=1, description="state: its derivative by time"
     )
-    constants: dict[str, Number] = Field({}, description="name: number")
+    constants: dict[str, Finite] = Field({}, description="name: number")
     observables: dict[str, Expression] | None = Field(
         None, description="observable: expression; by default the states are observed"
     )
@@ -89,7 +91,7 @@ def _model_kind(value: Any) -> str | None:
 
 
 AnyParameter = Annotated[
-    Annotated[Number, Tag("fixed")] | Annotated[ParameterSpec, Tag("free")],
+    Annotated[Finite, Tag("fixed")] | Annotated[ParameterSpec, Tag("free")],
     Discriminator(_parameter_kind),
 ]
 AnyModel = Annotated[

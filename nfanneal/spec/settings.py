@@ -51,6 +51,14 @@ class AnnealSpec(Section):
     target_ess: Number | None = Field(
         None, gt=0, le=1, description="stop the rounds at this ESS (a share of the draws)"
     )
+    scout: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto searches for narrow modes first where the model gives the Fisher "
+        "information (ODE models); off never does",
+    )
+    scout_share: Number | None = Field(
+        None, gt=0, le=2, description="local draws around scouted points, as a share of draws"
+    )
     max_evaluations: Whole | None = Field(
         None, ge=1, description="budget of likelihood evaluations for training"
     )

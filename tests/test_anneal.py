@@ -1,0 +1,225 @@
+"""Annealing: schedules against closed forms, and evidences that are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+from nfanneal.anneal import AnnealResult, Evaluation, Target, anneal
+from nfanneal.anneal.events import LevelInfo
+from nfanneal.anneal.final import mixture_shares
+from nfanneal.anneal.pool import Pool, make_generation, tempered
+from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
+from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.errors import ModelError
+from nfanneal.flow import default_flow_settings
+from nfanneal.proposals import PriorProposal, log_standard_normal
+from nfanneal.weights import Evidence, evidence
+
+Array = np.ndarray
+FLOW = default_flow_settings(2, transforms=2, bins=6, hidden=(24, 24))
+QUICK = default_anneal_settings(
+    2, draws=2048, steps=80, batch=256, learning_rate=5e-3, max_rounds=2, keep_levels=3
+)
+
+
+def seed(n: int = 0) -> np.random.SeedSequence:
+    return np.random.SeedSequence(n)
+
+
+def gaussian_target(scale: float = 0.1, correlation: float = 0.8) -> tuple[Target, float]:
+    """log L = log N(m; z, S) with a correlated S: the evidence is N(m; 0, I + S)."""
+    mean = np.array([1.0, -0.5])
+    noise = scale**2 * np.array([[1.0, correlation], [correlation, 1.0]])
+    precision = np.linalg.inv(noise)
+    constant = -0.5 * np.linalg.slogdet(2.0 * math.pi * noise)[1]
+
+    def evaluate(z: Array, gradient: bool) -> Evaluation:
+        rest = z - mean
+        value = constant - 0.5 * np.einsum("ni,ij,nj->n", rest, precision, rest)
+        failed = np.zeros(len(z), dtype=bool)
+        return Evaluation(value, failed, -rest @ precision if gradient else None)
+
+    total = np.eye(2) + noise
+    exact = -0.5 * (
+        np.linalg.slogdet(2.0 * math.pi * total)[1] + mean @ np.linalg.solve(total, mean)
+    )
+    return Target(2, evaluate, differentiable=True), float(exact)
+
+
+def modes_target() -> tuple[Target, float]:
+    """Four equal narrow modes on a circle, without gradients."""
+    angles = np.arange(4) * math.pi / 2.0
+    centres = 2.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    def evaluate(z: Array, gradient: bool) -> Evaluation:
+        parts = norm(scale=0.1).logpdf(z[:, None] - centres).sum(axis=2)
+        return Evaluation(logsumexp(parts, axis=1) - math.log(4.0), np.zeros(len(z), dtype=bool))
+
+    exact = norm(scale=math.sqrt(1.01)).logpdf(centres[0]).sum()
+    return Target(2, evaluate), float(exact)
+
+
+def final_evidence(result: AnnealResult, target: Target, n: int = 8192) -> Evidence:
+    z = result.proposal.draw(n, torch.Generator().manual_seed(5))
+    log_likelihood = target.evaluate(z, False).log_likelihood
+    return evidence(log_standard_normal(z) + log_likelihood - result.proposal.log_density(z))
+
+
+@pytest.mark.parametrize("objective", ["forward_kl", "reverse_kl", "hybrid"])
+def test_objectives_reach_the_evidence_of_a_correlated_gaussian(objective: str) -> None:
+    target, exact = gaussian_target()
+    result = anneal(target, FLOW, replace(QUICK, objective=objective), seed())
+    found = final_evidence(result, target)
+    assert result.reached == 1.0
+    assert abs(found.log_evidence - exact) < 4.0 * found.error + 0.003
+    assert found.error < 0.05
+
+
+def test_all_modes_are_found() -> None:
+    target, exact = modes_target()
+    result = anneal(target, FLOW, replace(QUICK, draws=4096), seed(1))
+    found = final_evidence(result, target)
+    assert abs(found.log_evidence - exact) < 4.0 * found.error + 0.003
+    assert found.error < 0.1
+
+
+def test_the_same_seed_gives_the_same_arrays() -> None:
+    target, _ = gaussian_target()
+    quick = replace(QUICK, steps=30, max_rounds=1)
+    one, same, other = (anneal(target, FLOW, quick, seed(s)) for s in (3, 3, 4))
+    z = [r.path[-1].z for r in (one, same, other)]
+    np.testing.assert_array_equal(z[0], z[1])
+    assert not np.array_equal(z[0], z[2])
+
+
+@pytest.mark.parametrize("objective", ["forward_kl", "hybrid"])
+def test_wild_likelihoods_never_make_the_flow_nan(objective: str) -> None:
+    good, _ = gaussian_target()
+
+    def evaluate(z: Array, gradient: bool) -> Evaluation:
+        found = good.evaluate(z, gradient)
+        failed = z[:, 0] < 0.0
+        value = np.where(failed, -np.inf, found.log_likelihood)
+        if found.gradient is None:
+            return Evaluation(value, failed)
+        wild = np.where(z[:, 1:] > 0.3, np.nan, np.where(z[:, 1:] > 0.0, 1e30, found.gradient))
+        return Evaluation(value, failed, wild)
+
+    target = Target(2, evaluate, differentiable=True)
+    result = anneal(target, FLOW, replace(QUICK, objective=objective, steps=30), seed())
+    z = result.proposal.draw(1000, torch.Generator().manual_seed(0))
+    assert np.all(np.isfinite(z))
+    assert np.all(np.isfinite(result.proposal.log_density(z)))
+
+
+def test_a_likelihood_of_zero_everywhere_is_an_error() -> None:
+    nowhere = Target(2, lambda z, g: Evaluation(np.full(len(z), -np.inf), np.ones(len(z), bool)))
+    with pytest.raises(ModelError, match="zero at all 2048 draws from the prior"):
+        anneal(nowhere, FLOW, QUICK, seed())
+
+
+def test_the_budget_of_evaluations_is_kept() -> None:
+    target, _ = modes_target()
+    seen: list[LevelInfo] = []
+    quick = replace(QUICK, steps=10, max_evaluations=6500)
+    result = anneal(
+        target, FLOW, quick, seed(), lambda e: seen.append(e) if isinstance(e, LevelInfo) else None
+    )
+    assert result.n_evaluations <= 6500
+    assert tuple(seen) == result.history
+
+
+def view_of(log_likelihood: Array, beta: float, **more: object) -> LevelView:
+    n = len(log_likelihood)
+    given = {"level": 0, "log_base_weights": np.zeros(n), "dimension": 1, **more}
+    return LevelView(beta=beta, log_likelihood=log_likelihood, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", [0.9, 0.5, 0.1])
+def test_largest_beta_inverts_the_ess_of_a_gaussian(target: float) -> None:
+    """ESS of N(0, 1) against the likelihood exp(−a·z²/2) at β: √(1 + 2aβ)/(1 + aβ)."""
+
+    def ess(beta: float, a: float = 1e4) -> float:
+        return math.sqrt(1.0 + 2.0 * a * beta) / (1.0 + a * beta)
+
+    beta = largest_beta(ess, target, 0.0)
+    assert ess(beta) == pytest.approx(target, rel=1e-6)
+
+
+def test_largest_beta_stays_or_finishes() -> None:
+    assert largest_beta(lambda beta: 0.5, 0.4, 0.1) == 1.0
+    assert largest_beta(lambda beta: 0.3, 0.4, 0.1) == 0.1
+
+
+def test_ess_step_matches_the_closed_form() -> None:
+    z = np.random.default_rng(0).standard_normal(200_000)
+    a = 1e4
+    beta = SCHEDULES["ess"](view_of(-0.5 * a * z**2, 0.0), replace(QUICK, relative_ess=0.3))
+    reached = math.sqrt(1.0 + 2.0 * a * beta) / (1.0 + a * beta)
+    assert reached == pytest.approx(0.3, abs=0.01)
+
+
+def test_ess_step_stands_still_only_while_patient() -> None:
+    log_likelihood = np.full(1000, -1e6)
+    log_likelihood[:3] = 0.0
+    still = SCHEDULES["ess"](view_of(log_likelihood, 0.01), QUICK)
+    moved = SCHEDULES["ess"](view_of(log_likelihood, 0.01, patient=False), QUICK)
+    assert still == 0.01
+    assert moved > 0.01
+
+
+def test_adaann_step_is_tolerance_over_the_spread() -> None:
+    log_likelihood = np.random.default_rng(1).standard_normal(100_000) * 5.0
+    beta = SCHEDULES["adaann"](view_of(log_likelihood, 0.0), replace(QUICK, tolerance=0.5))
+    assert beta == pytest.approx(0.1, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["linear", "geometric"])
+def test_fixed_schedules_rise_to_one_in_k_levels(name: str) -> None:
+    settings = replace(QUICK, levels=7)
+    betas = [SCHEDULES[name](view_of(np.zeros(5), 0.0, level=k), settings) for k in range(7)]
+    assert betas[-1] == 1.0
+    assert np.all(np.diff(betas) > 0)
+
+
+def generation_pool(counts: tuple[int, ...], scale: Callable[[int], float]) -> Pool:
+    pool = Pool()
+    for level, n in enumerate(counts):
+        proposal = PriorProposal(2)
+        z = proposal.draw(n, torch.Generator().manual_seed(level))
+        pool = pool.added(make_generation(level, proposal, z, scale(level) * z[:, 0]))
+    return pool
+
+
+def test_pool_of_the_prior_alone_has_even_weights() -> None:
+    pool = generation_pool((100, 50), lambda level: 1.0)
+    np.testing.assert_allclose(pool.log_base_weights(), 0.0, atol=1e-12)
+    assert len(pool.since(1).z) == 50
+
+
+def test_a_likelihood_of_zero_has_weight_only_at_the_prior() -> None:
+    log_likelihood = np.array([0.0, -np.inf])
+    assert tempered(np.zeros(2), log_likelihood, 0.0).tolist() == [0.0, 0.0]
+    assert tempered(np.zeros(2), log_likelihood, 0.5).tolist() == [0.0, -np.inf]
+
+
+def test_mixture_shares_find_the_true_ones() -> None:
+    rng = np.random.default_rng(2)
+    z = np.where(rng.random(50_000) < 0.3, rng.normal(-2, 1, 50_000), rng.normal(2, 0.5, 50_000))
+    log_q = np.stack([norm(-2, 1).logpdf(z), norm(2, 0.5).logpdf(z), norm(9, 1).logpdf(z)])
+    shares = mixture_shares(log_q, np.full(len(z), 1.0 / len(z)))
+    np.testing.assert_allclose(shares, [0.3, 0.7, 0.0], atol=0.01)
+
+
+def test_settings_given_as_none_are_defaults() -> None:
+    settings = default_anneal_settings(8, draws=None, steps=17)
+    assert isinstance(settings, AnnealSettings)
+    assert (settings.draws > 8192, settings.steps) == (True, 17)

@@ -1,0 +1,247 @@
+"""The command line: exit codes and words."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from nfanneal.cli.main import COMMANDS, main
+
+QUICK = ["--set", "anneal.draws=512", "--set", "anneal.steps=40", "--threads", "1"]
+
+
+def nfanneal(*arguments, folder=None):
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "nfanneal", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+def inside(capsys, *arguments):
+    """Run the command in this process: (exit code, stdout, stderr)."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return stop.value.code, captured.out, captured.err
+
+
+@pytest.fixture
+def ode(tmp_path, capsys):
+    inside(capsys, "init", tmp_path / "growth.yaml")
+    return tmp_path / "growth.yaml"
+
+
+def edited(path, **changes):
+    """Write a changed copy of a spec; keys are written a__b for a.b."""
+    content = yaml.safe_load(path.read_text())
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        target = content
+        for parent in parents:
+            target = target[parent]
+        target[last] = value
+    copy = path.with_name("edited.yaml")
+    copy.write_text(yaml.safe_dump(content))
+    return copy
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help_with_an_example(name, capsys):
+    code, out, _ = inside(capsys, name, "--help")
+    assert code == 0
+    assert f"nfanneal {name}" in out.split("Example:")[1]
+
+
+def test_help_lists_the_commands(capsys):
+    code, out, _ = inside(capsys, "--help")
+    assert code == 0
+    assert all(name in out for name in COMMANDS)
+
+
+def test_a_typo_gets_the_nearest_command(capsys):
+    code, _, err = inside(capsys, "rum")
+    assert code == 2
+    assert "did you mean 'run'?" in err
+
+
+@pytest.mark.parametrize("template", ["ode", "python"])
+def test_init_check_run_summary(template, tmp_path):
+    """The first ten minutes of a new user, each command in a process of its own."""
+    assert nfanneal("init", "--template", template, folder=tmp_path).returncode == 0
+    spec = f"{template}.yaml"
+    checked = nfanneal("check", spec, "--json", folder=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    report = json.loads(checked.stdout)
+    assert {"parameters", "n_data", "evaluations_per_second", "gradients_per_second",
+            "failed_fraction", "warnings"} <= set(report)  # fmt: skip
+    run = nfanneal("run", spec, *QUICK, folder=tmp_path)
+    assert run.returncode in (0, 5), run.stderr
+    assert "log-evidence" in run.stdout
+    assert run.stderr.count("\nlevel") >= 2
+    summary = nfanneal("summary", f"{template}.h5", "--json", folder=tmp_path)
+    assert summary.returncode == run.returncode
+    found = json.loads(summary.stdout)
+    assert {"name", "log_evidence", "log_evidence_error", "ess", "ess_fraction", "n_samples",
+            "n_likelihood_evaluations", "n_gradient_evaluations", "n_failed", "wall_time_s",
+            "converged", "warnings", "parameters"} <= set(found)  # fmt: skip
+    for numbers in found["parameters"].values():
+        assert set(numbers) == {"mean", "sd", "median", "q05", "q95"}
+    again = nfanneal("run", spec, *QUICK, folder=tmp_path)
+    assert again.returncode == 3
+    assert "already exists; use --force" in again.stderr
+
+
+def test_init_does_not_overwrite(ode, capsys):
+    code, _, err = inside(capsys, "init", ode)
+    assert code == 3
+    assert "already exists" in err
+
+
+def test_same_seed_and_threads_give_identical_datasets(ode, tmp_path, capsys):
+    for name in ("a.h5", "b.h5"):
+        inside(capsys, "run", ode, "-o", tmp_path / name, *QUICK, "--quiet")
+    inside(capsys, "run", ode, "-o", tmp_path / "c.h5", *QUICK, "--quiet", "--seed", "2")
+    first, second, other = (datasets(tmp_path / n) for n in ("a.h5", "b.h5", "c.h5"))
+    assert first == second
+    assert first["weighted/log_weight"] != other["weighted/log_weight"]
+
+
+def datasets(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()].tobytes()}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    return found
+
+
+def test_quiet_prints_nothing(ode, tmp_path, capsys):
+    code, out, err = inside(capsys, "run", ode, "-o", tmp_path / "q.h5", *QUICK, "--quiet")
+    assert code in (0, 5)
+    assert (out, err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model__equations": {"n": "r*n*(1 - n/KK)"}}, "unknown name 'KK'"),
+        ({"model__equations": {"n": "__import__('os')"}}, "unknown function '__import__'"),
+        ({"parameters__r": {"prior": {"uniformm": [0, 1]}}}, "did you mean 'uniform'"),
+        ({"likelihood": {"m": {"normal": 1}}}, "no observable 'm'"),
+        ({"data__file": "nowhere.csv"}, "nowhere.csv: no such data file"),
+        ({"data__time": "time"}, "no column 'time'"),
+        ({"modle": 1}, "unknown key 'modle'"),
+    ],
+)
+def test_invalid_specs_exit_3(changes, words, ode, capsys):
+    code, _, err = inside(capsys, "check", edited(ode, **changes))
+    assert code == 3
+    assert words in err
+
+
+def test_all_complaints_come_at_once_with_their_places(ode, capsys):
+    text = ode.read_text().replace("(1 - n/K)", "(1 - n/KK)")
+    text = text.replace("{normal: {", "{nromal: {")
+    ode.write_text(text)
+    code, _, err = inside(capsys, "check", ode)
+    assert code == 3
+    lines = text.splitlines()
+    row = next(i for i, line in enumerate(lines, 1) if "KK" in line)
+    assert f"growth.yaml:{row}:{lines[row - 1].index('KK') + 1}: " in err
+    row = next(i for i, line in enumerate(lines, 1) if "{nromal" in line)
+    assert f"growth.yaml:{row}:{lines[row - 1].index('nromal') + 1}: " in err
+
+
+def test_overrides_are_checked_too(ode, capsys):
+    code, _, err = inside(capsys, "check", ode, "--set", "anneal.drawz=5", "--set", "seed=abc")
+    assert code == 3
+    assert "unknown key 'drawz'" in err
+    assert "did you mean 'draws'?" in err
+    assert "seed" in err
+
+
+def test_a_likelihood_of_zero_everywhere_exits_4(tmp_path, capsys):
+    (tmp_path / "m.py").write_text("def f(p):\n    return p['x'] * 0 - float('inf')\n")
+    spec = tmp_path / "zero.yaml"
+    spec.write_text(
+        "model: {kind: python, file: m.py, log_likelihood: f}\n"
+        "parameters: {x: {prior: {normal: [0, 1]}}}\n"
+    )
+    assert inside(capsys, "check", spec)[0] == 4
+    code, _, err = inside(capsys, "run", spec, "-o", tmp_path / "z.h5", "--quiet")
+    assert code == 4
+    assert "likelihood is zero at all" in err
+    assert not (tmp_path / "z.h5").exists()
+
+
+def test_a_result_not_to_be_trusted_exits_5_and_is_written(tmp_path, capsys):
+    """No annealing, one round, few points, forty modes: the diagnostics must object."""
+    (tmp_path / "m.py").write_text(
+        "import torch\n\ndef f(p):\n    return -0.5 * ((p['x'] - 3.0) ** 2).sum(1) * 1e6\n"
+    )
+    spec = tmp_path / "spike.yaml"
+    spec.write_text(
+        "model: {kind: python, file: m.py, log_likelihood: f}\n"
+        "parameters: {x: {shape: 4, prior: {normal: [0, 1]}}}\n"
+        "anneal: {schedule: none, draws: 256, steps: 5, max_rounds: 1}\noutput: {samples: 500}\n"
+    )
+    code, out, _ = inside(capsys, "run", spec, "-o", tmp_path / "s.h5")
+    assert code == 5
+    assert "Warning" in out
+    assert "Do not trust this result" in out
+    assert (tmp_path / "s.h5").exists()
+
+
+def test_reverse_kl_needs_a_gradient(tmp_path, capsys):
+    (tmp_path / "m.py").write_text("def f(p):\n    return -p['x'] ** 2\n")
+    spec = tmp_path / "n.yaml"
+    spec.write_text(
+        "model: {kind: python, file: m.py, log_likelihood: f, array: numpy}\n"
+        "parameters: {x: {prior: {normal: [0, 1]}}}\nanneal: {objective: reverse_kl}\n"
+    )
+    code, _, err = inside(capsys, "run", spec, "-o", tmp_path / "n.h5")
+    assert code == 3
+    assert "needs gradients" in err
+
+
+def test_schema_is_json_schema(capsys):
+    code, out, _ = inside(capsys, "schema")
+    assert code == 0
+    schema = json.loads(out)
+    assert "parameters" in schema["properties"]
+    assert schema["additionalProperties"] is False
+
+
+def test_summary_of_something_else(tmp_path, capsys):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = np.zeros(3)
+    code, _, err = inside(capsys, "summary", tmp_path / "other.h5")
+    assert code == 3
+    assert "not a result of nfanneal" in err
+
+
+def test_failures_are_counted_and_kept(tmp_path, capsys):
+    (tmp_path / "m.py").write_text(
+        "import torch\n\ndef f(p):\n    x = p['x']\n"
+        "    return torch.where(x > 0, torch.nan, -0.5 * (x + 1) ** 2)\n"
+    )
+    spec = tmp_path / "half.yaml"
+    spec.write_text(
+        "model: {kind: python, file: m.py, log_likelihood: f}\n"
+        "parameters: {x: {prior: {normal: [0, 1]}}}\n"
+    )
+    inside(capsys, "run", spec, "-o", tmp_path / "h.h5", *QUICK, "--quiet")
+    _, out, _ = inside(capsys, "summary", tmp_path / "h.h5", "--json")
+    found = json.loads(out)
+    with h5py.File(tmp_path / "h.h5") as file:
+        failed = file["nfanneal/failed_theta"][()]
+    assert found["n_failed"] >= 200
+    assert np.all(failed > 0)
+    # ∫_{x<0} N(x; 0, 1)·exp(−(x+1)²/2) dx = exp(−1/4)/√2·Φ(1/√2)
+    exact = np.log(np.exp(-0.25) / np.sqrt(2) * 0.7602499)
+    assert abs(found["log_evidence"] - exact) < max(5 * found["log_evidence_error"], 1e-3)
