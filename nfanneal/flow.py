@@ -33,8 +33,8 @@ def default_flow_settings(
     coupling = kind in ("coupling_nsf", "realnvp")
     return FlowSettings(
         kind=kind,
-        transforms=transforms or (6 if coupling else 4 if dimension <= 16 else 3),
-        bins=bins or (12 if dimension <= 4 else 8),
+        transforms=transforms or (6 if coupling or dimension <= 2 else 4),
+        bins=bins or (16 if dimension <= 2 else 12 if dimension <= 4 else 8),
         hidden=hidden or (width, width),
     )
 

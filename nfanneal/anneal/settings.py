@@ -51,7 +51,7 @@ def default_anneal_settings(
         "keep_levels": 4,
         "steps": 200 if scouting else 150,
         "batch": 1024,
-        "learning_rate": 2e-3,
+        "learning_rate": 5e-3 if dimension <= 2 else 2e-3,
         "levels": 20,
         "first_beta": 1e-3,
         "tolerance": 0.5,
