@@ -18,6 +18,10 @@ Array = NDArray[np.float64]
 Partials = tuple[Array, ...]
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+LARGE = 1e3
+"""From here on series in 1/x replace differences of log-gammas, whose digits cancel."""
+MOST_COUNTS = 1e15
+"""Counts with a larger mean are drawn from the normal limit: the generator has 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,36 @@ def _lognormal_partials(y: Array, f: Array, sigma: Array) -> Partials:
     return by_log / f, by_sigma
 
 
+def _log1p_less(x: Array) -> Array:
+    """log(1 + x) − x/(1 + x), without cancellation for small x."""
+    u = x / (1.0 + x)  # −log(1 − u) − u = u²/2 + u³/3 + …
+    series = u * u * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u * (1 / 6 + u / 7)))))
+    return np.where(np.abs(x) < 1e-2, series, np.log1p(x) - u)
+
+
+def _student_t_constant(df: Array) -> Array:
+    """log Γ((ν+1)/2) − log Γ(ν/2) − ½ log πν; for large ν by the series in 1/ν of DLMF 5.11.8."""
+    x = 1.0 / df
+    series = -HALF_LOG_2PI - x / 4.0 + x**3 / 24.0 - x**5 / 20.0
+    return np.where(df > LARGE, series, -betaln(0.5 * df, 0.5) - 0.5 * np.log(df))
+
+
 def _student_t(y: Array, f: Array, df: Array, sigma: Array) -> Array:
     r = (y - f) / sigma
-    constant = -betaln(0.5 * df, 0.5) - 0.5 * np.log(df)
-    return np.asarray(constant - np.log(sigma) - 0.5 * (df + 1.0) * np.log1p(r * r / df))
+    return np.asarray(
+        _student_t_constant(df) - np.log(sigma) - 0.5 * (df + 1.0) * np.log1p(r * r / df)
+    )
 
 
 def _student_t_partials(y: Array, f: Array, df: Array, sigma: Array) -> Partials:
     r = (y - f) / sigma
     pull = (df + 1.0) / (df + r * r)
-    by_df = 0.5 * (
-        digamma(0.5 * (df + 1.0)) - digamma(0.5 * df) - 1.0 / df
-        - np.log1p(r * r / df) + pull * r * r / df
-    )  # fmt: skip
+    x = 1.0 / df
+    direct = 0.5 * (digamma(0.5 * (df + 1.0)) - digamma(0.5 * df) - x)
+    series = x**2 / 4.0 - x**4 / 8.0 + x**6 / 4.0
+    by_df = np.where(df > LARGE, series, direct) + 0.5 * (
+        x * r * r / (df + r * r) - _log1p_less(r * r / df)
+    )
     return pull * r / sigma, by_df, (pull * r * r - 1.0) / sigma
 
 
@@ -107,7 +128,7 @@ def _log_rising(phi: Array, y: Array) -> Array:
         - (1.0 / (phi + y) ** 3 - 1.0 / phi**3) / 360.0
     )  # fmt: skip
     direct = gammaln(y + phi) - gammaln(phi) - y * np.log(phi)
-    return np.where(phi > 1e3, large, direct)
+    return np.where(phi > LARGE, large, direct)
 
 
 def _negative_binomial(y: Array, f: Array, phi: Array) -> Array:
@@ -117,12 +138,24 @@ def _negative_binomial(y: Array, f: Array, phi: Array) -> Array:
 
 def _negative_binomial_partials(y: Array, f: Array, phi: Array) -> Partials:
     by_f = np.where(y == 0, 0.0, y / f) - (phi + y) / (phi + f)
-    by_phi = digamma(y + phi) - digamma(phi) - np.log1p(f / phi) + (f - y) / (phi + f)
-    return by_f, by_phi
+    direct = digamma(y + phi) - digamma(phi) - np.log1p(f / phi) + (f - y) / (phi + f)
+    return by_f, np.where(phi > LARGE, _by_large_phi(y, f, phi), direct)
+
+
+def _by_large_phi(y: Array, f: Array, phi: Array) -> Array:
+    """The derivative by φ, of order 1/φ², as a sum of terms of that order.
+
+    With ψ(x) = log x − 1/(2x) − 1/(12x²) + …, log((φ+y)/(φ+f)) = log(1 + v), v = (y−f)/(φ+f).
+    """
+    total = phi + y
+    corrections = y / (2.0 * phi * total) + y * (phi + total) / (12.0 * phi**2 * total**2)
+    corrections -= (total**-2 + phi**-2) * y * (phi + total) / (120.0 * phi**2 * total**2)
+    v = (y - f) / (phi + f)
+    return np.asarray(_log1p_less(v) - v * v / (1.0 + v) + corrections)
 
 
 def _binomial(y: Array, p: Array, trials: Array) -> Array:
-    choose = gammaln(trials + 1.0) - gammaln(y + 1.0) - gammaln(trials - y + 1.0)
+    choose = -np.log1p(trials) - betaln(y + 1.0, trials - y + 1.0)
     return np.asarray(choose + xlogy(y, p) + xlog1py(trials - y, -p))
 
 
@@ -137,8 +170,28 @@ def _is_count(y: Array) -> NDArray[np.bool_]:
     return (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
 
 
-def _draw_negative_binomial(rng: np.random.Generator, f: Array, phi: Array) -> Array:
-    return rng.poisson(rng.gamma(phi, f / phi)).astype(np.float64)
+def _draw_counts(
+    rng: np.random.Generator, draw: Callable[..., Array], mean: Array, variance: Array, most: Array
+) -> Array:
+    """Counts by `draw(small rows)`; from the normal limit where they would not fit in 64 bits."""
+    counts = np.rint(np.maximum(rng.normal(mean, np.sqrt(variance)), 0.0))
+    small = most <= MOST_COUNTS
+    counts[small] = draw(small)
+    return counts
+
+
+def _draw_poisson(rng: np.random.Generator, f: Array) -> Array:
+    def draw(small: NDArray[np.bool_]) -> Array:
+        return rng.poisson(f[small]).astype(np.float64)
+
+    return _draw_counts(rng, draw, f, f, f)
+
+
+def _draw_binomial(rng: np.random.Generator, p: Array, trials: Array) -> Array:
+    def draw(small: NDArray[np.bool_]) -> Array:
+        return rng.binomial(trials[small].astype(np.int64), p[small]).astype(np.float64)
+
+    return _draw_counts(rng, draw, trials * p, trials * p * (1.0 - p), trials)
 
 
 _MODELS = (
@@ -186,7 +239,7 @@ _MODELS = (
         _poisson,
         _poisson_partials,
         lambda y, f: np.isfinite(f) & (f >= 0),
-        lambda rng, f: rng.poisson(f).astype(np.float64),
+        _draw_poisson,
         lambda f: (1.0 / f,),
         "a count 0, 1, 2, …",
         _is_count,
@@ -197,7 +250,7 @@ _MODELS = (
         _negative_binomial,
         _negative_binomial_partials,
         lambda y, f, phi: np.isfinite(f) & (f >= 0) & (phi > 0) & np.isfinite(phi),
-        _draw_negative_binomial,
+        lambda rng, f, phi: _draw_poisson(rng, rng.gamma(phi, f / phi)),
         lambda f, phi: (1.0 / (f + f * f / phi), 0.0 * phi),
         "a count 0, 1, 2, …",
         _is_count,
@@ -207,8 +260,8 @@ _MODELS = (
         ("trials",),
         _binomial,
         _binomial_partials,
-        lambda y, p, trials: (p >= 0) & (p <= 1) & (trials >= y) & (trials == np.floor(trials)),
-        lambda rng, p, trials: rng.binomial(trials.astype(np.int64), p).astype(np.float64),
+        lambda y, p, trials: (p >= 0) & (p <= 1) & (trials >= y) & _is_count(trials),
+        _draw_binomial,
         lambda p, trials: (trials / (p * (1.0 - p)), 0.0 * trials),
         "a count 0, 1, 2, …",
         _is_count,

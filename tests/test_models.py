@@ -90,8 +90,9 @@ def test_likelihood_of_replicates_and_missing_cells_is_that_of_scipy(folder):
 
 @pytest.mark.parametrize("text", [SIMULATE, ODE], ids=["python", "ode"])
 def test_gradient_in_the_latent_space(text, folder):
-    """Against central differences: O(h²) error 1e-8, solver noise 1e-9/h."""
-    p = problem(text.replace("likelihood:", "likelihood:", 1), folder)
+    """Against central differences: O(h²) error 1e-8, solver noise 1e-9/h at a tight tolerance."""
+    tight = "model:\n  solver: {rtol: 1e-11, atol: 1e-12}\n"
+    p = problem(text.replace("model:\n", tight, 1), folder)
     z = latents(p)
     exact = p.evaluate(z, True).gradient
     h = 1e-4

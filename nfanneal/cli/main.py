@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -69,6 +70,8 @@ def command() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    # torch's threads must sleep while they wait: on busy cores spinning ones stall each other
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code: Any = command.main(arguments, prog_name="nfanneal", standalone_mode=False)
     except click.exceptions.Exit as error:

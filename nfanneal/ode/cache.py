@@ -1,20 +1,22 @@
-"""Compiled modules on disk, keyed by their content, shared safely between processes.
+"""Compiled modules with their machine code on disk, keyed by content, shared between processes.
 
-A module is written once, atomically, under the hash of its text; numba keeps the machine code
-beside it. A folder that cannot be written is replaced by one in the temporary directory.
+A module's text is written under its hash, and numba keeps the machine code beside it. The text is
+there for numba only: what runs is always the text that was generated here, never a file's. Where
+no folder can be written, or what numba finds there is damaged, modules are compiled in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import platform
+import stat
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -23,23 +25,48 @@ import llvmlite
 import numba
 import numpy as np
 
+from nfanneal.version import __version__
+
 LOCK_SECONDS = 300.0
+ON_DISK, IN_MEMORY = "CACHE = True\n", "CACHE = False\n"
+"""The line of a module's text that says whether numba keeps its machine code."""
+
+_loaded: dict[str, ModuleType] = {}
+_one_at_a_time = threading.RLock()
 
 
-def cache_folder() -> Path:
-    """The first of $NFANNEAL_CACHE_DIR, the user's cache, a temporary folder that is writable."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    private = Path(tempfile.gettempdir()) / f"nfanneal-{user}"
-    chosen = os.environ.get("NFANNEAL_CACHE_DIR")
-    for folder in [Path(chosen)] if chosen else [Path(home) / "nfanneal", private]:
-        if _is_usable(folder):
-            return folder
-    return Path(tempfile.mkdtemp(prefix="nfanneal-"))
+def cache_folder() -> Path | None:
+    """$NFANNEAL_CACHE_DIR, else the user's cache, else a private temporary folder; None if none
+
+    can be written."""
+    usable = (folder for folder in _candidates() if _is_usable(folder))
+    return next(usable, None)
+
+
+def _candidates() -> Iterator[Path]:
+    if chosen := os.environ.get("NFANNEAL_CACHE_DIR"):
+        yield Path(chosen)
+    else:
+        with suppress(RuntimeError):  # no home folder
+            home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+            yield Path(home) / "nfanneal"
+    with suppress(FileNotFoundError):  # no temporary folder
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        private = Path(tempfile.gettempdir()) / f"nfanneal-{user}"
+        with suppress(OSError):
+            private.mkdir(mode=0o700, exist_ok=True)
+            if _is_private(private):
+                yield private
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether this is a folder, not a link to one, that its owner alone can write."""
+    mode = folder.lstat().st_mode
+    return stat.S_ISDIR(mode) and not (hasattr(os, "getuid") and mode & 0o022)
 
 
 def _is_usable(folder: Path) -> bool:
-    """Whether files can be made in `folder`, and nobody else can have put code there."""
+    """Whether files can be made in `folder`, and it is the user's own: machine code is trusted."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -51,37 +78,56 @@ def _is_usable(folder: Path) -> bool:
 
 
 def key_of(source: str) -> str:
-    """Hash of a module's text and of everything that its machine code depends on."""
+    """Hash of a module's text and of everything else that its machine code depends on."""
     versions = (platform.python_version(), numba.__version__, llvmlite.__version__, np.__version__)
-    text = "\n".join((*versions, platform.machine(), source))
+    text = "\n".join((__version__, *versions, platform.machine(), source))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def load_module(source: str) -> ModuleType:
-    """Import the module of this source, compiled; from the cache where it is there."""
+    """The module of this source, compiled; its machine code from the cache where it is there."""
     name = f"nfanneal_kernel_{key_of(source)}"
-    if name in sys.modules:
-        return sys.modules[name]
+    with _one_at_a_time:
+        if name not in _loaded:
+            _loaded[name] = _load(name, source)
+        return _loaded[name]
+
+
+def _load(name: str, source: str) -> ModuleType:
     folder = cache_folder()
+    if folder is None:
+        return _run(name, source.replace(ON_DISK, IN_MEMORY), Path(f"<{name}>"))
     path = folder / f"{name}.py"
-    with _lock(folder / f"{name}.lock"):
-        if not path.is_file() or path.read_text("utf-8") != source:
-            _write_atomically(path, source)
-        try:
-            module = _import(name, path)
-        except Exception:  # whatever a damaged cache raises: compile afresh
-            _forget(path)
-            module = _import(name, path)
-    sys.modules[name] = module
-    return module
+    try:
+        with _lock(folder / f"{name}.lock", needed=not _has_machine_code(path)):
+            return _from_disk(name, source, path)
+    except Exception:  # whatever a damaged cache or an odd file system raises
+        return _run(name, source.replace(ON_DISK, IN_MEMORY), Path(f"<{name}>"))
+
+
+def _from_disk(name: str, source: str, path: Path) -> ModuleType:
+    if not path.is_file() or path.read_bytes() != source.encode():
+        _write_atomically(path, source)
+    try:
+        return _run(name, source, path)
+    except Exception:  # damaged machine code raises all kinds: compile afresh
+        for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+            stale.unlink(missing_ok=True)
+        return _run(name, source, path)
+
+
+def _has_machine_code(path: Path) -> bool:
+    """Whether numba has been here: then many processes can load at once."""
+    return any((path.parent / "__pycache__").glob(f"{path.stem}.*.nbc"))
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, needed: bool) -> Iterator[None]:
     """Let one process compile while others wait; go on without where locks do not work."""
     lock = filelock.FileLock(path, timeout=LOCK_SECONDS)
     try:
-        lock.acquire()
+        if needed:
+            lock.acquire()
     except (OSError, NotImplementedError, filelock.Timeout):
         yield
         return
@@ -93,28 +139,25 @@ def _lock(path: Path) -> Iterator[None]:
 
 def _write_atomically(path: Path, source: str) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(source)
-    Path(temporary).replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(source.encode())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
-def _import(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot import {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+def _run(name: str, source: str, path: Path) -> ModuleType:
+    """Execute the text as the module `name`; numba takes `path` for its file."""
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # numba looks it up
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", numba.NumbaWarning)
-            spec.loader.exec_module(module)
+            exec(compile(source, str(path), "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
     return module
-
-
-def _forget(path: Path) -> None:
-    """Remove machine code of `path` that cannot be loaded."""
-    for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
-        stale.unlink(missing_ok=True)

@@ -1,8 +1,12 @@
 """The compiled solver: Tsit5 with forward sensitivities, one trajectory at a time.
 
 This file is a template: `nfanneal.ode.kernels` replaces the system between the two markers (here
-exponential decay) by the user's, and compiles the result. The state vector holds the N states,
-then, with gradients, the N × P sensitivities ∂x_i/∂θ_q row by row.
+exponential decay) by the user's, and compiles the result, once without sensitivities and, when
+they are first asked for, once with. The N states y are stepped alone; the N × P sensitivities
+s = ∂y/∂θ (row by row) follow each accepted step through the same stages, by the linear equations
+ds/dt = (∂f/∂y)·s + ∂f/∂θ, whose coefficients were kept. So trajectories take the same steps with
+sensitivities and without, and s is the derivative of what the solver computes. Outputs between
+steps are interpolated.
 
 Source: Tsitouras (2011), Runge–Kutta pairs of order 5(4), doi:10.1016/j.camwa.2011.06.002; step
 control of Hairer, Nørsett & Wanner, Solving ODEs I, sections II.4 and IV.2 (PI controller).
@@ -13,44 +17,62 @@ import math
 import numpy as np
 from numba import njit
 
-OPTIONS = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
-}
+STRICT = {"nogil": True, "error_model": "numpy"}
+LINEAR = {**STRICT, "fastmath": {"contract", "nsz"}}
+"""Only the sensitivities are rounded freely: the states are the same, bit for bit, without them."""
+INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline": True}
+"""For what runs in every step, if it is short: long functions would take minutes to compile."""
+CACHE = True
 
 # --- system ---
-N = 1
-P = 1
+GRADIENT = True
+N, P = 1, 1
+FIXED, PARTIALS = 1, 2
+ACTIVE = np.array([0], dtype=np.int64)
+"""The columns of θ that the states depend on: sensitivities have no others."""
 
 
-@njit(**OPTIONS)
-def initial(theta, y, gradient):
+@njit(**STRICT)
+def prepare(theta, fixed):
+    """What depends on θ alone, once per trajectory."""
+    fixed[0] = -theta[0]
+
+
+@njit(**STRICT)
+def initial(theta, y):
     y[0] = 1.0
-    if gradient:
-        y[1] = 0.0
 
 
-@njit(**OPTIONS)
-def rhs(t, y, theta, dy):
-    dy[0] = -theta[0] * y[0]
+@njit(**STRICT)
+def initial_slopes(theta, s):
+    s[:] = 0.0
 
 
-@njit(**OPTIONS)
-def rhs_gradient(t, y, theta, dy):
-    dy[0] = -theta[0] * y[0]
-    dy[1] = -theta[0] * y[1] - y[0]
+@njit(**INLINE)
+def rhs(t, y, theta, fixed, dy, partials):
+    """f, and with sensitivities the entries of ∂f/∂y and ∂f/∂θ that are not zero everywhere."""
+    dy[0] = fixed[0] * y[0]
+    partials[0] = fixed[0]
+    partials[1] = -y[0]
 
 
-@njit(**OPTIONS)
-def observe(t, y, theta, values):
+@njit(**LINEAR_INLINE)
+def variation(partials, s, ds):
+    for q in range(P):
+        ds[q] = partials[0] * s[q]
+    ds[0] += partials[1]
+
+
+@njit(**INLINE)
+def observe(t, y, theta, fixed, values):
     values[0] = y[0]
 
 
-@njit(**OPTIONS)
-def observe_gradient(t, y, theta, slopes):
-    slopes[0, 0] = y[1]
+@njit(**INLINE)
+def observe_slopes(t, y, s, theta, fixed, slopes):
+    slopes[:, :] = 0.0
+    for q in range(P):
+        slopes[0, ACTIVE[q]] += s[q]
 
 
 # --- end of system ---
@@ -93,17 +115,10 @@ E1, E2, E3, E4, E5, E6, E7 = (
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE = 0, 1, 2, 3
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5.0, 0.4 / 5.0
+LARGEST = 1e300
 
 
-@njit(**OPTIONS)
-def derivative(t, y, theta, dy, gradient):
-    if gradient:
-        rhs_gradient(t, y, theta, dy)
-    else:
-        rhs(t, y, theta, dy)
-
-
-@njit(**OPTIONS)
+@njit(**INLINE)
 def scaled_norm(x, y, rtol, atol):
     total = 0.0
     for i in range(N):
@@ -111,56 +126,101 @@ def scaled_norm(x, y, rtol, atol):
     return math.sqrt(total / N)
 
 
-@njit(**OPTIONS)
-def first_step(t, y, k, theta, rtol, atol, span):
+@njit(**STRICT)
+def first_step(t, y, moved, k, partials, theta, fixed, rtol, atol, span):
     """Hairer's starting step, from the sizes of x, x' and a difference estimate of x''."""
     d0, d1 = scaled_norm(y, y, rtol, atol), scaled_norm(k[0], y, rtol, atol)
     h = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
     h = min(h, span)
-    moved, slope = np.empty(N), np.empty(N)
     for i in range(N):
         moved[i] = y[i] + h * k[0, i]
-    rhs(t + h, moved, theta, slope)
+    slope = k[1]
+    rhs(t + h, moved, theta, fixed, slope, partials[1])
     for i in range(N):
         slope[i] -= k[0, i]
     d2 = scaled_norm(slope, y, rtol, atol) / h
-    if not d2 < 1e300:
+    if not d2 < LARGEST:
         return h
     largest = max(d1, d2)
     refined = max(1e-6, h * 1e-3) if largest <= 1e-15 else (0.01 / largest) ** 0.2
     return min(100.0 * h, refined, span)
 
 
-@njit(**OPTIONS)
-def try_step(t, h, y, new, stage, k, theta, gradient, size):
+@njit(**INLINE)
+def try_step(t, h, y, new, stage, k, partials, theta, fixed):
     """One Tsit5 step from y to new; k[0] holds f(t, y), k[6] will hold f(t + h, new)."""
-    for i in range(size):
+    for i in range(N):
         stage[i] = y[i] + h * (A21 * k[0, i])
-    derivative(t + C2 * h, stage, theta, k[1], gradient)
-    for i in range(size):
+    rhs(t + C2 * h, stage, theta, fixed, k[1], partials[1])
+    for i in range(N):
         stage[i] = y[i] + h * (A31 * k[0, i] + A32 * k[1, i])
-    derivative(t + C3 * h, stage, theta, k[2], gradient)
-    for i in range(size):
+    rhs(t + C3 * h, stage, theta, fixed, k[2], partials[2])
+    for i in range(N):
         stage[i] = y[i] + h * (A41 * k[0, i] + A42 * k[1, i] + A43 * k[2, i])
-    derivative(t + C4 * h, stage, theta, k[3], gradient)
-    for i in range(size):
+    rhs(t + C4 * h, stage, theta, fixed, k[3], partials[3])
+    for i in range(N):
         stage[i] = y[i] + h * (A51 * k[0, i] + A52 * k[1, i] + A53 * k[2, i] + A54 * k[3, i])
-    derivative(t + C5 * h, stage, theta, k[4], gradient)
-    for i in range(size):
+    rhs(t + C5 * h, stage, theta, fixed, k[4], partials[4])
+    for i in range(N):
         stage[i] = y[i] + h * (
             A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
         )
-    derivative(t + h, stage, theta, k[5], gradient)
-    for i in range(size):
+    rhs(t + h, stage, theta, fixed, k[5], partials[5])
+    for i in range(N):
         new[i] = y[i] + h * (
             B1 * k[0, i] + B2 * k[1, i] + B3 * k[2, i] + B4 * k[3, i] + B5 * k[4, i] + B6 * k[5, i]
         )
-    derivative(t + h, new, theta, k[6], gradient)
+    rhs(t + h, new, theta, fixed, k[6], partials[6])
 
 
-@njit(**OPTIONS)
+@njit(**LINEAR_INLINE)
+def step_slopes(h, s, new, stage, k, partials):
+    """The sensitivities' part of an accepted step, with the partials of its stages."""
+    for i in range(N * P):
+        stage[i] = s[i] + h * (A21 * k[0, i])
+    variation(partials[1], stage, k[1])
+    for i in range(N * P):
+        stage[i] = s[i] + h * (A31 * k[0, i] + A32 * k[1, i])
+    variation(partials[2], stage, k[2])
+    for i in range(N * P):
+        stage[i] = s[i] + h * (A41 * k[0, i] + A42 * k[1, i] + A43 * k[2, i])
+    variation(partials[3], stage, k[3])
+    for i in range(N * P):
+        stage[i] = s[i] + h * (A51 * k[0, i] + A52 * k[1, i] + A53 * k[2, i] + A54 * k[3, i])
+    variation(partials[4], stage, k[4])
+    for i in range(N * P):
+        stage[i] = s[i] + h * (
+            A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
+        )
+    variation(partials[5], stage, k[5])
+    for i in range(N * P):
+        new[i] = s[i] + h * (
+            B1 * k[0, i] + B2 * k[1, i] + B3 * k[2, i] + B4 * k[3, i] + B5 * k[4, i] + B6 * k[5, i]
+        )
+    variation(partials[6], new, k[6])
+
+
+@njit(**INLINE)
+def interpolate(u, h, y, k, size, at):
+    """The solution at t + u·h, 0 ≤ u ≤ 1, of order 4 (Tsitouras' free interpolant)."""
+    w = h * u * u
+    b1 = -1.0530884977290216 * h * u * (u - 1.3299890189751412)
+    b1 *= u * u - 1.4364028541716351 * u + 0.7139816917074209
+    b2 = 0.1017 * w * (u * u - 2.1966568338249754 * u + 1.2949852507374631)
+    b3 = 2.490627285651252793 * w * (u * u - 2.38535645472061657 * u + 1.57803468208092486)
+    b4 = -16.54810288924490272 * w * (u - 1.21712927295533244) * (u - 0.61620406037800089)
+    b5 = 47.37952196281928122 * w * (u - 1.203071208372362603) * (u - 0.658047292653547382)
+    b6 = -34.87065786149660974 * w * (u - 1.2) * (u - 0.666666666666666667)
+    b7 = 2.5 * w * (u - 1.0) * (u - 0.6)
+    for i in range(size):
+        at[i] = y[i] + (
+            b1 * k[0, i] + b2 * k[1, i] + b3 * k[2, i] + b4 * k[3, i] + b5 * k[4, i]
+            + b6 * k[5, i] + b7 * k[6, i]
+        )  # fmt: skip
+
+
+@njit(**INLINE)
 def error_norm(h, y, new, k, rtol, atol):
-    """Error of the states alone: trajectories are the same with gradients and without."""
     total = 0.0
     for i in range(N):
         error = (
@@ -171,79 +231,115 @@ def error_norm(h, y, new, k, rtol, atol):
     return math.sqrt(total / N)
 
 
-@njit(**OPTIONS)
-def all_finite(y, size):
+@njit(**INLINE)
+def all_finite(y):
     finite = True
-    for i in range(size):
-        finite = finite and abs(y[i]) < 1e300
+    for i in range(N):
+        finite = finite and abs(y[i]) < LARGEST
     return finite
 
 
-@njit(**OPTIONS)
-def record(t, y, theta, gradient, values, slopes):
-    observe(t, y, theta, values)
-    if gradient:
-        observe_gradient(t, y, theta, slopes)
-
-
-@njit(**OPTIONS)
-def solve_one(theta, times, start, rtol, atol, max_steps, gradient, values, slopes):
-    """Integrate through all `times`; returns the status and the number of steps tried."""
-    size = N * (1 + P) if gradient else N
-    y, new, stage, k = np.empty(size), np.empty(size), np.empty(size), np.empty((7, size))
-    initial(theta, y, gradient)
-    t, output, steps = start, 0, 0
+@njit(**STRICT)
+def begin(theta, times, start, values, slopes, scratch):
+    """Set the initial values, and record the outputs at the start; returns how many."""
+    (y, _, _, _), (s, _, _, _), (fixed, _) = scratch
+    prepare(theta, fixed)
+    initial(theta, y)
+    if GRADIENT:
+        initial_slopes(theta, s)
+    output = 0
     while output < len(times) and times[output] <= start:
-        record(t, y, theta, gradient, values[output], slopes[output])
+        observe(start, y, theta, fixed, values[output])
+        if GRADIENT:
+            observe_slopes(start, y, s, theta, fixed, slopes[output])
         output += 1
-    if output == len(times):
-        return (OK if all_finite(y, size) else NON_FINITE), 0
-    derivative(t, y, theta, k[0], gradient)
-    if not (all_finite(y, size) and all_finite(k[0], size)):
+    return output
+
+
+@njit(**INLINE)
+def record(t, h, after, theta, times, output, values, slopes, scratch):
+    """Record the outputs of the step from t to `after`; returns how many there are by now."""
+    (y, _, stage, k), (s, _, s_stage, s_k), (fixed, _) = scratch
+    while output < len(times) and times[output] <= after:
+        moment = times[output]
+        interpolate((moment - t) / h, h, y, k, N, stage)
+        observe(moment, stage, theta, fixed, values[output])
+        if GRADIENT:
+            interpolate((moment - t) / h, h, s, s_k, N * P, s_stage)
+            observe_slopes(moment, stage, s_stage, theta, fixed, slopes[output])
+        output += 1
+    return output
+
+
+@njit(**INLINE)
+def move_on(scratch):
+    """Make the end of a step the start of the next; its last stage is the next one's first."""
+    (y, new, _, k), (s, s_new, _, s_k), (_, partials) = scratch
+    for i in range(N):
+        y[i], k[0, i] = new[i], k[6, i]
+    for i in range(PARTIALS):
+        partials[0, i] = partials[6, i]
+    for i in range(N * P):
+        s[i], s_k[0, i] = s_new[i], s_k[6, i]
+
+
+@njit(**INLINE)
+def growth(error, last_error, rejected):
+    """The PI controller's next step over this one; no growth right after a rejection."""
+    factor = SAFETY * max(error, 1e-10) ** -PROPORTIONAL * last_error**INTEGRAL
+    return min(1.0 if rejected else GROW, max(SHRINK, factor))
+
+
+@njit(**STRICT)
+def solve_one(theta, times, start, rtol, atol, max_steps, values, slopes, scratch):
+    """Integrate through all `times`; returns the status and the number of steps tried."""
+    (y, new, stage, k), (s, s_new, s_stage, s_k), (fixed, partials) = scratch
+    output = begin(theta, times, start, values, slopes, scratch)
+    if output == len(times) or not all_finite(y):
+        return (OK if all_finite(y) else NON_FINITE), 0
+    rhs(start, y, theta, fixed, k[0], partials[0])
+    if not all_finite(k[0]):
         return NON_FINITE, 0
-    span = times[-1] - start
-    h = first_step(t, y, k, theta, rtol, atol, span)
+    if GRADIENT:
+        variation(partials[0], s, s_k[0])
+    t, end, span = start, times[-1], times[-1] - start
+    h = first_step(t, y, stage, k, partials, theta, fixed, rtol, atol, span)
     last_error, rejected, finite = 1e-4, False, True
-    while output < len(times):
-        if steps == max_steps:
-            return TOO_MANY_STEPS, steps
-        remaining = times[output] - t
-        arrives = h >= remaining * (1.0 - 1e-9)
-        step = remaining if arrives else (0.5 * remaining if 2.0 * h > remaining else h)
-        if not arrives and step < 1e-14 * max(abs(t), span):
-            return (STEP_TOO_SMALL if finite else NON_FINITE), steps
-        steps += 1
-        try_step(t, step, y, new, stage, k, theta, gradient, size)
-        error = error_norm(step, y, new, k, rtol, atol)
-        finite = error < 1e300 and all_finite(new, size) and all_finite(k[6], size)
-        if not finite:
-            h, rejected = 0.25 * step, True
-            continue
-        if error > 1.0:
-            h, rejected = step * max(SHRINK, SAFETY * error**-0.2), True
-            continue
-        factor = SAFETY * max(error, 1e-10) ** -PROPORTIONAL * last_error**INTEGRAL
-        factor = min(GROW, max(SHRINK, factor))
-        if rejected:
-            factor = min(1.0, factor)
-        h = max(h, step * factor) if step < h and factor >= 1.0 else step * factor
-        last_error, rejected = max(error, 1e-4), False
-        t = times[output] if arrives else t + step
-        y, new = new, y
-        for i in range(size):
-            k[0, i] = k[6, i]
+    for tried in range(1, max_steps + 1):
+        arrives = h >= (end - t) * (1.0 - 1e-9)
         if arrives:
-            record(t, y, theta, gradient, values[output], slopes[output])
-            output += 1
-    return OK, steps
+            h = end - t
+        elif h < 1e-14 * max(abs(t), span):
+            return (STEP_TOO_SMALL if finite else NON_FINITE), tried - 1
+        try_step(t, h, y, new, stage, k, partials, theta, fixed)
+        error = error_norm(h, y, new, k, rtol, atol)
+        finite = error < LARGEST and all_finite(new) and all_finite(k[6])
+        if not finite or error > 1.0:
+            h *= max(SHRINK, SAFETY * error**-0.2) if finite else 0.25
+            rejected = True
+            continue
+        if GRADIENT:
+            step_slopes(h, s, s_new, s_stage, s_k, partials)
+        after = end if arrives else t + h
+        output = record(t, h, after, theta, times, output, values, slopes, scratch)
+        if output == len(times):
+            return OK, tried
+        move_on(scratch)
+        t, h = after, h * growth(error, last_error, rejected)
+        last_error, rejected = max(error, 1e-4), False
+    return TOO_MANY_STEPS, max_steps
 
 
 @njit(
-    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1], i8[::1])",
-    **OPTIONS,
+    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, f8[:,:,::1], f8[:,:,:,::1], i8[::1], i8[::1])",
+    cache=CACHE,
+    **STRICT,
 )
-def solve(theta, times, start, rtol, atol, max_steps, gradient, values, slopes, status, steps):
+def solve(theta, times, start, rtol, atol, max_steps, values, slopes, status, steps):
     """Solve one trajectory per row of theta; the caller splits rows over threads."""
+    of_states = np.empty(N), np.empty(N), np.empty(N), np.empty((7, N))
+    of_slopes = np.empty(N * P), np.empty(N * P), np.empty(N * P), np.empty((7, N * P))
+    scratch = of_states, of_slopes, (np.empty(FIXED), np.empty((7, PARTIALS)))
     empty = np.empty((len(times), 0, 0))
     for row in range(len(theta)):
         status[row], steps[row] = solve_one(
@@ -253,7 +349,7 @@ def solve(theta, times, start, rtol, atol, max_steps, gradient, values, slopes, 
             rtol,
             atol,
             max_steps,
-            gradient,
             values[row],
-            slopes[row] if gradient else empty,
+            slopes[row] if GRADIENT else empty,
+            scratch,
         )

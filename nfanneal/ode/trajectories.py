@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from nfanneal.errors import ModelError
 from nfanneal.ode.cache import load_module
 from nfanneal.ode.kernels import kernel_source
-from nfanneal.ode.system import OdeSystem, SolverSettings
+from nfanneal.ode.system import OdeSystem, SolverSettings, Status
 
 Array = NDArray[np.float64]
 
@@ -26,7 +27,9 @@ ROWS = 64
 class Trajectories:
     """Observables (n, m, k) at m times, their derivatives (n, m, k, p), status and steps (n,).
 
-    Where the status is not OK, observables are nan.
+    Where the status is not OK, both are nan. Steps and status are the same with sensitivities and
+    without; values agree to rounding. Where sensitivities overflow although the trajectory itself
+    does not, all of that row's are 0: no direction is known, and the value stands.
     """
 
     observables: Array
@@ -37,10 +40,21 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class CompiledSystem:
-    """A system and its compiled solver; rebuilt from the system when it is unpickled."""
+    """A system and its solvers, without sensitivities and with, each compiled when first used."""
 
     system: OdeSystem
-    kernel: Callable[..., None]
+
+    @cached_property
+    def _of_values(self) -> Callable[..., None]:
+        return _solver(self.system, gradient=False)
+
+    @cached_property
+    def _of_slopes(self) -> Callable[..., None]:
+        return _solver(self.system, gradient=True)
+
+    def __reduce__(self) -> tuple[Callable[[OdeSystem], CompiledSystem], tuple[OdeSystem]]:
+        """Machine code stays here: another process compiles, or loads, its own."""
+        return compile_system, (self.system,)
 
     def solve(
         self,
@@ -56,35 +70,45 @@ class CompiledSystem:
         Results do not depend on the number of threads.
 
         Raises:
-            ModelError: an output lies before `settings.start`.
+            ModelError: θ or the times have the wrong shape, the times do not increase, or an
+                output lies before `settings.start`.
         """
-        n, m = len(theta), len(times)
-        if m and times[0] < settings.start:
-            raise ModelError(
-                f"the first output time {times[0]:g} lies before the start {settings.start:g}; "
-                "set model.start"
-            )
-        k, p = len(self.system.observables), len(self.system.parameters)
-        values = np.empty((n, m, k))
-        slopes = np.empty((n if sensitivities else 0, m, k, p))
-        status, steps = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
         theta = np.ascontiguousarray(theta, dtype=np.float64)
         times = np.ascontiguousarray(times, dtype=np.float64)
+        k, p = len(self.system.observables), len(self.system.parameters)
+        if theta.ndim != 2 or theta.shape[1] != p:
+            raise ModelError(f"theta must have shape (n, {p}), not {theta.shape}")
+        _check_times(times, settings.start)
+        n, m = len(theta), len(times)
+        kernel = self._of_slopes if sensitivities else self._of_values
+        values, slopes = np.empty((n, m, k)), np.empty((n if sensitivities else 0, m, k, p))
+        status, steps = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
 
         def solve_rows(first: int) -> None:
             rows = slice(first, min(first + ROWS, n))
-            own = slopes[rows] if sensitivities else np.empty((0, m, k, p))
-            self.kernel(
+            kernel(
                 theta[rows], times, settings.start, settings.rtol, settings.atol,
-                settings.max_steps, sensitivities, values[rows], own, status[rows], steps[rows],
+                settings.max_steps, values[rows], slopes[rows], status[rows], steps[rows],
             )  # fmt: skip
 
         _over_threads(solve_rows, range(0, n, ROWS), threads or default_threads())
-        failed = status != 0
+        failed = status != Status.OK
         values[failed] = np.nan
         if sensitivities:
+            slopes[~np.isfinite(slopes).all(axis=(1, 2, 3))] = 0.0
             slopes[failed] = np.nan
         return Trajectories(values, slopes if sensitivities else None, status, steps)
+
+
+def _check_times(times: Array, start: float) -> None:
+    if times.ndim != 1:
+        raise ModelError(f"output times must have shape (m,), not {times.shape}")
+    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+        raise ModelError("output times must be finite and increase strictly")
+    if len(times) and times[0] < start:
+        raise ModelError(
+            f"the first output time {times[0]:g} lies before the start {start:g}; set model.start"
+        )
 
 
 def _over_threads(work: Callable[[int], None], tasks: range, threads: int) -> None:
@@ -111,7 +135,14 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
+def _solver(system: OdeSystem, gradient: bool) -> Callable[..., None]:
+    module: Any = load_module(kernel_source(system, gradient))
+    solve: Callable[..., None] = module.solve
+    return solve
+
+
 def compile_system(system: OdeSystem) -> CompiledSystem:
-    """Compile a system's solver, or load it from the cache on disk."""
-    module: Any = load_module(kernel_source(system))
-    return CompiledSystem(system, module.solve)
+    """A system with its compiled solver, from the cache on disk where it is there."""
+    compiled = CompiledSystem(system)
+    compiled._of_values  # noqa: B018  (the value solver now, so that errors show early)
+    return compiled

@@ -1,0 +1,503 @@
+"""Compiled trajectories against scipy, closed forms and finite differences; their cache."""
+
+import itertools
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from nfanneal.errors import ModelError
+from nfanneal.expressions import compile_numpy, parse, symbol
+from nfanneal.ode import OdeSystem, SolverSettings, Status, cache, compile_system
+
+TIGHT = SolverSettings(rtol=1e-9, atol=1e-9, max_steps=100_000)
+FINEST = SolverSettings(rtol=1e-12, atol=1e-12, max_steps=100_000)
+TIMES = np.linspace(0.0, 8.0, 21)
+
+
+def build(states, equations, parameters, initial, observables=None):
+    """A system from texts; names are separated by spaces."""
+    names = dict.fromkeys([*states.split(), *parameters.split(), "t"])
+
+    def expressions(texts):
+        return tuple(parse(text, names) for text in texts)
+
+    return OdeSystem(
+        symbol("t"),
+        tuple(map(symbol, states.split())),
+        tuple(map(symbol, parameters.split())),
+        expressions(initial),
+        expressions(equations),
+        expressions(observables or states.split()),
+    )
+
+
+SYSTEMS = {
+    "lotka_volterra": (
+        build("u v", ["a*u - b*u*v", "-c*v + d*u*v"], "a b c d u0 v0", ["u0", "v0"]),
+        [0.55, 0.28, 0.8, 0.24, 3.0, 0.6],
+    ),
+    "sir": (
+        build(
+            "s i", ["-b*s*i/763", "b*s*i/763 - g*i"], "b g i0 scale", ["763 - i0", "i0"],
+            ["scale*i", "s/763"],
+        ),
+        [1.7, 0.45, 1.5, 0.8],
+    ),
+    "switched": (
+        build("x", ["where(t > 3, k, 2*k)*(1 + 0.3*sin(w*t)) - x"], "k w", ["0.1"]),
+        [0.9, 2.5],
+    ),
+    "hill_from_zero": (
+        build("x y", ["k*hill(y, 1.5, h) - x**h", "1 - y"], "k h", ["0", "0"]),
+        [1.2, 2.3],
+    ),
+}  # fmt: skip
+
+
+def ring():
+    """The repressilator in log-states."""
+    equations = [
+        f"exp(s{i} - x{i})/(1 + exp(h{i}*x{(i + 1) % 3 + 1})) - exp({d})"
+        for i, d in [(1, "0"), (2, "d2"), (3, "d3")]
+    ]
+    return build("x1 x2 x3", equations, "s1 s2 s3 d2 d3 h1 h2 h3", ["0", "0.1823216", "0"])
+
+
+SYSTEMS["repressilator"] = (ring(), [2.3, 2.3, 2.3, 0.0, 0.0, 3.0, 3.0, 3.0])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    """Nothing of the user's cache is used or changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.delenv("NUMBA_CACHE_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def compiled(own_cache):
+    known = {}
+
+    def get(name):
+        if name not in known:
+            known[name] = compile_system(SYSTEMS[name][0])
+        return known[name], np.array([SYSTEMS[name][1]])
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def ring_batch(compiled):
+    """The repressilator and 150 draws of a wide prior, many of them stiff."""
+    rng = np.random.default_rng(0)
+    wide = np.hstack([rng.uniform(-5, 5, (150, 5)), rng.uniform(0, 10, (150, 3))])
+    return compiled("repressilator")[0], wide
+
+
+@pytest.fixture(scope="module")
+def decay(own_cache):
+    """x' = −k·x, x(0) = x₀, with observables that use a parameter of their own."""
+    return compile_system(
+        build("x", ["-k*x"], "c k x0", ["x0"], ["x", "c*x**2 + t", "c*k"])
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def power(own_cache):
+    """x' = k·x^n: grows, decays, blows up, or leaves the domain."""
+    return compile_system(build("x", ["k*x**n"], "k n x0", ["x0"], ["x", "1e6*x"]))
+
+
+def solve(system, theta, times=TIMES, settings=TIGHT, sensitivities=False, **more):
+    return system.solve(np.atleast_2d(theta), times, settings, sensitivities=sensitivities, **more)
+
+
+def by_scipy(system, theta, times):
+    arguments = [system.time, *system.states, *system.parameters]
+    rhs = compile_numpy(system.equations, arguments)
+    observe = compile_numpy(system.observables, arguments)
+    y = np.array([float(v) for v in compile_numpy(system.initial, system.parameters)(*theta)])
+    pieces = sorted({times[0], 3.0, times[-1]})  # 3 is where the switched system jumps
+    found = [y[:, None]]
+    for start, stop in itertools.pairwise(pieces):
+        inside = times[(times > start) & (times <= stop)]
+        done = solve_ivp(
+            # the switch is approached from the left, and left to the right
+            lambda t, x, stop=stop: np.array(
+                rhs(min(t, np.nextafter(stop, 0)), *x, *theta), dtype=float
+            ).ravel(),
+            (np.nextafter(start, stop), stop),
+            found[-1][:, -1],
+            t_eval=np.unique([*inside, stop]),
+            method="DOP853",
+            rtol=1e-12,
+            atol=1e-13,
+        )
+        assert stop in times
+        found.append(done.y)
+    states = np.concatenate(found, axis=1)
+    columns = [np.broadcast_to(o, len(times)) for o in observe(times, *states, *np.array(theta))]
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_trajectories_are_those_of_scipy(name, compiled):
+    system, theta = compiled(name)
+    times = np.unique([*TIMES, 3.0])
+    found = solve(system, theta, times)
+    assert found.status[0] == Status.OK
+    expected = by_scipy(system.system, theta[0], times)
+    # rtol = atol = 1e-9 per step, over up to 200 steps
+    np.testing.assert_allclose(found.observables[0], expected, rtol=3e-7, atol=3e-7)
+
+
+def differences(system, theta, times):
+    """Central differences of fourth order, (m, k, p)."""
+    columns = []
+    for q, value in enumerate(theta):
+        h = 2e-4 * max(abs(value), 0.1)
+        rows = np.tile(theta, (4, 1))
+        rows[:, q] += h * np.array([-2, -1, 1, 2])
+        f = solve(system, rows, times, FINEST).observables
+        columns.append((f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h))
+    return np.stack(columns, axis=2)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_sensitivities_are_derivatives(name, compiled):
+    system, theta = compiled(name)
+    found = solve(system, theta, sensitivities=True).sensitivities[0]
+    expected = differences(system, theta[0], TIMES)
+    scale = np.abs(expected).max(axis=0)  # of each column over time: they cross zero
+    # differences over 2e-5 or more of values with errors of 1e-12 are uncertain by 1e-7 at most
+    assert (np.abs(found - expected) <= 1e-5 * scale + 1e-7).all()
+
+
+def test_decay_is_exact_with_parameters_in_initial_values_and_observables(decay):
+    c, k, x0 = 1.3, 0.7, 2.0
+    found = solve(decay, [c, k, x0], sensitivities=True)
+    x, zero = x0 * np.exp(-k * TIMES), np.zeros_like(TIMES)
+    values = np.stack([x, c * x**2 + TIMES, c * k + zero], axis=1)
+    x_k, x_x0 = -TIMES * x, x / x0
+    slopes = np.stack(
+        [
+            np.stack([zero, x_k, x_x0], axis=1),
+            np.stack([x**2, 2 * c * x * x_k, 2 * c * x * x_x0], axis=1),
+            np.stack([k + zero, c + zero, zero], axis=1),
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(found.observables[0], values, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(found.sensitivities[0], slopes, rtol=1e-7, atol=1e-7)
+
+
+def test_error_falls_with_the_tolerance(decay):
+    exact = 2.0 * np.exp(-0.7 * TIMES)
+    errors = []
+    for tolerance in (1e-4, 1e-6, 1e-8, 1e-10):
+        found = solve(decay, [1.0, 0.7, 2.0], settings=SolverSettings(tolerance, tolerance))
+        errors.append(np.abs(found.observables[0, :, 0] - exact).max())
+    slope = np.polyfit(np.log([1e-4, 1e-6, 1e-8, 1e-10]), np.log(errors), 1)[0]
+    assert 0.8 < slope < 1.2
+    assert errors[1] < 2e-5
+
+
+def test_step_count_shows_order_five(decay):
+    """Local error h⁵ of the embedded order 4: steps grow as tolerance^(−1/5)."""
+    counts = [
+        solve(decay, [1.0, 0.7, 2.0], settings=SolverSettings(tol, 1e-14)).steps[0]
+        for tol in (1e-6, 1e-11)
+    ]
+    assert 7.0 < counts[1] / counts[0] < 14.0
+
+
+def test_many_outputs_cost_no_steps_and_are_as_accurate(decay):
+    few, many = np.array([8.0]), np.linspace(0.0, 8.0, 1001)
+    a, b = (solve(decay, [1.0, 0.7, 2.0], times, sensitivities=True) for times in (few, many))
+    assert a.steps[0] == b.steps[0]
+    exact = 2.0 * np.exp(-0.7 * many)
+    np.testing.assert_allclose(b.observables[0, :, 0], exact, atol=1e-8)
+    np.testing.assert_allclose(b.sensitivities[0, :, 0, 1], -many * exact, atol=1e-7)
+
+
+def test_values_steps_and_status_are_the_same_with_sensitivities(ring_batch):
+    system, theta = ring_batch
+    loose = SolverSettings(1e-6, 1e-6, max_steps=100)  # some run out of steps
+    without, having = (solve(system, theta, settings=loose, sensitivities=s) for s in (False, True))
+    assert len(np.unique(without.status)) > 1
+    np.testing.assert_array_equal(without.observables, having.observables)
+    np.testing.assert_array_equal(without.status, having.status)
+    np.testing.assert_array_equal(without.steps, having.steps)
+
+
+@pytest.mark.parametrize("sensitivities", [False, True])
+def test_rows_do_not_depend_on_each_other_or_on_threads(ring_batch, sensitivities):
+    system, theta = ring_batch
+    runs = [
+        solve(system, theta, sensitivities=sensitivities, threads=1),
+        solve(system, theta, sensitivities=sensitivities, threads=2),
+        solve(system, theta[::-1].copy(), sensitivities=sensitivities),
+    ]
+    single = [solve(system, row, sensitivities=sensitivities) for row in theta[:20]]
+    for field in ["observables", "status", "steps"] + ["sensitivities"] * sensitivities:
+        first, second, backwards = (getattr(run, field) for run in runs)
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, backwards[::-1])
+        one_by_one = np.concatenate([getattr(run, field) for run in single])
+        np.testing.assert_array_equal(first[:20], one_by_one)
+
+
+FATES = {
+    "grows": ([0.3, 1.0, 1.0], Status.OK),
+    "pole": ([1.0, 2.0, 1.0], Status.STEP_TOO_SMALL),  # x = 1/(1 − t)
+    "overflow": ([1.0, 1.0, 1e301], Status.NON_FINITE),
+    "domain": ([-1.0, 0.5, -1.0], Status.NON_FINITE),  # root of a negative number
+    "nan": ([np.nan, 1.0, 1.0], Status.NON_FINITE),
+    "stiff": ([-1e7, 1.0, 1.0], Status.TOO_MANY_STEPS),
+}
+
+
+@pytest.mark.parametrize("sensitivities", [False, True])
+def test_every_fate_has_its_status_and_spares_its_neighbours(power, sensitivities):
+    theta = np.array([theta for theta, _ in FATES.values()])
+    found = solve(power, theta, settings=SolverSettings(), sensitivities=sensitivities)
+    for row, (name, (_, expected)) in enumerate(FATES.items()):
+        assert Status(found.status[row]) == expected, name
+    failed = found.status != Status.OK
+    assert np.isnan(found.observables[failed]).all()
+    np.testing.assert_allclose(found.observables[0, :, 0], np.exp(0.3 * TIMES), rtol=1e-5)
+    assert (found.steps <= 10_000).all()
+    if sensitivities:
+        assert np.isnan(found.sensitivities[failed]).all()
+        assert np.isfinite(found.sensitivities[0]).all()
+
+
+def test_every_status_gives_advice():
+    assert len({status.advice for status in Status}) == len(Status)
+
+
+def test_a_step_out_of_the_domain_is_retried_smaller(own_cache):
+    """Nothing happens until t = 1, so a long step arrives there, and its stages are negative."""
+    system = compile_system(build("x", ["where(t > 1, -1000*k*(x + log(x)), 0)"], "k", ["5"]))
+    found = solve(system, [1.0], np.array([0.9, 2.0]), SolverSettings())
+    assert found.status[0] == Status.OK
+    # at rest where x = −log x; rtol = 1e-6 per step
+    np.testing.assert_allclose(found.observables[0, :, 0], [5.0, 0.5671432904], rtol=1e-5)
+
+
+def test_sensitivities_from_zero_are_finite(compiled):
+    system, theta = compiled("hill_from_zero")
+    found = solve(system, theta, sensitivities=True)
+    assert np.isfinite(found.sensitivities).all()
+
+
+def test_start_shifts_time_and_an_output_there_is_the_initial_value(decay):
+    settings = SolverSettings(1e-9, 1e-9, start=2.0)
+    found = solve(decay, [1.0, 0.7, 2.0], TIMES + 2.0, settings, sensitivities=True)
+    np.testing.assert_allclose(found.observables[0, :, 0], 2.0 * np.exp(-0.7 * TIMES), atol=1e-8)
+    np.testing.assert_array_equal(found.sensitivities[0, 0, 0], [0.0, 0.0, 1.0])
+    only = solve(decay, [1.0, 0.7, 2.0], np.array([2.0]), settings)
+    assert (only.observables[0, 0, 0], only.status[0], only.steps[0]) == (2.0, Status.OK, 0)
+
+
+def test_no_rows_and_no_times_are_fine(decay):
+    for n, m in [(0, 3), (2, 0), (0, 0)]:
+        found = solve(decay, np.ones((n, 3)), np.arange(m) + 1.0, sensitivities=True)
+        assert found.observables.shape == (n, m, 3)
+        assert found.sensitivities.shape == (n, m, 3, 3)
+        assert (found.status == Status.OK).all()
+
+
+@pytest.mark.parametrize(
+    ("theta", "times", "message"),
+    [
+        (np.ones((2, 2)), [1.0], r"theta must have shape \(n, 3\), not \(2, 2\)"),
+        (np.ones(3), [1.0], r"theta must have shape \(n, 3\)"),
+        (np.ones((1, 3)), [2.0, 1.0], "increase strictly"),
+        (np.ones((1, 3)), [1.0, 1.0], "increase strictly"),
+        (np.ones((1, 3)), [1.0, np.nan], "must be finite"),
+        (np.ones((1, 3)), [[1.0]], r"shape \(m,\)"),
+        (np.ones((1, 3)), [-1.0, 1.0], "-1 lies before the start 0; set model.start"),
+    ],
+)
+def test_wrong_inputs_are_refused(decay, theta, times, message):
+    with pytest.raises(ModelError, match=message):
+        decay.solve(theta, np.array(times), TIGHT, sensitivities=False)
+
+
+def test_arrays_of_any_layout_are_accepted(decay):
+    theta = np.asfortranarray(np.random.default_rng(0).uniform(0.5, 2.0, (7, 3)))
+    a = solve(decay, theta, TIMES[::2])
+    b = solve(decay, np.ascontiguousarray(theta), np.ascontiguousarray(TIMES[::2]))
+    np.testing.assert_array_equal(a.observables, b.observables)
+
+
+def test_a_pickled_system_solves(decay):
+    copy = pickle.loads(pickle.dumps(decay))
+    np.testing.assert_array_equal(
+        solve(copy, [1.0, 0.7, 2.0]).observables, solve(decay, [1.0, 0.7, 2.0]).observables
+    )
+
+
+SCRIPT = """
+import numpy as np
+from nfanneal.expressions import parse, symbol
+from nfanneal.ode import OdeSystem, SolverSettings, compile_system
+names = {"x": None, "k": None}
+system = OdeSystem(symbol("t"), (symbol("x"),), (symbol("k"),), (parse("1", names),),
+                   (parse("-k*x", names),), (symbol("x"),))
+found = compile_system(system).solve(
+    np.array([[1.0]]), np.array([1.0]), SolverSettings(1e-9, 1e-9), sensitivities=False)
+print(f"{found.observables[0, 0, 0]:.6f}")
+"""
+
+
+def start(folder, **environment):
+    keep = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "TMPDIR")}
+    keep |= {"NFANNEAL_CACHE_DIR": str(folder), **environment}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT], env=keep, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process):
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return out
+
+
+def test_processes_that_start_at_once_share_a_cold_cache(tmp_path):
+    outs = [finish(process) for process in [start(tmp_path) for _ in range(8)]]
+    assert outs == ["0.367879\n"] * 8
+    assert len(list(tmp_path.glob("*.py"))) == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.fixture(scope="module")
+def source():
+    """A module that compiles fast, laid out like a kernel."""
+    return (
+        "from numba import njit\nCACHE = True\n\n"
+        "@njit('f8(f8)', cache=CACHE)\ndef solve(x):\n    return 2.0 * x\n"
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(cache, "_loaded", {})
+    return tmp_path
+
+
+def load_afresh(source, monkeypatch):
+    monkeypatch.setattr(cache, "_loaded", {})
+    return cache.load_module(source).solve(21.0)
+
+
+@pytest.mark.parametrize("ending", ["nbc", "nbi"])
+@pytest.mark.parametrize("left", [0, 40, -10])
+def test_damaged_machine_code_is_compiled_again(source, folder, monkeypatch, ending, left):
+    assert cache.load_module(source).solve(21.0) == 42.0
+    (damaged,) = (folder / "__pycache__").glob(f"*.{ending}")
+    damaged.write_bytes(damaged.read_bytes()[:left])
+    assert load_afresh(source, monkeypatch) == 42.0
+
+
+def test_damage_in_numbas_own_folder_is_survived(source, folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("numba.config.CACHE_DIR", str(folder / "numba"))
+        assert cache.load_module(source).solve(21.0) == 42.0
+        for index in (folder / "numba").rglob("*.nbi"):
+            index.write_bytes(b"junk")
+        assert load_afresh(source, monkeypatch) == 42.0
+
+
+def test_text_that_was_changed_is_put_right_and_never_run(source, folder, monkeypatch):
+    cache.load_module(source)
+    (path,) = folder.glob("*.py")
+    path.write_text("raise SystemExit('planted')\n")
+    assert load_afresh(source, monkeypatch) == 42.0
+    assert path.read_text() == source
+
+
+def test_bytecode_beside_the_text_is_never_run(source, folder, monkeypatch):
+    import importlib.util
+    import marshal
+
+    cache.load_module(source)
+    (path,) = folder.glob("*.py")
+    state = path.stat()
+    planted = compile("raise SystemExit('planted')", str(path), "exec")
+    stamp = b"".join(
+        int(n).to_bytes(4, "little") for n in (0, state.st_mtime, state.st_size)
+    )  # fmt: skip
+    target = Path(importlib.util.cache_from_source(str(path)))
+    target.write_bytes(importlib.util.MAGIC_NUMBER + stamp + marshal.dumps(planted))
+    assert load_afresh(source, monkeypatch) == 42.0
+
+
+def test_folders_are_tried_in_turn(tmp_path, monkeypatch):
+    monkeypatch.delenv("NFANNEAL_CACHE_DIR")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache.cache_folder() == tmp_path / "xdg" / "nfanneal"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.cache_folder() == tmp_path / ".cache" / "nfanneal"
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path / "a file" / "inside"))
+    private = cache.cache_folder()
+    assert private.parent == tmp_path / "tmp"
+    assert private.stat().st_mode & 0o077 == 0
+    private.chmod(0o777)
+    assert cache.cache_folder() is None
+
+
+def test_without_any_folder_modules_are_compiled_in_memory(source, monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: None)
+    assert load_afresh(source, monkeypatch) == 42.0
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path):
+    """A file stands where the folder would be: that stops even the superuser."""
+    (tmp_path / ".cache").touch()
+    (tmp_path / "tmp").mkdir()
+    surroundings = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": ""}
+    assert finish(start("", **surroundings)) == "0.367879\n"
+    assert list((tmp_path / "tmp").glob("nfanneal-*/*.py"))
+
+
+def test_locks_that_do_not_work_are_done_without(source, folder, monkeypatch):
+    def refuse(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    assert load_afresh(source, monkeypatch) == 42.0
+
+
+def test_a_kernel_that_does_not_compile_says_so(folder):
+    with pytest.raises(NameError, match="nonsense"):
+        cache.load_module("CACHE = True\nnonsense\n")
+
+
+def test_threads_that_load_at_once_get_the_same_module(source, folder):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(cache.load_module(source))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(map(id, found))) == 1
