@@ -113,7 +113,7 @@ def decay(own_cache):
 @pytest.fixture(scope="module")
 def power(own_cache):
     """x' = k·x^n: grows, decays, blows up, or leaves the domain."""
-    return compile_system(build("x", ["k*x**n"], "k n x0", ["x0"], ["x", "1e6*x"]))
+    return compile_system(build("x", ["k*x**n"], "k n x0", ["x0"], ["x", "1e7*x"]))
 
 
 def solve(system, theta, times=TIMES, settings=TIGHT, sensitivities=False, **more):
@@ -291,6 +291,17 @@ def test_a_step_out_of_the_domain_is_retried_smaller(own_cache):
     assert found.status[0] == Status.OK
     # at rest where x = −log x; rtol = 1e-6 per step
     np.testing.assert_allclose(found.observables[0, :, 0], [5.0, 0.5671432904], rtol=1e-5)
+
+
+def test_sensitivities_that_overflow_leave_the_value(power):
+    theta, times = [[683.0, 1.0, 1.0], [0.3, 1.0, 1.0]], np.array([0.5, 1.0])
+    loose = SolverSettings()
+    value, both = (solve(power, theta, times, loose, sensitivities=s) for s in (False, True))
+    assert (both.status == Status.OK).all()
+    assert np.isfinite(both.observables).all()
+    np.testing.assert_array_equal(value.observables, both.observables)
+    assert (both.sensitivities[0] == 0.0).all()
+    assert (both.sensitivities[1, :, 0] != 0.0).any()
 
 
 def test_sensitivities_from_zero_are_finite(compiled):
