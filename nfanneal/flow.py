@@ -9,6 +9,8 @@ from typing import Any
 import torch
 import zuko
 
+from nfanneal.spline import CompiledSpline
+
 
 @dataclass(frozen=True)
 class FlowSettings:
@@ -40,7 +42,8 @@ def default_flow_settings(
 
 
 def _spline_shapes(bins: int) -> list[tuple[int, ...]]:
-    return [(bins,), (bins,), (bins - 1,)]
+    """Widths, heights and inner slopes of a spline's bins, in one array."""
+    return [(3 * bins - 1,)]
 
 
 def _autoregressive(
@@ -83,7 +86,7 @@ def _coupling(
     return transforms
 
 
-_SPLINE = zuko.transforms.MonotonicRQSTransform
+_SPLINE = CompiledSpline
 _AFFINE = zuko.transforms.MonotonicAffineTransform
 
 FLOWS: dict[str, Callable[[int, FlowSettings], list[Any]]] = {

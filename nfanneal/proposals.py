@@ -7,7 +7,7 @@ whitened coordinates y with z = mean + L·y, in float32; everything outside it i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,10 +18,11 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 from nfanneal.flow import FlowSettings, make_flow
+from nfanneal.threads import over_threads, torch_threads
 
 Array = NDArray[np.float64]
 
-CHUNK = 4096
+CHUNK = 2048
 """Points per pass of a flow: bounds memory, and fits the processor's cache."""
 
 
@@ -74,21 +75,31 @@ class FlowProposal:
         """log |det L|."""
         return float(np.log(np.diag(self.cholesky)).sum())
 
-    @torch.no_grad()
     def draw(self, n: int, generator: torch.Generator) -> Array:
         """Draw z of shape (n, d)."""
-        inverse = self.flow().transform.inv
         noise = torch.randn(n, len(self.mean), generator=generator)
-        y = torch.cat([inverse(chunk) for chunk in noise.split(CHUNK)])
+        y = in_chunks(self.flow().transform.inv, noise)
         return self.mean + y.double().numpy() @ self.cholesky.T
 
-    @torch.no_grad()
     def log_density(self, z: Array) -> Array:
         """log q(z) of shape (n,), by the change of variables; −inf where the flow overflows."""
-        flow = self.flow()
-        log_y = torch.cat([flow.log_prob(chunk) for chunk in self.whiten(z).split(CHUNK)])
+        log_y = in_chunks(self.flow().log_prob, self.whiten(z))
         log_q = log_y.double().numpy() - self.log_determinant
         return np.where(np.isnan(log_q), -np.inf, log_q)
+
+
+def in_chunks(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """`function` of the rows of x (n, …) without gradients, a chunk per thread at a time.
+
+    The chunks, and so the result, are the same for any number of threads.
+    """
+
+    def of_chunk(chunk: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return function(chunk)
+
+    with torch_threads(1):
+        return torch.cat(over_threads(of_chunk, x.split(CHUNK)))
 
 
 @dataclass(frozen=True)

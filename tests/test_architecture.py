@@ -13,7 +13,7 @@ ROOT = Path(nfanneal.__file__).parent
 MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
-    "problem", "ode", "anneal", "result", "estimate",
+    "problem", "ode", "anneal", "result", "estimate", "compiled", "spline", "threads",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
@@ -22,7 +22,7 @@ HOMES = {
     "rich": {"report", "cli"},
     "click": {"cli"},
     "zuko": {"flow"},
-    "numba": {"ode"},
+    "numba": {"compiled", "ode", "spline"},
     "matplotlib": set(),
 }
 
@@ -49,7 +49,9 @@ def test_libraries_have_one_home_and_arrows_point_one_way(path):
             used = name.split(".")[1]
             assert used in NUMERICS | {"errors", "version"}, f"{path.name} imports {name}"
         if part(path) == "anneal" and library == "nfanneal":
-            assert name.split(".")[1] in {"anneal", "errors", "flow", "proposals", "weights"}
+            assert name.split(".")[1] in {
+                "anneal", "errors", "flow", "proposals", "threads", "weights",
+            }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from nfanneal import compiled as cache
 from nfanneal.errors import ModelError
 from nfanneal.expressions import compile_numpy, parse, symbol
-from nfanneal.ode import OdeSystem, SolverSettings, Status, cache, compile_system
+from nfanneal.ode import OdeSystem, SolverSettings, Status, compile_system
 
 TIGHT = SolverSettings(rtol=1e-9, atol=1e-9, max_steps=100_000)
 FINEST = SolverSettings(rtol=1e-12, atol=1e-12, max_steps=100_000)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.target import Target
 from nfanneal.errors import ModelError
-from nfanneal.proposals import FlowProposal
+from nfanneal.proposals import FlowProposal, in_chunks
+from nfanneal.threads import default_threads, torch_threads
 from nfanneal.weights import systematic_resample
 
 Array = NDArray[np.float64]
@@ -69,22 +70,25 @@ def train(
     best, best_state = math.inf, copy.deepcopy(flow.state_dict())
     losses = np.empty(steps)
     n_gradients = 0
-    for step in range(steps):
-        _set_rate(optimizer, settings.learning_rate, step / steps)
-        loss = torch.zeros(())
-        if settings.objective != "reverse_kl":
-            batch = indices[step * settings.batch : (step + 1) * settings.batch]
-            loss = loss - flow().log_prob(pool.y[batch]).mean()
-        if settings.needs_gradient:
-            loss = loss + _reverse_kl(proposal, target, beta, settings.batch, generator)
-            n_gradients += settings.batch
-        losses[step] = _descend(flow, optimizer, loss)
-        last = step == steps - 1
-        if settings.objective != "reverse_kl" and (last or step % CHECK_EVERY == CHECK_EVERY - 1):
-            score = _held_out_loss(flow, pool, held_out)
-            if score < best:
-                best, best_state = score, copy.deepcopy(flow.state_dict())
-            progress(step + 1, steps)
+    with torch_threads(1):
+        for step in range(steps):
+            _set_rate(optimizer, settings.learning_rate, step / steps)
+            loss = torch.zeros(())
+            if settings.objective != "reverse_kl":
+                batch = indices[step * settings.batch : (step + 1) * settings.batch]
+                loss = loss - flow().log_prob(pool.y[batch]).mean()
+            if settings.needs_gradient:
+                loss = loss + _reverse_kl(proposal, target, beta, settings.batch, generator)
+                n_gradients += settings.batch
+            losses[step] = _descend(flow, optimizer, loss)
+            last = step == steps - 1
+            if settings.objective != "reverse_kl" and (
+                last or step % CHECK_EVERY == CHECK_EVERY - 1
+            ):
+                score = _held_out_loss(flow, pool, held_out)
+                if score < best:
+                    best, best_state = score, copy.deepcopy(flow.state_dict())
+                progress(step + 1, steps)
     if math.isfinite(best):
         flow.load_state_dict(best_state)
     return Training(losses, best, n_gradients)
@@ -119,13 +123,12 @@ def _descend(flow: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torc
     return float(loss.detach())
 
 
-@torch.no_grad()
 def _held_out_loss(flow: torch.nn.Module, pool: PoolSample, held_out: NDArray[np.int64]) -> float:
     """Weighted −log q over the held-out points that carry weight."""
     weights = pool.weights[held_out]
     used = np.flatnonzero(weights > 1e-3 / max(len(held_out), 1) * weights.sum())
     y = pool.y[torch.from_numpy(held_out[used])]
-    log_q = torch.cat([flow().log_prob(chunk) for chunk in y.split(4096)]).double().numpy()
+    log_q = in_chunks(flow().log_prob, y).double().numpy()
     return -float(weights[used] @ log_q / weights[used].sum())
 
 
@@ -143,7 +146,8 @@ def _reverse_kl(
     y, log_slope = distribution.transform.inv.call_and_ladj(noise)
     log_q = distribution.base.log_prob(noise) - log_slope
     z = proposal.mean + y.detach().double().numpy() @ proposal.cholesky.T
-    evaluation = target.evaluate(z, True)
+    with torch_threads(default_threads()):
+        evaluation = target.evaluate(z, True)
     if evaluation.gradient is None:
         raise ModelError("the model gave no gradient; use anneal.objective: forward_kl")
     slope = (beta * evaluation.gradient - z) @ proposal.cholesky

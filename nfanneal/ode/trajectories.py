@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nfanneal.compiled import load_module
 from nfanneal.errors import ModelError
-from nfanneal.ode.cache import load_module
 from nfanneal.ode.kernels import kernel_source
 from nfanneal.ode.system import OdeSystem, SolverSettings, Status
+from nfanneal.threads import over_threads
 
 Array = NDArray[np.float64]
 
@@ -91,7 +90,7 @@ class CompiledSystem:
                 settings.max_steps, values[rows], slopes[rows], status[rows], steps[rows],
             )  # fmt: skip
 
-        _over_threads(solve_rows, range(0, n, ROWS), threads or default_threads())
+        over_threads(solve_rows, range(0, n, ROWS), threads)
         failed = status != Status.OK
         values[failed] = np.nan
         if sensitivities:
@@ -109,30 +108,6 @@ def _check_times(times: Array, start: float) -> None:
         raise ModelError(
             f"the first output time {times[0]:g} lies before the start {start:g}; set model.start"
         )
-
-
-def _over_threads(work: Callable[[int], None], tasks: range, threads: int) -> None:
-    """The kernel releases the interpreter lock, so plain threads run it in parallel."""
-    if threads == 1 or len(tasks) == 1:
-        for task in tasks:
-            work(task)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, tasks):
-            pass
-
-
-def set_default_threads(threads: int) -> None:
-    """Threads of solves that do not say how many."""
-    os.environ["NFANNEAL_THREADS"] = str(threads)
-
-
-def default_threads() -> int:
-    """$NFANNEAL_THREADS, else the cores that this process may run on."""
-    given = os.environ.get("NFANNEAL_THREADS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
 def _solver(system: OdeSystem, gradient: bool) -> Callable[..., None]:

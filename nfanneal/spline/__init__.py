@@ -1,0 +1,5 @@
+"""Monotonic rational-quadratic splines, compiled: the univariate maps of the spline flows."""
+
+from nfanneal.spline.transform import CompiledSpline
+
+__all__ = ["CompiledSpline"]
