@@ -35,7 +35,7 @@ def default_flow_settings(
     coupling = kind in ("coupling_nsf", "realnvp")
     return FlowSettings(
         kind=kind,
-        transforms=transforms or (6 if coupling or dimension <= 2 else 4),
+        transforms=transforms or (6 if coupling else 5 if dimension <= 2 else 4),
         bins=bins or (16 if dimension <= 2 else 12 if dimension <= 4 else 8),
         hidden=hidden or (width, width),
     )

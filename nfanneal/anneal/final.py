@@ -14,50 +14,39 @@ Array = NDArray[np.float64]
 LEAST_SHARE = 0.05
 """Share of the mixture that is spread evenly over its components."""
 ITERATIONS = 200
-HOT_SHARE = 0.08
-HOT_BETA = 0.5
-"""The hot share is of the last flow of the path that was trained at this β or below."""
+HOT_SHARE = 0.15
+"""Share of the hot proposal."""
 
 
-def final_mixture(pool: Pool, beta: float, levels: int) -> Proposal:
+def final_mixture(pool: Pool, beta: float, levels: int, hot: Proposal) -> Mixture:
     """The mixture of the proposals of the pool's last `levels` that fits its newest points best.
 
     The newest level's points took no part in any training, so that an overfitted flow gets no
-    credit for its own training points. No likelihood is evaluated.
+    credit for its own training points. No likelihood is evaluated. The `hot` proposal gets
+    `HOT_SHARE` in any case, which bounds the weights in the far tails: a flow trained at β = 1
+    draws them too rarely, with weights that no error estimate sees.
+
+    Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture
+    distributions, doi:10.1080/00401706.1995.10484303.
     """
     newest = pool.generations[-1].level
     last = [i for i, g in enumerate(pool.generations) if g.level == newest]
-    chosen = [i for i, g in enumerate(pool.generations) if g.level > max(newest - levels, 0)]
     own = Pool(
         tuple(pool.generations[i] for i in last),
         tuple(tuple(pool.densities[i][j] for j in last) for i in last),
     )
     weights = truncated(tempered(own.log_base_weights(), own.log_likelihood, beta))
-    components = tuple(pool.generations[j].proposal for j in chosen)
-    if len(components) == 1:
-        return components[0]
+    columns = {
+        id(g.proposal): j
+        for j, g in enumerate(pool.generations)
+        if g.level > max(newest - levels, 0) and g.proposal is not hot
+    }
+    chosen = list(columns.values())
     log_q = np.stack([np.concatenate([pool.densities[i][j] for i in last]) for j in chosen])
     shares = mixture_shares(log_q, weights)
     shares = (1.0 - LEAST_SHARE) * shares + LEAST_SHARE / len(shares)
-    return Mixture(components, tuple(shares.tolist()))
-
-
-def with_hot_share(final: Proposal, hot: Proposal | None) -> Proposal:
-    """`final` with a share of a hotter proposal, which bounds the weights in the far tails.
-
-    A flow trained at β = 1 draws its far tails too rarely, with weights that no error estimate
-    sees; one from the path at β ≤ 1/2 is wider and covers them.
-
-    Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture
-    distributions, doi:10.1080/00401706.1995.10484303.
-    """
-    if hot is None:
-        return final
-    if isinstance(final, Mixture):
-        components, weights = final.components, final.weights
-    else:
-        components, weights = (final,), (1.0,)
-    return Mixture((*components, hot), (*(w * (1.0 - HOT_SHARE) for w in weights), HOT_SHARE))
+    proposals = (*(pool.generations[j].proposal for j in chosen), hot)
+    return Mixture(proposals, (*((1.0 - HOT_SHARE) * shares).tolist(), HOT_SHARE))
 
 
 def mixture_shares(log_densities: Array, weights: Array) -> Array:

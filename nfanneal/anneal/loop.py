@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
-from nfanneal.anneal.final import HOT_BETA, final_mixture, with_hot_share
+from nfanneal.anneal.final import final_mixture
 from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import LocalPoints, local_points, scout
@@ -20,7 +20,7 @@ from nfanneal.anneal.target import Target
 from nfanneal.anneal.training import PoolSample, Training, train
 from nfanneal.errors import ModelError
 from nfanneal.flow import FlowSettings, make_flow
-from nfanneal.proposals import FlowProposal, PriorProposal, Proposal, StudentMixture, whitening
+from nfanneal.proposals import FlowProposal, PriorProposal, Proposal, whitening
 from nfanneal.weights import (
     effective_sample_size,
     evidence,
@@ -41,8 +41,15 @@ ENOUGH_POINTS = 2000
 """Effective points of the pool that make local exploration before a training superfluous."""
 MOST_EXPLORATIONS = 5
 """Rounds of local exploration before a training, at most."""
-FINAL_LEVELS = 2
-"""The final proposal is a mixture of the proposals of so many last levels."""
+FINAL_LEVELS = 4
+"""The final proposal is a mixture of the proposals of so many last levels.
+
+Each flow overfits its own few effective points, in places of its own; their mixture does not.
+"""
+HOT_BETA = 0.5
+"""The hot proposal of a level is the last one that was trained at this share of its β or below."""
+HOT_DRAWS = 1 / 8
+"""A level draws so many points of its hot proposal too, per point of its own."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 KEEP_FAILED = 1000
@@ -51,7 +58,7 @@ KEEP_FAILED = 1000
 
 @dataclass(frozen=True)
 class State:
-    """What the next level needs."""
+    """What the next level needs; `ladder` are the trained proposals with their β, newest last."""
 
     level: int
     beta: float
@@ -64,8 +71,27 @@ class State:
     n_gradients: int
     failed_z: Array
     n_failed: int
+    ladder: tuple[tuple[float, Proposal], ...]
     holds: int = 0
     scouted: LocalPoints | None = None
+
+    @property
+    def hot(self) -> Proposal:
+        """The newest proposal of the ladder that is hot enough, see `HOT_BETA`."""
+        enough = (q for beta, q in reversed(self.ladder) if beta <= HOT_BETA * self.beta)
+        return next(enough)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all steps of one annealing share: the target, the settings, randomness, an observer."""
+
+    target: Target
+    settings: AnnealSettings
+    generator: torch.Generator
+    rng: np.random.Generator
+    train_seed: np.random.SeedSequence
+    observe: Observer
 
 
 @dataclass(frozen=True)
@@ -95,25 +121,26 @@ def anneal(
         ModelError: the likelihood is zero or failed at every draw from the prior.
     """
     flow_seed, draw_seed, train_seed, local_seed = seed.spawn(4)
-    rng = np.random.default_rng(local_seed)
-    generator = torch.Generator().manual_seed(int(flow_seed.generate_state(2, np.uint64)[1]))
     flow = make_flow(target.dimension, flow_settings, int(flow_seed.generate_state(1)[0]))
-    generator.manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    rng = np.random.default_rng(local_seed)
+    means = Means(target, settings, generator, rng, train_seed, observe)
     state = _start(target.dimension, flow)
     history: list[LevelInfo] = []
     clock = time.perf_counter()
     while True:
-        state = _draw(state, target, settings, generator, rng, observe)
+        state = _draw(state, means)
         if state.level == 0 and settings.scout == "auto" and target.has_information:
-            state = _scout(state, target, observe)
+            state = _scout(state, means)
         info = _look(state, time.perf_counter() - clock)
         if _finished(state, info, settings):
             history.append(info)
             observe(info)
             break
-        state = _advance(state, settings)
-        state = _explore(state, target, settings, generator, rng, observe)
-        state, training = _train(state, target, settings, train_seed.spawn(1)[0], observe)
+        state = _explore(_advance(state, settings), means)
+        if state.rounds == 1:
+            state = _renew_hot(state, means)
+        state, training = _train(state, means)
         info = replace(info, next_beta=state.beta, losses=training.losses)
         info = replace(info, held_out=training.held_out, seconds=time.perf_counter() - clock)
         history.append(info)
@@ -134,56 +161,45 @@ def _start(dimension: int, flow: torch.nn.Module) -> State:
         n_gradients=0,
         failed_z=np.empty((0, dimension)),
         n_failed=0,
+        ladder=((0.0, PriorProposal(dimension)),),
     )
 
 
-def _draw(
-    state: State,
-    target: Target,
-    settings: AnnealSettings,
-    generator: torch.Generator,
-    rng: np.random.Generator,
-    observe: Observer,
-) -> State:
-    """Draw this level's points, evaluate them, and add them to the pool."""
-    observe(Activity("drawing", 0, settings.draws))
+def _draw(state: State, means: Means) -> State:
+    """Draw this level's points, evaluate them, and add them to the pool.
+
+    Points of the hot proposal keep the pool supplied where this level's flow hardly ever draws.
+    """
+    draws = means.settings.draws
+    means.observe(Activity("drawing", 0, draws))
     if state.scouted is not None:
-        mixture, spent = _local_mixture(state, state.scouted, target, rng)
-        state = replace(state, n_gradients=state.n_gradients + spent)
-        shared = int(settings.scout_share * settings.draws)
-        state = _add(state, mixture, shared, target, generator, observe)
-    state = _add(state, state.proposal, settings.draws, target, generator, observe)
+        state = _draw_locally(state, state.scouted, means)
+    if state.level > 0:
+        state = _add(state, state.hot, int(HOT_DRAWS * draws), means)
+    state = _add(state, state.proposal, draws, means)
     return replace(state, rounds=state.rounds + (state.beta == 1.0))
 
 
-def _scout(state: State, target: Target, observe: Observer) -> State:
+def _scout(state: State, means: Means) -> State:
     """Look for optima from the draws of the prior."""
-    observe(Activity("scouting for modes", 0, 1))
+    means.observe(Activity("scouting for modes", 0, 1))
     prior = state.pool.generations[0]
-    found, spent = scout(target, prior.z, prior.log_likelihood)
+    found, spent = scout(means.target, prior.z, prior.log_likelihood)
     return replace(state, scouted=found, n_gradients=state.n_gradients + spent)
 
 
-def _local_mixture(
-    state: State, scouted: LocalPoints, target: Target, rng: np.random.Generator
-) -> tuple[StudentMixture, int]:
-    """Components around scouted points and around points of the pool, chosen by their weight."""
+def _draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
+    """Draw from components around scouted points and around points of the pool, by their weight."""
     size = LOCAL_COMPONENTS // 2
-    weights = _pool_weights(state)
-    rows = np.unique(systematic_resample(weights, size, rng))
-    near_pool = local_points(target, state.pool.z[rows])
-    points = scouted.chosen(state.beta, size, rng).joined(near_pool)
-    return points.mixture(state.beta), len(rows)
+    rows = np.unique(systematic_resample(_pool_weights(state), size, means.rng))
+    near_pool = local_points(means.target, state.pool.z[rows])
+    points = scouted.chosen(state.beta, size, means.rng).joined(near_pool)
+    state = replace(state, n_gradients=state.n_gradients + len(rows))
+    shared = int(means.settings.scout_share * means.settings.draws)
+    return _add(state, points.mixture(state.beta), shared, means)
 
 
-def _explore(
-    state: State,
-    target: Target,
-    settings: AnnealSettings,
-    generator: torch.Generator,
-    rng: np.random.Generator,
-    observe: Observer,
-) -> State:
+def _explore(state: State, means: Means) -> State:
     """Add rounds of local draws for as long as the pool is too poor to train on at its new β.
 
     A round costs a fraction of a training, and a flow trained on few effective points is wasted.
@@ -193,13 +209,12 @@ def _explore(
     if scouted is None:
         return state
     state = replace(state, level=level - 1)
+    extra = int(means.settings.scout_share * means.settings.draws)
     for _ in range(MOST_EXPLORATIONS):
-        if effective_sample_size(_pool_weights(state)) >= ENOUGH_POINTS:
+        enough = effective_sample_size(_pool_weights(state)) >= ENOUGH_POINTS
+        if enough or not _affords(state, extra, means.settings):
             break
-        mixture, spent = _local_mixture(state, scouted, target, rng)
-        shared = int(settings.scout_share * settings.draws)
-        state = replace(state, n_gradients=state.n_gradients + spent)
-        state = _add(state, mixture, shared, target, generator, observe)
+        state = _draw_locally(state, scouted, means)
     return replace(state, level=level)
 
 
@@ -208,17 +223,10 @@ def _pool_weights(state: State) -> Array:
     return truncated(tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta))
 
 
-def _add(
-    state: State,
-    proposal: Proposal,
-    n: int,
-    target: Target,
-    generator: torch.Generator,
-    observe: Observer,
-) -> State:
+def _add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     """Draw n points of `proposal` into the pool."""
-    z = proposal.draw(n, generator)
-    log_likelihood, failed = evaluate_in_chunks(target, z, observe)
+    z = proposal.draw(n, means.generator)
+    log_likelihood, failed = evaluate_in_chunks(means.target, z, means.observe)
     if state.level == 0 and not np.isfinite(log_likelihood).any():
         raise ModelError(_nowhere(len(z), int(failed.sum())))
     generation = make_generation(state.level, proposal, z, log_likelihood)
@@ -276,14 +284,19 @@ def _look(state: State, seconds: float) -> LevelInfo:
 
 def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
     """Good enough at β = 1, or out of rounds, levels or evaluations."""
-    budget = settings.max_evaluations
-    if state.level >= settings.max_levels or (
-        budget is not None and state.n_evaluations + settings.draws > budget
-    ):
+    if state.level >= settings.max_levels or not _affords(state, 0, settings):
         return state.level > 0
     return state.beta == 1.0 and (
         state.rounds >= settings.max_rounds or info.truncated_ess >= settings.target_ess
     )
+
+
+def _affords(state: State, extra: int, settings: AnnealSettings) -> bool:
+    """Whether the budget has room for `extra` evaluations and a level's own after them."""
+    local = settings.scout_share if state.scouted is not None else 0.0
+    level = int(settings.draws * (1.0 + HOT_DRAWS + local))
+    budget = settings.max_evaluations
+    return budget is None or state.n_evaluations + extra + level <= budget
 
 
 def _advance(state: State, settings: AnnealSettings) -> State:
@@ -301,31 +314,37 @@ def _advance(state: State, settings: AnnealSettings) -> State:
     return replace(state, level=state.level + 1, beta=beta, holds=state.holds + 1 if held else 0)
 
 
-def _train(
-    state: State,
-    target: Target,
-    settings: AnnealSettings,
-    seed: np.random.SeedSequence,
-    observe: Observer,
-) -> tuple[State, Training]:
+def _renew_hot(state: State, means: Means) -> State:
+    """Train a hot proposal on the pool as it is after the first round at β = 1.
+
+    The path's own are from before the pool knew the posterior, or much hotter than they need be.
+    """
+    flow, beta = state.flow, state.beta
+    state, _ = _train(replace(state, beta=HOT_BETA * beta), means)
+    return replace(state, flow=flow, beta=beta)
+
+
+def _train(state: State, means: Means) -> tuple[State, Training]:
     """Whiten and train a copy of the flow at the state's β; it becomes the proposal."""
+    settings = means.settings
     z = state.pool.z
     weights = _pool_weights(state)
     proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
     training = train(
         proposal,
         PoolSample(proposal.whiten(z), weights),
-        target,
+        means.target,
         state.beta,
         settings,
-        steps=settings.steps * (2 if state.beta == 1.0 else 1),
-        seed=seed,
-        progress=lambda done, total: observe(Activity("training the flow", done, total)),
+        steps=settings.steps * (2 if state.rounds else 1),
+        seed=means.train_seed.spawn(1)[0],
+        progress=lambda done, total: means.observe(Activity("training the flow", done, total)),
     )
     state = replace(
         state,
         flow=proposal.flow,
         proposal=proposal,
+        ladder=(*state.ladder, (state.beta, proposal)),
         pool=state.pool.since(state.level + 1 - settings.keep_levels),
         n_gradients=state.n_gradients + training.n_gradients,
     )
@@ -335,18 +354,8 @@ def _train(
 def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
     if not isinstance(state.proposal, FlowProposal):
         raise ModelError("the budget ended before the first level was trained")
-    beta_of = {info.level: info.beta for info in history}
-    hot = next(
-        (
-            generation.proposal
-            for generation in reversed(state.path)
-            if isinstance(generation.proposal, FlowProposal)
-            and beta_of.get(generation.level, 1.0) <= HOT_BETA
-        ),
-        None,
-    )
     return AnnealResult(
-        proposal=with_hot_share(final_mixture(state.pool, state.beta, FINAL_LEVELS), hot),
+        proposal=final_mixture(state.pool, state.beta, FINAL_LEVELS, state.hot),
         path=state.path,
         history=tuple(history),
         reached=state.beta,

@@ -47,12 +47,14 @@ class Pool:
 
     def added(self, generation: Generation) -> Pool:
         """This pool and one more generation: only the new densities are computed."""
+        proposal, known = generation.proposal, [old.proposal for old in self.generations]
+        same = next((j for j, other in enumerate(known) if other is proposal), None)
         rows = tuple(
-            (*row, generation.proposal.log_density(old.z))
+            (*row, proposal.log_density(old.z) if same is None else row[same])
             for row, old in zip(self.densities, self.generations, strict=True)
         )
-        proposals = [old.proposal for old in self.generations] + [generation.proposal]
-        new_row = tuple(proposal.log_density(generation.z) for proposal in proposals)
+        fresh = {id(q): q.log_density(generation.z) for q in (*known, proposal)}
+        new_row = tuple(fresh[id(q)] for q in (*known, proposal))
         return Pool((*self.generations, generation), (*rows, new_row))
 
     def since(self, level: int) -> Pool:

@@ -41,13 +41,13 @@ def default_anneal_settings(
 ) -> AnnealSettings:
     """`given` settings, with those that are None or missing chosen by the dimension d.
 
-    With `scouting`, local components draw half as many points again at every level.
+    With `scouting`, local components draw half as many points again at every level. A flow is
+    limited by the distinct points that it learns from more than by its steps or its size.
     """
-    small = dimension <= 5 or scouting
     defaults = {
         "schedule": "ess",
         "objective": "forward_kl",
-        "draws": 8192 if small else 16384,
+        "draws": 8192 if dimension <= 5 and not scouting else 16384,
         "keep_levels": 4,
         "steps": 200 if scouting else 150,
         "batch": 1024,
