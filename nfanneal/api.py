@@ -11,6 +11,7 @@ import yaml
 from nfanneal import store
 from nfanneal.anneal.events import Observer
 from nfanneal.assembly import build_problem, build_settings
+from nfanneal.errors import SpecError
 from nfanneal.estimate import estimate
 from nfanneal.result import Result
 from nfanneal.spec import CheckedSpec, load_spec, spec_from_text
@@ -84,3 +85,19 @@ def load(path: str | Path) -> Result:
         >>> result.draws.theta.shape, result.draws.log_weight.shape  # doctest: +SKIP
     """
     return store.read(Path(path))
+
+
+def read_numbers(path: Path) -> dict[str, float]:
+    """Numbers by name from a YAML or JSON file.
+
+    Raises:
+        SpecError: it cannot be read, or holds anything else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{path}: cannot be read: {error}") from error
+    try:
+        return {str(name): float(value) for name, value in content.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise SpecError(f"{path}: must hold numbers by name, such as 'k: 0.5'") from None

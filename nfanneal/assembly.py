@@ -35,8 +35,8 @@ from nfanneal.problem import Problem
 from nfanneal.spec import CheckedSpec, OdeSpec, PythonSpec
 
 
-def build_problem(checked: CheckedSpec) -> Problem:
-    """Read the data, compile or import the model, and put the problem together.
+def build_problem(checked: CheckedSpec, data: Observations | None = None) -> Problem:
+    """Read the data unless they are given, compile or import the model, and put all together.
 
     Raises:
         DataError: the data file is missing or invalid, or does not fit the noise models.
@@ -48,7 +48,8 @@ def build_problem(checked: CheckedSpec) -> Problem:
         function = _python_function(checked, model, model.log_likelihood, latent)
         likelihood: Likelihood = DirectLikelihood(PythonLikelihood(function))
     else:
-        likelihood = _data_likelihood(checked, latent)
+        data = read_observations(checked) if data is None else data
+        likelihood = _data_likelihood(checked, data, latent)
     return Problem(checked.spec.name, latent, likelihood)
 
 
@@ -97,8 +98,7 @@ def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettin
     )
 
 
-def _data_likelihood(checked: CheckedSpec, latent: LatentMap) -> DataLikelihood:
-    data = read_observations(checked)
+def _data_likelihood(checked: CheckedSpec, data: Observations, latent: LatentMap) -> DataLikelihood:
     names = tuple(noise.observable for noise in checked.meaning.noise)
     model = checked.spec.model
     if isinstance(model, OdeSpec):

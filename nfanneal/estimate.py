@@ -99,7 +99,7 @@ def estimate(
         diagnostics=diagnostics,
         warnings=warnings_of(diagnostics),
         history=_history(annealed.history),
-        observed=_observed(problem, posterior, np.random.default_rng(noise_seed)),
+        observed=observed_at(problem, posterior, np.random.default_rng(noise_seed)),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
         n_likelihood_evaluations=annealed.n_evaluations + settings.samples,
         n_gradient_evaluations=annealed.n_gradients,
@@ -161,7 +161,7 @@ def _history(levels: tuple[LevelInfo, ...]) -> History:
     )
 
 
-def _observed(
+def observed_at(
     problem: Problem, posterior: Array, rng: np.random.Generator
 ) -> Mapping[str, ObservedData]:
     """Data, pointwise log-likelihood and posterior predictive replicates per observable."""

@@ -107,7 +107,10 @@ class ObservedSeries:
         return log_prob.sum(axis=1)
 
     def information(self, theta: Array, predictions: Array, jacobian: Array) -> Array:
-        """Expected Fisher information of θ, (n, p, p), from ∂observables/∂θ (n, m, k, p)."""
+        """Expected Fisher information of θ, (n, p, p), from ∂observables/∂θ (n, m, k, p).
+
+        Sensitivities may be so large that it overflows: it is not finite there.
+        """
         at_cells = predictions[:, self.time_index, :]
         slopes = jacobian[:, self.time_index]
         arguments = self.arguments.values(theta, at_cells)
@@ -115,12 +118,13 @@ class ObservedSeries:
         for partials in self.arguments.partials(theta, at_cells):
             inner.append(self._total_derivative(partials, slopes))
         weights = noise.information(self.noise, at_cells[:, :, self.observable], arguments)
-        return np.asarray(
-            sum(
-                np.einsum("nc,ncp,ncq->npq", w, slope, slope, optimize=True)
-                for w, slope in zip(weights, inner, strict=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray(
+                sum(
+                    np.einsum("nc,ncp,ncq->npq", w, slope, slope, optimize=True)
+                    for w, slope in zip(weights, inner, strict=True)
+                )
             )
-        )
 
     def _total_derivative(self, partials: list[Array], slopes: Array) -> Array:
         """d argument/dθ of each cell, (n, c, p), directly and through the observables."""

@@ -13,6 +13,8 @@ from nfanneal.priors import LatentMap
 
 Array = NDArray[np.float64]
 
+LARGEST = 1e100
+"""Fisher information beyond this says nothing of a direction, and its powers overflow."""
 CHUNK = 4096
 """Draws per call of the model: bounds the memory that sensitivities take."""
 
@@ -60,8 +62,10 @@ class Problem:
         slope = np.where(good, slope, 0.0)
         if values.information is None:
             return Evaluation(values.log_likelihood, values.failed, slope)
-        metric = values.information * latent_slope[:, :, None] * latent_slope[:, None, :]
-        metric = np.where(np.isfinite(metric).all(axis=(1, 2), keepdims=True), metric, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            metric = values.information * latent_slope[:, :, None] * latent_slope[:, None, :]
+            usable = (np.abs(metric) < LARGEST).all(axis=(1, 2), keepdims=True)
+        metric = np.where(usable, metric, 0.0)
         return Evaluation(values.log_likelihood, values.failed, slope, metric)
 
     def pointwise(self, theta: Array) -> dict[str, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nfanneal.anneal.events import Activity, Event, LevelInfo
+from nfanneal.compare import Comparison
 from nfanneal.result import Result
 
 SHOWN_LEVELS = 12
@@ -63,6 +64,10 @@ def print_summary(result: Result, console: Console) -> None:
     if len(result.column_names) > SHOWN_PARAMETERS:
         hidden = len(result.column_names) - SHOWN_PARAMETERS
         console.print(f"… and {hidden} more; all of them with --json")
+    _print_warnings(result, console)
+
+
+def _print_warnings(result: Result, console: Console) -> None:
     for text in result.warnings:
         console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
     if result.converged:
@@ -197,6 +202,134 @@ class LiveProgress:
                 f"{info.seconds:.1f}",
             )
         return Group(table, self._progress)
+
+
+def pruning_json(result: Result) -> dict[str, Any]:
+    """What `nfanneal prune --json` prints; empty if the result was not pruned."""
+    p = result.pruning
+    if p is None:
+        return {}
+    return _finite(
+        {
+            "method": p.method,
+            "n_changed": len(p.changed),
+            "n_samples": len(p.original_log_weight),
+            "lost_share": p.lost_share,
+            "bias": p.bias,
+            "clustered": p.clustered,
+            "before": dict(p.before),
+            "after": dict(p.after),
+            "converged": result.converged,
+            "warnings": list(result.warnings),
+        }
+    )
+
+
+def print_pruning(result: Result, console: Console) -> None:
+    """Print what pruning changed, and what it cost."""
+    p = result.pruning
+    if p is None:
+        return
+    verb = {"ess": "dropped", "psis": "smoothed", "truncate": "clipped"}.get(p.method, "changed")
+    table = Table(title=f"{result.name}: pruned by {p.method}", title_justify="left")
+    for heading in ("", "before", "after"):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("log-evidence", *(f"{n['log_evidence']:.4f}" for n in (p.before, p.after)))
+    table.add_row("its error", *(f"{n['log_evidence_error']:.4f}" for n in (p.before, p.after)))
+    table.add_row("effective sample size", *(f"{n['ess']:.0f}" for n in (p.before, p.after)))
+    table.add_row("Pareto k", *(f"{n['pareto_k']:.2f}" for n in (p.before, p.after)))
+    console.print(table)
+    console.print(
+        f"{verb} {len(p.changed)} of {len(p.original_log_weight)} draws, with {p.lost_share:.2%} "
+        f"of the weight: this may have lowered the log-evidence by {p.bias:.4f}",
+        soft_wrap=True,
+    )
+    _print_warnings(result, console)
+
+
+def combination_json(result: Result) -> dict[str, Any]:
+    """What `nfanneal combine --json` prints: the summary, and how the runs agree."""
+    c = result.combination
+    if c is None:
+        return summary_json(result)
+    agreement = {
+        "runs": [
+            {"file": file, "log_evidence": float(value), "log_evidence_error": float(error)}
+            for file, value, error in zip(result.sources, c.log_evidences, c.errors, strict=True)
+        ],
+        "chi_square": c.chi_square,
+        "p_value": c.p_value,
+    }
+    return summary_json(result) | _finite(agreement)
+
+
+def print_combination(result: Result, console: Console) -> None:
+    """Print the runs' log-evidences, whether they agree, and the pooled summary."""
+    c = result.combination
+    if c is not None:
+        table = Table(title="runs", title_justify="left")
+        table.add_column("file")
+        table.add_column("log-evidence", justify="right")
+        for file, value, error in zip(result.sources, c.log_evidences, c.errors, strict=True):
+            table.add_row(file, f"{value:.4f} ± {error:.4f}")
+        console.print(table)
+        console.print(
+            f"spread against errors: chi-square {c.chi_square:.2f} with "
+            f"{len(c.errors) - 1} degrees of freedom, p = {c.p_value:.2g}"
+        )
+    print_summary(result, console)
+
+
+def comparison_json(rows: Sequence[Comparison]) -> dict[str, Any]:
+    """What `nfanneal compare --json` prints."""
+    models = [{**vars(r), "loo": None if r.loo is None else vars(r.loo)} for r in rows]
+    return {"models": [_finite(model) for model in models]}
+
+
+def print_comparison(rows: Sequence[Comparison], console: Console) -> None:
+    """Print the models, the best first."""
+    table = Table(title="models of the same data, the best first", title_justify="left")
+    table.add_column("result", overflow="fold")
+    for heading in ("log-evidence", "log Bayes f.", "probability", "LOO elpd"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    best, *others = rows
+    for r in rows:
+        table.add_row(
+            r.source if r.trusted else f"{r.source} (!)",
+            f"{r.log_evidence:.3f} ± {r.error:.3f}",
+            "" if r is best else f"{r.log_bayes_factor:.3f} ± {r.log_bayes_factor_error:.3f}",
+            f"{r.probability:.3f} ± {r.probability_error:.3f}",
+            "" if r.loo is None else f"{r.loo.elpd:.1f} ± {r.loo.error:.1f}",
+        )
+    console.print(table)
+    for r in others:
+        console.print(
+            f"{best.source} over {r.source}: {r.kass_raftery} (Kass & Raftery), "
+            f"{r.jeffreys} (Jeffreys)",
+            soft_wrap=True,
+        )
+    if len({r.prior_probability for r in rows}) > 1:
+        shown = ", ".join(f"{r.source} {r.prior_probability:.3g}" for r in rows)
+        console.print(f"prior probabilities: {shown}", soft_wrap=True)
+    for text in comparison_warnings(rows):
+        console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
+
+
+def comparison_warnings(rows: Sequence[Comparison]) -> list[str]:
+    """What speaks against a comparison."""
+    found = [
+        f"{r.source} is not to be trusted: see `nfanneal summary {r.source}`"
+        for r in rows
+        if not r.trusted
+    ]
+    found += [
+        f"{r.source}: leave-one-out is unsure at {r.loo.n_bad} data (Pareto k)"
+        for r in rows
+        if r.loo is not None and r.loo.n_bad
+    ]
+    if all(r.loo is None for r in rows):
+        found.append("no leave-one-out: it takes data in the results, and ArviZ (extra [arviz])")
+    return found
 
 
 def _best_and_median(report: Mapping[str, Any]) -> str:

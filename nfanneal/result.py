@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,55 @@ class ObservedData:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """Trajectories of one observable at times (m,): (n, m) without noise and with it.
+
+    nan where the model failed; `noisy` is None if the observable has no noise model.
+    """
+
+    times: Array
+    clean: Array
+    noisy: Array | None
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What pruning changed: the weights before, the draws it touched, and what it bought.
+
+    `changed` are the draws whose weights were dropped, smoothed or clipped; `lost_share` is the
+    share of all weight that went with them. `before` and `after` hold ESS, log-evidence, its
+    error and Pareto k̂. `clustered`: the outlying draws lie together, as those of a mode do.
+    """
+
+    method: str
+    changed: NDArray[np.int64]
+    original_log_weight: Array
+    lost_share: float
+    clustered: bool
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+    @property
+    def bias(self) -> float:
+        """How far the log-evidence may have sunk: −log(1 − lost share)."""
+        return -math.log1p(-self.lost_share)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What several runs of one problem said of its log-evidence, and whether they agree.
+
+    `chi_square` is Σ (log Z − mean)²/error² with one degree of freedom less than there are runs;
+    `p_value` is the chance of so large a spread if the reported errors are right.
+    """
+
+    log_evidences: Array
+    errors: Array
+    chi_square: float
+    p_value: float
+
+
+@dataclass(frozen=True)
 class StoredFlow:
     """The final proposal as plain data: what rebuilds it, and its arrays by name."""
 
@@ -105,7 +155,10 @@ class StoredFlow:
 
 @dataclass(frozen=True)
 class Result:
-    """Everything a run leaves behind; `nfanneal.store` writes and reads it."""
+    """Everything a run leaves behind; `nfanneal.store` writes and reads it.
+
+    `origin` is the command that made it, `sources` the files that it was made from.
+    """
 
     name: str
     spec_yaml: str
@@ -129,6 +182,10 @@ class Result:
     wall_time: float
     versions: Mapping[str, str]
     command: str = ""
+    origin: str = "run"
+    sources: tuple[str, ...] = ()
+    pruning: Pruning | None = None
+    combination: Combination | None = None
 
     @property
     def converged(self) -> bool:
@@ -142,6 +199,17 @@ class Result:
         for name, size in zip(self.parameters, self.sizes, strict=True):
             names += [name] if size is None else [f"{name}[{i}]" for i in range(size)]
         return tuple(names)
+
+    @property
+    def data_fingerprint(self) -> str | None:
+        """Hash of the data's times and values, whatever they are called; None without data."""
+        if not self.observed:
+            return None
+        series = sorted(
+            np.column_stack([o.times, o.values]).astype("<f8").tobytes()
+            for o in self.observed.values()
+        )
+        return hashlib.sha256(b"".join(series)).hexdigest()
 
     def summaries(self) -> dict[str, ParameterSummary]:
         """Weighted posterior summary of every column of θ."""
@@ -164,6 +232,17 @@ def summarize(values: Array, weights: Array) -> ParameterSummary:
     centres = np.cumsum(weights[order]) - 0.5 * weights[order]
     q05, median, q95 = np.interp((0.05, 0.5, 0.95), centres, values[order])
     return ParameterSummary(mean, sd, float(median), float(q05), float(q95))
+
+
+def band(values: Array) -> dict[str, Array]:
+    """Mean, sd and quantiles over draws of `values` (n, m), each (m,); nan draws are left out."""
+    good = values[np.isfinite(values).all(axis=1)]
+    if not len(good):
+        good = np.full((1, values.shape[1]), np.nan)
+    levels = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
+    quantiles = np.quantile(good, list(levels.values()), axis=0)
+    moments = {"mean": good.mean(axis=0), "sd": good.std(axis=0)}
+    return moments | dict(zip(levels, quantiles, strict=True))
 
 
 def equal_weight_indices(log_weight: Array, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -20,9 +21,12 @@ from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
 from nfanneal.result import (
+    Combination,
     Diagnostics,
     History,
     ObservedData,
+    Prediction,
+    Pruning,
     Result,
     StoredFlow,
     WeightedDraws,
@@ -55,27 +59,58 @@ class _Group:
             dataset.dims[axis].attach_scale(self.group[dimension])
 
 
-def write(result: Result, path: Path) -> None:
+def write(
+    result: Result, path: Path, predictions: Mapping[str, Mapping[str, Prediction]] | None = None
+) -> None:
     """Write `result` to `path`: to a temporary file beside it, fsynced, then renamed.
+
+    `predictions` maps a group's name to observables and their trajectories.
+
+    Raises:
+        ResultError: the folder does not exist or cannot be written.
+    """
+    with (
+        replaced(path) as temporary,
+        h5py.File(temporary, "w", libver=("v108", "latest"), track_order=True) as file,
+    ):
+        _write_all(file, result)
+        for name, observables in (predictions or {}).items():
+            _write_predictions(file, name, observables)
+
+
+def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
+    """Write the groups that ArviZ knows: posterior, sample_stats, likelihoods, data, replicates."""
+    with h5py.File(target, "w", libver=("v108", "latest"), track_order=True) as file:
+        _write_attributes(file, result)
+        posterior = _draw_group(file, "posterior", len(result.posterior))
+        _write_parameters(posterior, result, result.posterior)
+        _write_sample_stats(file, result)
+        if result.observed:
+            _write_observed(file, result)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`; fsynced and renamed to it when all went well.
 
     Raises:
         ResultError: the folder does not exist or cannot be written.
     """
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise ResultError(f"{path}: cannot write here: {error.strerror}") from error
+    temporary = Path(name)
     try:
         os.close(handle)
-        with h5py.File(temporary, "w", libver=("v108", "latest"), track_order=True) as file:
-            _write_all(file, result)
-        _sync(temporary)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        yield temporary
+        _sync(name)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise ResultError(f"{path}: writing failed: {error}") from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _sync(path: str) -> None:
@@ -105,6 +140,10 @@ def _write_all(file: h5py.File, result: Result) -> None:
         _write_observed(file, result)
     _write_history(file, result.history)
     _write_internals(file, result)
+    if result.pruning is not None:
+        _write_pruning(file, result.pruning)
+    if result.combination is not None:
+        _write_combination(file, result.combination)
 
 
 def _write_attributes(file: h5py.File, result: Result) -> None:
@@ -117,6 +156,8 @@ def _write_attributes(file: h5py.File, result: Result) -> None:
     file.attrs["seed"] = result.seed
     file.attrs["wall_time_s"] = result.wall_time
     file.attrs["command"] = result.command
+    file.attrs["origin"] = result.origin
+    file.attrs["sources"] = json.dumps(result.sources)
     file.attrs["spec_yaml"] = result.spec_yaml
     file.attrs["warnings"] = json.dumps(result.warnings)
     file.attrs["versions"] = json.dumps(dict(result.versions))
@@ -172,6 +213,19 @@ def _write_observed(file: h5py.File, result: Result) -> None:
         predictive.write(name, data.replicates[None], ("chain", "draw", dimension))
 
 
+def _write_predictions(file: h5py.File, name: str, observables: Mapping[str, Prediction]) -> None:
+    """Trajectories (n, m) per observable; `_clean` ones are without noise."""
+    first = next(iter(observables.values()))
+    group = _draw_group(file, name, len(first.clean))
+    for observable, prediction in observables.items():
+        dimension = f"{observable}_at"
+        group.coordinate(dimension, prediction.times)
+        dimensions = ("chain", "draw", dimension)
+        group.write(f"{observable}_clean", prediction.clean[None], dimensions)
+        if prediction.noisy is not None:
+            group.write(observable, prediction.noisy[None], dimensions)
+
+
 def _write_history(file: h5py.File, history: History) -> None:
     group = _Group(file.create_group("history", track_order=True))
     for name, values in history.levels.items():
@@ -198,6 +252,26 @@ def _write_internals(file: h5py.File, result: Result) -> None:
     for name, array in result.flow.arrays.items():
         stored = array.astype(np.int8) if array.dtype == bool else array
         flow.write(name, stored, tuple(f"size_{axis}_{n}" for axis, n in enumerate(array.shape)))
+
+
+def _write_pruning(file: h5py.File, pruning: Pruning) -> None:
+    group = _Group(file.create_group("pruning", track_order=True))
+    group.write("changed", pruning.changed, ("changed_draw",))
+    group.write("original_log_weight", pruning.original_log_weight[None], ("chain", "draw"))
+    group.group.attrs["method"] = pruning.method
+    group.group.attrs["lost_share"] = pruning.lost_share
+    group.group.attrs["clustered"] = int(pruning.clustered)
+    for when in ("before", "after"):
+        for name, number in getattr(pruning, when).items():
+            group.group.attrs[f"{name}_{when}"] = number
+
+
+def _write_combination(file: h5py.File, combination: Combination) -> None:
+    group = _Group(file.create_group("combination", track_order=True))
+    group.write("log_evidences", combination.log_evidences, ("run",))
+    group.write("errors", combination.errors, ("run",))
+    group.group.attrs["chi_square"] = combination.chi_square
+    group.group.attrs["p_value"] = combination.p_value
 
 
 def read(path: Path) -> Result:
@@ -253,6 +327,44 @@ def _read_all(file: h5py.File) -> Result:
         wall_time=float(attributes["wall_time_s"]),
         versions=json.loads(attributes["versions"]),
         command=attributes["command"],
+        origin=attributes.get("origin", "run"),
+        sources=tuple(json.loads(attributes.get("sources", "[]"))),
+        pruning=_read_pruning(file),
+        combination=_read_combination(file),
+    )
+
+
+def _read_pruning(file: h5py.File) -> Pruning | None:
+    if "pruning" not in file:
+        return None
+    group = file["pruning"]
+    numbers = {
+        when: {
+            name.removesuffix(f"_{when}"): value.item()
+            for name, value in group.attrs.items()
+            if name.endswith(f"_{when}")
+        }
+        for when in ("before", "after")
+    }
+    return Pruning(
+        method=group.attrs["method"],
+        changed=group["changed"][()],
+        original_log_weight=group["original_log_weight"][0],
+        lost_share=group.attrs["lost_share"].item(),
+        clustered=bool(group.attrs["clustered"]),
+        **numbers,
+    )
+
+
+def _read_combination(file: h5py.File) -> Combination | None:
+    if "combination" not in file:
+        return None
+    group = file["combination"]
+    return Combination(
+        log_evidences=group["log_evidences"][()],
+        errors=group["errors"][()],
+        chi_square=group.attrs["chi_square"].item(),
+        p_value=group.attrs["p_value"].item(),
     )
 
 

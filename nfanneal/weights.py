@@ -80,21 +80,59 @@ def pareto_k(log_weights: Array) -> float:
 
     Source: Vehtari et al. (2024), Pareto smoothed importance sampling, arXiv:1507.02646.
     """
-    finite = np.sort(log_weights[np.isfinite(log_weights)])
-    n = len(log_weights)
-    tail = math.ceil(min(0.2 * n, 3.0 * math.sqrt(n)))
-    if len(finite) < max(tail + 1, 25):
+    tail = _tail(log_weights)
+    if tail is None:
         return math.nan
-    scaled = np.exp(finite[-tail - 1 :] - finite[-1])
-    exceedances = scaled[1:] - scaled[0]
-    exceedances = exceedances[exceedances > 0]
+    exceedances = tail.exceedances[tail.exceedances > 0]
     if len(exceedances) < 5:
         return -math.inf
-    return _generalized_pareto_shape(exceedances)
+    return _generalized_pareto(exceedances)[0]
 
 
-def _generalized_pareto_shape(exceedances: Array) -> float:
-    """Shape k of a generalised Pareto density from sorted exceedances of shape (m,).
+def pareto_smoothed(log_weights: Array) -> Array:
+    """Log-weights (n,) whose largest min(n/5, 3√n) are quantiles of their generalised Pareto fit.
+
+    Their order stays, and none exceeds the largest raw weight; too few or flat weights come back
+    as they are.
+
+    Source: Vehtari et al. (2024), arXiv:1507.02646, section 2.
+    """
+    tail = _tail(log_weights)
+    if tail is None or (tail.exceedances > 0).sum() < 5:
+        return log_weights
+    shape, scale = _generalized_pareto(tail.exceedances[tail.exceedances > 0])
+    m = len(tail.rows)
+    survival = 1.0 - (np.arange(m) + 0.5) / m
+    smooth = scale * np.expm1(-shape * np.log(survival)) / shape if shape else -np.log(survival)
+    smoothed = log_weights.copy()
+    smoothed[tail.rows] = np.minimum(np.log(tail.threshold + smooth), 0.0) + tail.top
+    return smoothed
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """The largest weights in units of the largest: rows, threshold, and what exceeds it."""
+
+    rows: NDArray[np.int64]
+    threshold: float
+    exceedances: Array
+    top: float
+
+
+def _tail(log_weights: Array) -> _Tail | None:
+    n = len(log_weights)
+    size = math.ceil(min(0.2 * n, 3.0 * math.sqrt(n)))
+    order = np.argsort(log_weights, kind="stable")
+    order = order[np.isfinite(log_weights[order])]
+    if len(order) < max(size + 1, 25):
+        return None
+    top = float(log_weights[order[-1]])
+    scaled = np.exp(log_weights[order[-size - 1 :]] - top)
+    return _Tail(order[-size:], float(scaled[0]), scaled[1:] - scaled[0], top)
+
+
+def _generalized_pareto(exceedances: Array) -> tuple[float, float]:
+    """Shape k and scale σ of a generalised Pareto density from sorted exceedances (m,).
 
     Source: Zhang & Stephens (2009), doi:10.1198/tech.2009.08017, with the weak prior k ≈ 0.5
     worth ten observations of Vehtari et al., appendix C.
@@ -108,7 +146,7 @@ def _generalized_pareto_shape(exceedances: Array) -> float:
     log_likelihood = m * (np.log(-theta / shape) - shape - 1.0)
     theta_hat = float(np.sum(theta * normalized(log_likelihood)))
     k = float(np.mean(np.log1p(-theta_hat * exceedances)))
-    return (m * k + 10 * 0.5) / (m + 10)
+    return (m * k + 10 * 0.5) / (m + 10), -k / theta_hat
 
 
 def systematic_resample(weights: Array, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
     "problem", "ode", "anneal", "result", "estimate", "compiled", "spline", "threads",
+    "prune", "modes",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
@@ -23,7 +24,10 @@ HOMES = {
     "click": {"cli"},
     "zuko": {"flow"},
     "numba": {"compiled", "ode", "spline"},
-    "matplotlib": set(),
+    "matplotlib": {"plots"},
+    "corner": {"plots"},
+    "arviz": {"compare"},
+    "pyarrow": {"export"},
 }
 
 

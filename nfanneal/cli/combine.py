@@ -1,0 +1,51 @@
+"""`nfanneal combine`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from nfanneal import store
+from nfanneal.cli.files import refuse_existing
+from nfanneal.combine import combine
+from nfanneal.errors import ExitCode
+from nfanneal.report import combination_json, print_combination
+from nfanneal.threads import set_threads
+
+
+@click.command("combine", epilog="Example: nfanneal combine seed1.h5 seed2.h5 seed3.h5 -o all.h5")
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="RUN…")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="New result file."
+)
+@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@click.option("--force", is_flag=True, help="Overwrite the new file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    runs: tuple[Path, ...],
+    output: Path,
+    model: Path | None,
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Pool several runs of one problem (other seeds) into one result.
+
+    Every draw is weighted by the mixture of all runs' proposals. The spread of the runs'
+    log-evidences is held against their errors: if they disagree, some run missed something, and
+    the exit code is 5.
+    """
+    refuse_existing(output, force)
+    set_threads(threads)
+    pooled = combine([store.read(run) for run in runs], [str(run) for run in runs], model)
+    store.write(pooled, output)
+    if as_json:
+        click.echo(json.dumps(combination_json(pooled), indent=2, ensure_ascii=False))
+    else:
+        print_combination(pooled, Console())
+        click.echo(f"written to {output}", err=True)
+    return ExitCode.DONE if pooled.converged else ExitCode.NOT_TRUSTED

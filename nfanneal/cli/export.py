@@ -1,0 +1,77 @@
+"""`nfanneal export`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from nfanneal import store
+from nfanneal.cli.files import refuse_existing, write_text
+from nfanneal.errors import ResultError
+from nfanneal.export import as_csv, as_getdist, as_json, write_parquet
+from nfanneal.report import summary_json
+from nfanneal.result import Result
+
+ENDINGS = {"netcdf": ".nc", "csv": ".csv", "parquet": ".parquet", "getdist": "", "json": ".json"}
+
+
+@click.command("export", epilog="Example: nfanneal export model.h5 --to csv -o - | head")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--to", "kind", type=click.Choice(list(ENDINGS)), required=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path),
+    help="New file; the root of GetDist's three files; - for stdout. [RESULT.ending]",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite files.")
+def command(result: Path, kind: str, output: Path | None, force: bool) -> None:
+    """Write the draws of RESULT for other programs.
+
+    netcdf: the groups that ArviZ knows. csv, parquet, json: every draw with its weight and its
+    densities. getdist: a chain, .txt, .paramnames and .ranges.
+    """
+    found = store.read(result)
+    output = output or result.with_suffix(ENDINGS[kind])
+    if str(output) == "-":
+        _to_stdout(found, kind)
+    elif kind == "getdist":
+        texts = as_getdist(found)
+        paths = {output.with_name(output.name + ending): text for ending, text in texts.items()}
+        for path in paths:
+            refuse_existing(path, force)
+        for path, text in paths.items():
+            write_text(path, text)
+            click.echo(f"written to {path}", err=True)
+    else:
+        refuse_existing(output, force)
+        _to_file(found, kind, output)
+        click.echo(f"written to {output}", err=True)
+
+
+def _to_stdout(found: Result, kind: str) -> None:
+    if kind == "getdist":
+        raise ResultError("GetDist takes three files: give their root with -o")
+    if kind in ("csv", "json"):
+        sys.stdout.write(_text(found, kind))
+        return
+    buffer = io.BytesIO()
+    if kind == "parquet":
+        write_parquet(found, buffer)
+    else:
+        store.write_netcdf(found, buffer)
+    sys.stdout.buffer.write(buffer.getvalue())
+
+
+def _text(found: Result, kind: str) -> str:
+    return as_csv(found) if kind == "csv" else as_json(found, summary_json(found))
+
+
+def _to_file(found: Result, kind: str, output: Path) -> None:
+    if kind in ("csv", "json"):
+        write_text(output, _text(found, kind))
+        return
+    write = write_parquet if kind == "parquet" else store.write_netcdf
+    with store.replaced(output) as temporary:
+        write(found, temporary)

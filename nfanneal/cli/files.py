@@ -1,0 +1,46 @@
+"""Files that commands read and write: refused before any work is done."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from nfanneal.errors import ResultError
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Nothing is overwritten without --force.
+
+    Raises:
+        ResultError: the file is there, it is a folder, or its own folder is not.
+    """
+    if path.is_dir():
+        raise ResultError(f"{path}: is a folder")
+    if path.exists() and not force:
+        raise ResultError(f"{path}: already exists; use --force to overwrite it")
+    if not path.parent.is_dir():
+        raise ResultError(f"{path}: no such folder '{path.parent}'")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file: to a temporary one beside it, then renamed.
+
+    Raises:
+        ResultError: it cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(temporary).chmod(0o666 & ~mask)
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be written: {error.strerror}") from error

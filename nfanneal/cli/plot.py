@@ -1,0 +1,98 @@
+"""`nfanneal plot`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from nfanneal import store
+from nfanneal.api import read_numbers
+from nfanneal.cli.files import refuse_existing
+from nfanneal.cli.words import nearest_word
+from nfanneal.plots import KINDS, Options, draw
+
+FORMATS = (".pdf", ".png", ".svg")
+
+
+@click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")
+@click.argument("words", nargs=-1, required=True, metavar="RESULT… KIND…")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path),
+    help="PDF, PNG or SVG; several kinds get their names in it. [RESULT.KIND.pdf]",
+)  # fmt: skip
+@click.option("--parameters", metavar="a,b", help="Which parameters to show.")
+@click.option(
+    "--truth", multiple=True, metavar="FILE|NAME=VALUE",
+    help="True values to mark: a YAML or JSON file, or one value; repeatable.",
+)  # fmt: skip
+@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option("--force", is_flag=True, help="Overwrite figures.")
+def command(
+    words: tuple[str, ...],
+    output: Path | None,
+    parameters: str | None,
+    truth: tuple[str, ...],
+    model: Path | None,
+    force: bool,
+) -> None:
+    """Draw figures of one or several results.
+
+    \b
+    Kinds:
+      corner        marginals with their priors, and pairs (several results overlaid)
+      history       the annealing: beta, ESS, log-evidence, loss
+      weights       the importance weights, their tail, and what pruning would cut
+      predictive    data with posterior predictive bands
+      trajectories  noise-free trajectories of posterior draws
+      modes         groups of draws with gaps between them, and their masses
+    """
+    kinds = [word for word in words if word in KINDS]
+    files = [Path(word) for word in words if word not in KINDS]
+    _refuse(kinds, files)
+    output = output or files[0].with_suffix(".pdf")
+    if output.suffix.lower() not in FORMATS:
+        raise click.UsageError(f"{output}: figures are {', '.join(FORMATS)} files")
+    exact = len(kinds) == 1 and output != files[0].with_suffix(".pdf")
+    paths = {
+        kind: output if exact else output.with_suffix(f".{kind}{output.suffix}") for kind in kinds
+    }
+    for path in paths.values():
+        refuse_existing(path, force)
+    results = {str(path): store.read(path) for path in files}
+    wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
+    options = Options(wanted, _truth(truth), model)
+    for kind, path in paths.items():
+        figure = draw(kind, results, options)
+        with store.replaced(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:].lower(), bbox_inches="tight")
+        click.echo(f"written to {path}", err=True)
+
+
+def _refuse(kinds: list[str], files: list[Path]) -> None:
+    listed = ", ".join(KINDS)
+    if not kinds:
+        odd = [str(path) for path in files if not path.suffix]
+        hint = nearest_word(odd[0], KINDS) if odd else f"; there are: {listed}"
+        raise click.UsageError(f"which figure?{hint}")
+    if not files:
+        raise click.UsageError("of which result?")
+    for path in files:
+        if not path.exists() and not path.suffix:
+            raise click.UsageError(f"no figure '{path}'{nearest_word(str(path), KINDS)}")
+
+
+def _truth(given: Iterable[str]) -> dict[str, float]:
+    """Numbers by name, from files and NAME=VALUE texts."""
+    numbers: dict[str, float] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            numbers |= read_numbers(Path(text))
+            continue
+        try:
+            numbers[name.strip()] = float(value)
+        except ValueError:
+            raise click.UsageError(f"--truth {text}: '{value}' is not a number") from None
+    return numbers

@@ -1,0 +1,142 @@
+"""`nfanneal predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal import store
+from nfanneal.cli.files import refuse_existing, write_text
+from nfanneal.cli.words import nearest_word
+from nfanneal.result import Prediction, Result, band
+from nfanneal.revive import predict, prior_draws, revived_problem, thinned_posterior
+from nfanneal.threads import set_threads
+
+POINTS = 200
+MOST_POINTS = 100_000
+
+
+@click.command("predict", epilog="Example: nfanneal predict model.h5 --times 0:30:0.5 --prior")
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option(
+    "--times", "wanted", metavar="START:STOP:STEP|a,b,…",
+    help="When to predict. [200 times over the data's]",
+)  # fmt: skip
+@click.option("--observables", metavar="a,b", help="Which to write. [all]")
+@click.option("--prior", is_flag=True, help="Predict from the prior too.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=2), default=1000, show_default=True,
+    help="Draws, at most.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path),
+    help="New file; the CSV goes beside it. [RESULT.predictions.h5]",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@click.option("--force", is_flag=True, help="Overwrite the new files.")
+def command(
+    result: Path,
+    wanted: str | None,
+    observables: str | None,
+    prior: bool,
+    count: int,
+    output: Path | None,
+    seed: int,
+    model: Path | None,
+    threads: int | None,
+    force: bool,
+) -> None:
+    """Predict trajectories of the observables from RESULT, without noise and with it.
+
+    Writes a copy of RESULT with the group /predictions (and /prior_predictions), and a CSV of
+    means, standard deviations and quantiles at each time.
+    """
+    output = output or result.with_suffix(".predictions.h5")
+    table = output.with_suffix(".csv")
+    for path in (output, table):
+        refuse_existing(path, force)
+    found = store.read(result)
+    set_threads(threads)
+    problem = revived_problem(found, model)
+    times = _times(wanted, found)
+    rng = np.random.default_rng(seed)
+    drawn = {"predictions": thinned_posterior(found, count, rng)}
+    if prior:
+        drawn["prior_predictions"] = prior_draws(problem, count, rng)
+    groups = {
+        name: _chosen(predict(problem, theta, times, rng), observables)
+        for name, theta in drawn.items()
+    }
+    store.write(found, output, groups)
+    write_text(table, _csv(groups))
+    for path in (output, table):
+        click.echo(f"written to {path}", err=True)
+
+
+def _times(wanted: str | None, found: Result) -> NDArray[np.float64]:
+    """Increasing times from START:STOP:STEP, from a list, or over the data's.
+
+    Raises:
+        click.UsageError: the text is neither.
+    """
+    if wanted is None:
+        data = [o.times for o in found.observed.values()]
+        if not data:
+            raise click.UsageError("the result has no data: say when with --times")
+        every = np.concatenate(data)
+        return np.unique(np.concatenate([every, np.linspace(every.min(), every.max(), POINTS)]))
+    try:
+        if ":" in wanted:
+            start, stop, step = (float(text) for text in wanted.split(":"))
+            size = (stop - start) / step
+            if not 0 <= size <= MOST_POINTS:
+                raise ValueError
+            return np.asarray(start + step * np.arange(int(size + 1e-9) + 1))
+        times = np.array([float(text) for text in wanted.split(",")])
+    except (ValueError, ZeroDivisionError):
+        raise click.UsageError(
+            f"--times: '{wanted}' is neither START:STOP:STEP nor a list of times"
+        ) from None
+    if not np.isfinite(times).all():
+        raise click.UsageError("--times must be finite")
+    return np.unique(times)
+
+
+def _chosen(all_of: Mapping[str, Prediction], wanted: str | None) -> dict[str, Prediction]:
+    if wanted is None:
+        return dict(all_of)
+    names = [name.strip() for name in wanted.split(",")]
+    for name in names:
+        if name not in all_of:
+            raise click.UsageError(f"no observable '{name}'{nearest_word(name, all_of)}")
+    return {name: all_of[name] for name in names}
+
+
+def _csv(groups: Mapping[str, Mapping[str, Prediction]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] | None = None
+    for group, observables in groups.items():
+        for name, prediction in observables.items():
+            kinds = {"clean": prediction.clean, "noisy": prediction.noisy}
+            for kind, values in kinds.items():
+                if values is None:
+                    continue
+                numbers = band(values)
+                if header is None:
+                    header = ["from", "observable", "noise", "time", *numbers]
+                    writer.writerow(header)
+                source = "prior" if group == "prior_predictions" else "posterior"
+                for i, time in enumerate(prediction.times):
+                    row = [repr(float(column[i])) for column in numbers.values()]
+                    noise = "with" if kind == "noisy" else "without"
+                    writer.writerow([source, name, noise, repr(float(time)), *row])
+    return out.getvalue()

@@ -1,0 +1,91 @@
+"""Data under their posterior predictive bands, and single trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nfanneal.errors import ResultError
+from nfanneal.plots.style import COLORS, GREY, WIDTH
+from nfanneal.result import ObservedData, Result, band
+from nfanneal.revive import predict, revived_problem, thinned_posterior
+
+SHOWN_TRAJECTORIES = 60
+POINTS = 300
+
+
+def _panels(names: Sequence[str]) -> tuple[Figure, dict[str, Any]]:
+    height = max(1.7 * len(names) + 0.3, 2.2)
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)
+    for name, axis in zip(names, axes[:, 0], strict=True):
+        axis.set_ylabel(name)
+    axes[-1, 0].set_xlabel("time")
+    return figure, dict(zip(names, axes[:, 0], strict=True))
+
+
+def predictive_figure(results: Mapping[str, Result]) -> Figure:
+    """A panel per observable: data, and the 50 % and 90 % bands of replicates at their times.
+
+    Raises:
+        ResultError: a result holds no data.
+    """
+    for source, result in results.items():
+        if not result.observed:
+            raise ResultError(f"{source}: the result holds no data to show predictions beside")
+    names = list(dict.fromkeys(n for r in results.values() for n in r.observed))
+    figure, axes = _panels(names)
+    for i, result in enumerate(results.values()):
+        for name, data in result.observed.items():
+            label = result.name if len(results) > 1 else ""
+            _bands(axes[name], data, COLORS[i % len(COLORS)], label)
+    for result in results.values():
+        for name, data in result.observed.items():
+            axes[name].plot(data.times, data.values, "o", ms=3, color="black", zorder=3)
+    axis = axes[names[0]]
+    axis.plot([], [], "o", ms=3, color="black", label="data")
+    axis.fill_between([], [], [], color=COLORS[0], alpha=0.25, label="90 %")
+    axis.fill_between([], [], [], color=COLORS[0], alpha=0.5, label="50 %")
+    axis.legend(loc="best", ncols=2)
+    return figure
+
+
+def _bands(axis: Any, data: ObservedData, color: str, label: str) -> None:
+    numbers = band(data.replicates)
+    order = np.argsort(data.times, kind="stable")
+    x = data.times[order]
+    for low, high, alpha in (("q05", "q95", 0.2), ("q25", "q75", 0.35)):
+        axis.fill_between(
+            x, numbers[low][order], numbers[high][order], color=color, alpha=alpha, lw=0
+        )
+    axis.plot(x, numbers["median"][order], color=color, label=label or None)
+
+
+def trajectories_figure(result: Result, model_file: Path | None) -> Figure:
+    """A panel per observable: noise-free trajectories of posterior draws, and the data.
+
+    Raises:
+        ResultError: the model does not predict, or is a Python file that was not given.
+    """
+    problem = revived_problem(result, model_file)
+    data = [o.times for o in result.observed.values()]
+    if not data:
+        raise ResultError("the model gives a log-likelihood only; it has no trajectories")
+    every = np.concatenate(data)
+    times = np.linspace(every.min(), every.max(), POINTS)
+    rng = np.random.default_rng(result.seed)
+    theta = thinned_posterior(result, SHOWN_TRAJECTORIES, rng)
+    found = predict(problem, theta, times, rng)
+    figure, axes = _panels(list(found))
+    for name, prediction in found.items():
+        axes[name].plot(times, prediction.clean.T, color=COLORS[0], lw=0.4, alpha=0.4)
+        if name in result.observed:
+            seen = result.observed[name]
+            axes[name].plot(seen.times, seen.values, "o", ms=3, color="black", zorder=3)
+        else:
+            axes[name].set_title("not observed", loc="right", color=GREY)
+    return figure

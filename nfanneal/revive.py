@@ -1,0 +1,203 @@
+"""A result's problem again: its likelihood rebuilt from the file, its proposal, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.assembly import build_problem
+from nfanneal.data import Observations
+from nfanneal.errors import ModelError, ResultError
+from nfanneal.estimate import final_draws, observed_at
+from nfanneal.likelihood import DataLikelihood
+from nfanneal.problem import Problem
+from nfanneal.proposals import Proposal, restored
+from nfanneal.result import (
+    Diagnostics,
+    ObservedData,
+    Prediction,
+    Result,
+    WeightedDraws,
+    diagnose,
+    equal_weight_indices,
+    warnings_of,
+)
+from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text
+from nfanneal.weights import effective_sample_size, normalized, systematic_resample
+
+Array = NDArray[np.float64]
+
+BATCH = 10_000
+MOST_PER_DRAW = 100
+"""Equal-weight draws cost at most so many draws of the proposal each."""
+
+
+def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
+    """The spec that a result was made from.
+
+    Raises:
+        ResultError: the model is a Python file and none was given: no file is run because a
+            result names it.
+    """
+    overrides = [] if model_file is None else [f"model.file={model_file.resolve()}"]
+    checked = spec_from_text(result.spec_yaml, Path.cwd(), overrides)
+    if isinstance(checked.spec.model, PythonSpec) and model_file is None:
+        raise ResultError(
+            f"the model is the Python file '{checked.spec.model.file}', which runs only if you "
+            "name it: --model FILE"
+        )
+    return checked
+
+
+def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
+    """The problem of a result, with the data that the result holds.
+
+    Raises:
+        ResultError: a Python model, and no file was given.
+        ModelError: the Python model cannot be imported.
+    """
+    checked = checked_spec(result, model_file)
+    return build_problem(checked, _observations(result) if result.observed else None)
+
+
+def _observations(result: Result) -> Observations:
+    cells = result.observed.values()
+    times = np.unique(np.concatenate([o.times for o in cells]))
+    index = tuple(np.searchsorted(times, o.times) for o in cells)
+    return Observations(times, tuple(result.observed), index, tuple(o.values for o in cells))
+
+
+def stored_proposal(result: Result) -> Proposal:
+    """The final proposal of a result."""
+    return restored(result.flow.layout, result.flow.arrays)
+
+
+def sample(
+    result: Result, n: int, *, seed: int, resampled: bool = False, model_file: Path | None = None
+) -> Result:
+    """A result from fresh draws of the saved proposal.
+
+    With n weighted draws, or, `resampled`, with as many as n equal-weight posterior draws take.
+
+    Raises:
+        ResultError: a Python model, and no file was given.
+        ModelError: the weights are too uneven for n equal-weight draws.
+    """
+    problem, proposal = revived_problem(result, model_file), stored_proposal(result)
+    draw_seed, choice_seed, noise_seed = np.random.SeedSequence([seed, 1]).spawn(3)
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    parts: list[WeightedDraws] = []
+    failed = 0
+    while _wanting(parts, n, resampled):
+        size = BATCH if resampled else min(BATCH, n - sum(len(p.log_weight) for p in parts))
+        draws, bad = final_draws(problem, proposal, size, generator)
+        parts.append(draws)
+        failed += int(bad.sum())
+    draws = joined(parts)
+    rng = np.random.default_rng(choice_seed)
+    if resampled:
+        chosen = systematic_resample(normalized(draws.log_weight), n, rng)
+    else:
+        chosen = equal_weight_indices(draws.log_weight, rng)
+    made = with_draws(result, draws, chosen, observed_of(problem, draws.theta[chosen], noise_seed))
+    return replace(
+        made,
+        origin="sample",
+        seed=seed,
+        n_likelihood_evaluations=result.n_likelihood_evaluations + len(draws.log_weight),
+        n_failed=result.n_failed + failed,
+    )
+
+
+def _wanting(parts: Sequence[WeightedDraws], n: int, resampled: bool) -> bool:
+    """Whether more draws are needed: by their number, or by their ESS."""
+    drawn = sum(len(p.log_weight) for p in parts)
+    if not resampled or not parts:
+        return drawn < n
+    if drawn > MOST_PER_DRAW * n + BATCH:
+        raise ModelError(f"{drawn:,} draws are not worth {n:,} equal-weight ones; train more")
+    log_weight = np.concatenate([p.log_weight for p in parts])
+    return effective_sample_size(normalized(log_weight)) < n
+
+
+def joined(parts: Sequence[WeightedDraws]) -> WeightedDraws:
+    """All draws of several sets."""
+    return WeightedDraws(
+        *(np.concatenate([getattr(p, f) for p in parts]) for f in WeightedDraws.__annotations__)
+    )
+
+
+def observed_of(
+    problem: Problem, posterior: Array, seed: np.random.SeedSequence
+) -> Mapping[str, ObservedData]:
+    """The data with pointwise likelihoods and replicates at posterior draws θ (n, d)."""
+    return observed_at(problem, posterior, np.random.default_rng(seed))
+
+
+def with_draws(
+    result: Result,
+    draws: WeightedDraws,
+    chosen: NDArray[np.int64],
+    observed: Mapping[str, ObservedData],
+) -> Result:
+    """`result` with other draws, of which `chosen` are the posterior ones."""
+    diagnostics = rediagnosed(result.diagnostics, draws.log_weight)
+    return replace(
+        result,
+        draws=draws,
+        posterior=draws.theta[chosen],
+        posterior_index=chosen,
+        diagnostics=diagnostics,
+        warnings=warnings_of(diagnostics),
+        observed=observed,
+    )
+
+
+def rediagnosed(d: Diagnostics, log_weight: Array) -> Diagnostics:
+    """Diagnostics of new log-weights (n,), with what the annealing path said of the proposal."""
+    return diagnose(
+        log_weight,
+        uncovered=(d.uncovered_mass, d.uncovered_error),
+        path_evidence=(d.path_log_evidence, d.path_log_evidence_error),
+        reached_beta=d.reached_beta,
+    )
+
+
+def predict(
+    problem: Problem, theta: Array, times: Array, rng: np.random.Generator
+) -> dict[str, Prediction]:
+    """Predictive trajectories of every observable at θ (n, d) and increasing `times` (m,).
+
+    Raises:
+        ResultError: the model gives a log-likelihood, not predictions.
+    """
+    likelihood = problem.likelihood
+    if not isinstance(likelihood, DataLikelihood):
+        raise ResultError("the model gives a log-likelihood only; there is nothing to predict")
+    found = likelihood.simulator.predict(theta, times, False)
+    bad = found.failed[:, None]
+    filled = np.where(bad[:, :, None], 1.0, found.values)
+    noisy = {}
+    for series in likelihood.series:
+        everywhere = replace(series, time_index=np.arange(len(times)), values=np.zeros(len(times)))
+        noisy[series.name] = np.where(bad, np.nan, everywhere.draw(theta, filled, rng))
+    return {
+        name: Prediction(times, np.where(bad, np.nan, found.values[:, :, k]), noisy.get(name))
+        for k, name in enumerate(likelihood.simulator.observables)
+    }
+
+
+def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> Array:
+    """θ (n, d) from the prior."""
+    return problem.latent.from_latent(rng.standard_normal((n, problem.latent.dimension)))
+
+
+def thinned_posterior(result: Result, n: int, rng: np.random.Generator) -> Array:
+    """At most n of the posterior draws θ (n, d)."""
+    chosen = rng.permutation(len(result.posterior))[:n]
+    return result.posterior[np.sort(chosen)]
