@@ -1,8 +1,4 @@
-"""A whitelist grammar of model expressions: text → sympy → Python source for numpy or numba.
-
-Nothing outside the grammar is ever evaluated. Derivatives are finite wherever the true ones are:
-x**n and hill(x, k, n) at x = 0 have their own rules.
-"""
+"""The whitelist grammar: text → sympy. Nothing outside it is ever evaluated."""
 
 from __future__ import annotations
 
@@ -12,24 +8,27 @@ import functools
 import math
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import sympy
-from numpy.typing import NDArray
-from sympy.printing.numpy import NumPyPrinter
-from sympy.printing.pycode import PythonCodePrinter
 
 from nfanneal.errors import ExitCode, NfannealError
+from nfanneal.expressions.functions import (
+    Hill,
+    Least,
+    Magnitude,
+    Power,
+    Real,
+    Where,
+    compare,
+    number,
+    symbol,
+)
 
-Array = NDArray[np.float64]
 Names = Mapping[str, int | None]
 
 LONGEST = 10_000
-LARGEST_INTEGER = 1_000_000
-LARGEST_EXACT = 2**53
-LARGEST_PLAIN_EXPONENT = 64
 DEEPEST = 80
 RELATIONS = {ast.Lt: sympy.Lt, ast.LtE: sympy.Le, ast.Gt: sympy.Gt, ast.GtE: sympy.Ge}
 
@@ -44,174 +43,10 @@ class ExpressionError(NfannealError):
         self.message, self.column, self.text, self.hint = message, column, text, hint
 
 
-class _Real(sympy.Function):
-    """A function of the grammar that prints as a call; its value is known once all numbers are."""
-
-    is_real = True
-
-    @classmethod
-    def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:
-        if not all(argument.is_Number for argument in arguments):
-            return None
-        try:
-            return _number(_OF_NUMBERS[cls.__name__](*map(float, arguments)))
-        except (OverflowError, ValueError, ZeroDivisionError):
-            return None
-
-
-class Power(_Real):
-    """x**n for an exponent that is not a small integer; with one, a plain power."""
-
-    @classmethod
-    def eval(cls, x: sympy.Expr, n: sympy.Expr) -> sympy.Expr | None:
-        if not (n.is_Number and float(n).is_integer() and abs(n) <= LARGEST_PLAIN_EXPONENT):
-            return super().eval(x, n)
-        if x.is_Number:
-            return super().eval(x, n)
-        factor, rest = x.as_coeff_Mul()  # the factor is raised as a float, never exactly
-        return x ** sympy.Integer(int(n)) if factor == 1 else Power(factor, n) * Power(rest, n)
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        x, n = self.args
-        return PowerSlope(x, n) if argindex == 1 else self * SafeLog(x)
-
-
-class PowerSlope(_Real):
-    """n·x^(n−1), which is 0 for n = 0 even at x = 0."""
-
-    @classmethod
-    def eval(cls, x: sympy.Expr, n: sympy.Expr) -> sympy.Expr | None:
-        return n * Power(x, n - 1) if n.is_Number else None
-
-
-class SafeLog(_Real):
-    """log x, finite at x = 0, where it only ever multiplies a zero."""
-
-
-class Least(_Real):
-    """min(a, b); the greatest is −min(−a, −b)."""
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        is_first = _compare(sympy.Le, *self.args)
-        return Where(is_first, *((1, 0) if argindex == 1 else (0, 1)))
-
-
-class Magnitude(_Real):
-    """|x|."""
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        return Where(_compare(sympy.Ge, self.args[0], sympy.S.Zero), 1, -1)
-
-
-class Where(_Real):
-    """a where a condition holds, else b. Unlike sympy's Piecewise it is never rearranged."""
-
-    @classmethod
-    def eval(cls, condition: Any, yes: sympy.Expr, no: sympy.Expr) -> sympy.Expr | None:
-        if condition in (sympy.true, sympy.false):
-            return yes if condition == sympy.true else no
-        return yes if yes == no else None
-
-    def _eval_derivative(self, by: sympy.Symbol) -> sympy.Expr:
-        condition, yes, no = self.args
-        return Where(condition, yes.diff(by), no.diff(by))
-
-
-class Hill(_Real):
-    """x^n/(k^n + x^n), 0 for x < 0."""
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        return HillSlope(*self.args, sympy.Integer(argindex))
-
-
-class HillSlope(_Real):
-    """∂ hill/∂x, ∂/∂k or ∂/∂n as the last argument is 1, 2 or 3."""
-
-
-def _power(x: float, n: float) -> float:
-    return x**n
-
-
-def _power_slope(x: float, n: float) -> float:
-    return 0.0 if n == 0.0 else n * x ** (n - 1.0)
-
-
-def _safe_log(x: float) -> float:
-    return math.log(max(x, 1e-300))
-
-
-def _hill(x: float, k: float, n: float) -> float:
-    if x <= 0.0:
-        return 0.0
-    r = (x / k) ** n if x <= k else (k / x) ** n  # cannot overflow
-    return r / (1.0 + r) if x <= k else 1.0 / (1.0 + r)
-
-
-def _hill_slope(x: float, k: float, n: float, by: float) -> float:
-    if x <= 0.0:
-        return 1.0 / k if by == 1 and n == 1.0 else 0.0
-    r = x / k if x <= k else k / x
-    bell = (1.0 + r**n) ** 2
-    if by == 3:
-        slope = r**n / bell * math.log(max(r, 1e-300))
-        return slope if x <= k else -slope
-    power = r ** (n - 1.0) if (by == 1) == (x <= k) else r**n
-    return (n if by == 1 else -n) / max(x, k) * power / bell
-
-
-SCALAR_FUNCTIONS: dict[str, Callable[..., float]] = {
-    "Power": _power,
-    "PowerSlope": _power_slope,
-    "SafeLog": _safe_log,
-    "Hill": _hill,
-    "HillSlope": _hill_slope,
-}
-"""What printed "math" source calls by these names: plain scalar functions that numba compiles."""
-
-_OF_NUMBERS: dict[str, Callable[..., float]] = {**SCALAR_FUNCTIONS, "Least": min, "Magnitude": abs}
-
-
-def _elementwise(function: Callable[..., float]) -> Callable[..., Array]:
-    """The function of arrays, one element after the other, as numpy floats: 1/0 is inf."""
-
-    def of_arrays(*arrays: Array) -> Array:
-        grids = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arrays))
-        cells = zip(*(grid.ravel() for grid in grids), strict=True)
-        return np.array([function(*cell) for cell in cells]).reshape(grids[0].shape)
-
-    return of_arrays
-
-
-VECTOR_FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "Power": lambda x, n: np.power(np.asarray(x, dtype=np.float64), n),
-    "PowerSlope": _elementwise(_power_slope),
-    "SafeLog": lambda x: np.log(np.maximum(x, 1e-300)),
-    "Hill": _elementwise(_hill),
-    "HillSlope": _elementwise(_hill_slope),
-}
-
-
-def symbol(name: str) -> sympy.Symbol:
-    """The symbol of a name; element i of a vector parameter k is `k[i]`."""
-    return sympy.Symbol(name, real=True)
-
-
-def _number(value: float | int) -> sympy.Expr:
-    if isinstance(value, complex) or not math.isfinite(value):
-        raise OverflowError("not a finite real number")
-    if float(value).is_integer() and abs(value) <= LARGEST_INTEGER:
-        return sympy.Integer(int(value))
-    return sympy.Float(float(value))
-
-
 def _elementary(name: str) -> Callable[[sympy.Expr], sympy.Expr]:
     """Numbers in floating point: sympy would compute a tower of exponentials exactly."""
     symbolic, numeric = getattr(sympy, name), getattr(math, name)
-    return lambda x: _number(numeric(float(x))) if x.is_Number else symbolic(x)
-
-
-def _compare(relation: type[sympy.Rel], left: sympy.Expr, right: sympy.Expr) -> Any:
-    return relation(left, right, evaluate=bool(left.is_Number and right.is_Number))
+    return lambda x: number(numeric(float(x))) if x.is_Number else symbolic(x)
 
 
 FUNCTIONS: dict[str, tuple[tuple[int, int], Callable[..., sympy.Expr]]] = {
@@ -238,7 +73,7 @@ def parse(text: str | float | int, names: Names) -> sympy.Expr:
         raise ExpressionError("not a number or an expression", 1, f"{text!r:.40}")
     if isinstance(text, int | float):
         try:
-            return _number(text)
+            return number(text)
         except OverflowError:
             raise ExpressionError("not a finite number", 1, f"{text!r:.40}") from None
     if len(text) > LONGEST:
@@ -319,7 +154,7 @@ class _Parser:
     def _build(self, node: ast.expr) -> sympy.Expr:
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return _number(value)
+                return number(value)
             case ast.Name():
                 return self._name(node)
             case ast.UnaryOp(op=ast.USub()):
@@ -412,7 +247,7 @@ class _Parser:
         for op, left, right in zip(node.ops, values, values[1:], strict=False):
             if type(op) not in RELATIONS:
                 raise self._fail(node, "only < <= > >= can be compared with")
-            parts.append(_compare(RELATIONS[type(op)], left, right))
+            parts.append(compare(RELATIONS[type(op)], left, right))
         return sympy.And(*parts) if len(parts) > 1 else parts[0]
 
     def _element(self, node: ast.Subscript) -> sympy.Expr:
@@ -433,7 +268,7 @@ def _is_finite(expression: sympy.Expr) -> bool:
     near = [expression, *expression.args, *(inner for a in expression.args for inner in a.args)]
     if any(p in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I) for p in near):
         return False
-    if any(isinstance(p, _Real) and not p.free_symbols for p in near):
+    if any(isinstance(p, Real) and not p.free_symbols for p in near):
         return False  # or it would be a number
     return all(math.isfinite(float(p)) for p in near if p.is_Number)
 
@@ -442,72 +277,3 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """A hint with the known name closest to `name`, if any is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean '{close[0]}'?" if close else None
-
-
-def differentiate(expression: sympy.Expr, by: sympy.Symbol) -> sympy.Expr:
-    """∂expression/∂by, finite wherever the true derivative is."""
-    return sympy.diff(expression, by)
-
-
-def to_python(
-    expression: sympy.Expr, rename: Mapping[sympy.Symbol, str], *, vectorized: bool = False
-) -> str:
-    """Python source of an expression, its symbols written as `rename` says.
-
-    Scalar source uses `math` and `SCALAR_FUNCTIONS`; vectorised source `numpy` and
-    `VECTOR_FUNCTIONS`. What has no finite real value is written as inf or nan.
-    """
-    module = "numpy" if vectorized else "math"
-    choose = "numpy.where({}, {}, {})" if vectorized else "({1} if {0} else {2})"
-    functions: dict[str, Any] = {name: name for name in SCALAR_FUNCTIONS}
-    functions |= {"Least": "numpy.minimum" if vectorized else "min", "Magnitude": "abs"}
-    functions["Where"] = [(lambda *_: True, choose.format)]
-    base = NumPyPrinter if vectorized else PythonCodePrinter
-    printer = base({"fully_qualified_modules": True, "user_functions": functions})
-
-    def of_float(node: sympy.Number) -> str:
-        value = float(node)
-        return repr(value) if math.isfinite(value) else f"({value})".replace("i", f"{module}.i")
-
-    def of_rational(node: sympy.Rational) -> str:  # compiled code has 64 bits
-        if max(abs(node.p), node.q) > LARGEST_EXACT:
-            return of_float(sympy.Float(node))
-        return str(node.p) if node.q == 1 else f"{node.p}/{node.q}"
-
-    def joined(node: sympy.Basic) -> str:  # sympy's and, or for numpy do not broadcast
-        sign = " & " if isinstance(node, sympy.And) else " | "
-        return f"({sign.join(map(printer._print, node.args))})"
-
-    printer._print_Symbol = rename.__getitem__
-    printer._print_Float = of_float
-    printer._print_Integer = printer._print_Rational = of_rational
-    printer._print_ComplexInfinity = printer._print_ImaginaryUnit = lambda _: f"{module}.nan"
-    if vectorized:
-        printer._print_And = printer._print_Or = joined
-    return str(printer.doprint(expression))
-
-
-def compile_numpy(
-    expressions: Sequence[sympy.Expr], arguments: Sequence[sympy.Symbol]
-) -> Callable[..., list[Array]]:
-    """A function of arrays that broadcast: one float64 array per expression.
-
-    Common subexpressions are computed once; branches of `where` that are not taken are silent.
-    """
-    shared, reduced = sympy.cse(list(expressions), symbols=sympy.numbered_symbols("_s"))
-    rename = {s: f"_a{i}" for i, s in enumerate(arguments)}
-    rename |= {s: f"_s{i}" for i, (s, _) in enumerate(shared)}
-    lines = [f"def _function({', '.join(rename[s] for s in arguments)}):"]
-    lines += [f"    {rename[s]} = {to_python(e, rename, vectorized=True)}" for s, e in shared]
-    values = ", ".join(to_python(e, rename, vectorized=True) for e in reduced)
-    lines += [f"    return [{values}]"]
-    namespace: dict[str, Any] = {"numpy": np, **VECTOR_FUNCTIONS}
-    exec("\n".join(lines), namespace)  # the text is printed from the grammar above
-    function = namespace["_function"]
-
-    def evaluate(*values: Array) -> list[Array]:
-        with np.errstate(all="ignore"):
-            found = function(*(np.asarray(value, dtype=np.float64) for value in values))
-            return [np.asarray(value, dtype=np.float64) for value in found]
-
-    return evaluate
