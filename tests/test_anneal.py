@@ -14,13 +14,13 @@ from scipy.stats import norm
 
 from nfanneal.anneal import AnnealResult, Evaluation, Target, anneal
 from nfanneal.anneal.events import LevelInfo
-from nfanneal.anneal.final import mixture_shares
+from nfanneal.anneal.final import HOT_SHARE, final_mixture, mixture_shares
 from nfanneal.anneal.pool import Pool, make_generation, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.errors import ModelError
 from nfanneal.flow import default_flow_settings
-from nfanneal.proposals import PriorProposal, log_standard_normal
+from nfanneal.proposals import PriorProposal, StudentMixture, log_standard_normal
 from nfanneal.weights import Evidence, evidence
 
 Array = np.ndarray
@@ -217,6 +217,41 @@ def test_mixture_shares_find_the_true_ones() -> None:
     log_q = np.stack([norm(-2, 1).logpdf(z), norm(2, 0.5).logpdf(z), norm(9, 1).logpdf(z)])
     shares = mixture_shares(log_q, np.full(len(z), 1.0 / len(z)))
     np.testing.assert_allclose(shares, [0.3, 0.7, 0.0], atol=0.01)
+
+
+def test_a_proposal_that_draws_again_keeps_one_density() -> None:
+    """Densities of a pool are each proposal's own at all points, however often it drew."""
+    prior, narrow = PriorProposal(2), student(0.0)
+    pool = Pool()
+    for level, proposal in enumerate((prior, narrow, prior)):
+        z = proposal.draw(40, torch.Generator().manual_seed(level))
+        pool = pool.added(make_generation(level, proposal, z, np.zeros(40)))
+    for i, generation in enumerate(pool.generations):
+        for j, other in enumerate(pool.generations):
+            expected = other.proposal.log_density(generation.z)
+            np.testing.assert_array_equal(pool.densities[i][j], expected)
+    expected = np.log(2.0 * np.exp(prior.log_density(pool.z)) / 3.0
+                      + np.exp(narrow.log_density(pool.z)) / 3.0)  # fmt: skip
+    np.testing.assert_allclose(prior.log_density(pool.z) - pool.log_base_weights(), expected)
+
+
+def student(centre: float) -> StudentMixture:
+    return StudentMixture(np.full((1, 2), centre), 0.5 * np.eye(2)[None], np.zeros(1), 5.0)
+
+
+def test_the_final_mixture_fits_the_newest_points_and_keeps_its_hot_share() -> None:
+    """Points of N(0, I) under a good and a misplaced proposal, each drawn at a level of its own."""
+    hot, good, bad = PriorProposal(2), student(0.0), student(4.0)
+    pool = Pool()
+    for level, proposal in ((1, hot), (2, bad), (3, good), (3, hot)):
+        z = proposal.draw(2000, torch.Generator().manual_seed(level))
+        pool = pool.added(make_generation(level, proposal, z, -1.5 * (z**2).sum(axis=1)))
+    final = final_mixture(pool, 1.0, 2, hot)
+    assert final.components == (bad, good, hot)
+    assert sum(final.weights) == pytest.approx(1.0)
+    assert final.weights[2] == HOT_SHARE
+    assert final.weights[1] > 0.95 * (1.0 - HOT_SHARE)
+    assert len(final_mixture(pool, 1.0, 1, hot).components) == 2
 
 
 def test_settings_given_as_none_are_defaults() -> None:

@@ -45,12 +45,12 @@ def _runs(result: Result) -> list[tuple[dict[str, Any], Any]]:
     levels = result.history.levels
     if "run" not in levels:
         return [(dict(levels), result.history.losses)]
-    parts = []
-    for run in np.unique(levels["run"]):
-        rows = levels["run"] == run
-        parts.append(({k: v[rows] for k, v in levels.items()}, result.history.losses[:0]))
-    parts[0] = (parts[0][0], result.history.losses)
-    return parts
+    ends = np.flatnonzero(np.diff(result.history.loss_levels) < 0) + 1
+    losses = np.split(result.history.losses, ends)
+    return [
+        ({k: v[levels["run"] == run] for k, v in levels.items()}, losses[run])
+        for run in range(len(losses))
+    ]
 
 
 def _panel(axis: Any, x: Any, beta: Any, color: str) -> None:
