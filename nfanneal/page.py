@@ -18,6 +18,7 @@ from nfanneal.result import (
     Diagnostics,
     Result,
 )
+from nfanneal.spec import OdeSpec, spec_from_text
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem;
@@ -108,13 +109,21 @@ def _about(source: str, result: Result, *, single: bool) -> str:
     parts.append("<h3>Posterior</h3>" + _parameters(result))
     parts.append("<h3>Can it be trusted?</h3>" + _diagnostics(d, result))
     parts.append("<h3>Figures</h3>")
-    kinds = ["corner", "predictive", "modes", "history", "weights"]
-    for kind in kinds if result.observed else [k for k in kinds if k != "predictive"]:
+    for kind in _kinds(result):
         parts.append(_figure(kind, {source: result}))
     parts.append(f"<h3>Spec</h3>\n<pre>{escape(result.spec_yaml)}</pre>")
     made = f"nfanneal {result.versions.get('nfanneal', '?')}, seed {result.seed}"
     parts.append(f"<p>Made by {escape(made)}: <code>{escape(result.command)}</code></p>")
     return "\n".join(parts)
+
+
+def _kinds(result: Result) -> list[str]:
+    """The figures that a result has: trajectories only if no file of the user's need run."""
+    with_data = ["predictive"] if result.observed else []
+    is_ode = isinstance(spec_from_text(result.spec_yaml, Path.cwd()).spec.model, OdeSpec)
+    if with_data and is_ode:
+        with_data.append("trajectories")
+    return ["corner", *with_data, "modes", "history", "weights"]
 
 
 def _verdict(result: Result) -> str:

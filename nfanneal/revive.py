@@ -78,16 +78,25 @@ def stored_proposal(result: Result) -> Proposal:
 
 
 def sample(
-    result: Result, n: int, *, seed: int, resampled: bool = False, model_file: Path | None = None
+    result: Result,
+    n: int,
+    *,
+    seed: int,
+    resampled: bool = False,
+    append: bool = False,
+    model_file: Path | None = None,
 ) -> Result:
     """A result from fresh draws of the saved proposal.
 
     With n weighted draws, or, `resampled`, with as many as n equal-weight posterior draws take.
+    `append` keeps the result's own draws before them: they come from the same proposal.
 
     Raises:
-        ResultError: a Python model, and no file was given.
+        ResultError: a Python model, and no file was given; or a pruned result to append to.
         ModelError: the weights are too uneven for n equal-weight draws.
     """
+    if append and result.pruning is not None:
+        raise ResultError("the result has been pruned: fresh draws cannot be added to it")
     problem, proposal = revived_problem(result, model_file), stored_proposal(result)
     draw_seed, choice_seed, noise_seed = np.random.SeedSequence([seed, 1]).spawn(3)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
@@ -98,7 +107,8 @@ def sample(
         draws, bad = final_draws(problem, proposal, size, generator)
         parts.append(draws)
         failed += int(bad.sum())
-    draws = joined(parts)
+    fresh = sum(len(part.log_weight) for part in parts)
+    draws = joined([result.draws, *parts] if append else parts)
     rng = np.random.default_rng(choice_seed)
     if resampled:
         chosen = systematic_resample(normalized(draws.log_weight), n, rng)
@@ -109,7 +119,7 @@ def sample(
         made,
         origin="sample",
         seed=seed,
-        n_likelihood_evaluations=result.n_likelihood_evaluations + len(draws.log_weight),
+        n_likelihood_evaluations=result.n_likelihood_evaluations + fresh,
         n_failed=result.n_failed + failed,
     )
 

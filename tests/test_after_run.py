@@ -76,9 +76,9 @@ def write_data(path: Path, values: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """line0 … line7.h5 (eight seeds), flat.h5, ode.h5 with a vector parameter and a unit, and
+    """line0 … line7.h5 (eight seeds), flat.h5, ode.h5 with a vector parameter and a unit, the
 
-    poor.h5, the same hardly trained."""
+    same with seed 2 in ode2.h5, and hardly trained in poor.h5."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "model.py").write_text(MODEL)
     write_data(folder / "data.csv", Y)
@@ -108,6 +108,7 @@ def made(tmp_path_factory):
     (folder / "ode.yaml").write_text(yaml.safe_dump(ode, sort_keys=False))
     (folder / "decay.csv").write_text("t,n\n0,1.05\n1,0.66\n2,0.4\n2,0.35\n4,0.12\n")
     run("run", folder / "ode.yaml", "-o", folder / "ode.h5", *quiet)
+    run("run", folder / "ode.yaml", "-o", folder / "ode2.h5", "--seed", "2", *quiet)
     hardly = ("--set", "anneal.max_levels=1", "--set", "anneal.scout=off")
     poor = ("-o", folder / "poor.h5", *hardly, *quiet)
     run("run", folder / "ode.yaml", *poor, codes=(0, 5))
@@ -230,6 +231,49 @@ def test_fresh_draws_from_the_saved_flow(folder, capsys):
     resampled = ("sample", folder / "ode.h5", "-n", 500, "--resampled", "--force")
     assert inside(capsys, *resampled)[0] == 0
     assert len(store.read(folder / "ode.sample.h5").posterior) == 500
+
+
+def test_fresh_draws_after_the_old_ones(folder, capsys):
+    append = ("sample", folder / "ode.h5", "-n", 500, "--append")
+    assert inside(capsys, *append)[0] == 0
+    old, new = store.read(folder / "ode.h5"), store.read(folder / "ode.sample.h5")
+    assert len(new.draws.log_weight) == 3500
+    np.testing.assert_array_equal(new.draws.theta[:3000], old.draws.theta)
+    assert new.n_likelihood_evaluations == old.n_likelihood_evaluations + 500
+
+
+def test_pruning_warns_of_a_mode_that_the_flow_under_covers(folder, capsys):
+    """Two even modes, the second with 1 % of the draws."""
+    rng = np.random.default_rng(0)
+    second = rng.random(2000) < 0.01
+    a, b = rng.standard_normal((2, 2000))
+    a = a + np.where(second, 4.0, -4.0)
+    near = np.stack([-0.5 * (a - 4.0) ** 2, -0.5 * (a + 4.0) ** 2])
+    target = np.logaddexp(*near) - np.log(2.0)
+    proposal = np.logaddexp(near[0] + np.log(0.01), near[1] + np.log(0.99))
+    with h5py.File(folder / "line0.h5", "r+") as file:
+        file["weighted/a"][0], file["weighted/b"][0] = a, b
+        file["weighted/log_weight"][0] = target - proposal
+    code, out, _ = inside(capsys, "prune", folder / "line0.h5")
+    assert code == 5
+    assert "lie together" in out
+
+
+def test_the_commands_of_the_readme(folder, capsys, monkeypatch):
+    """Every nfanneal line of the section on what comes after a run, on results of such names."""
+    names = {"model": "ode", "a": "ode", "b": "ode2", "seed1": "ode", "seed2": "ode2"}
+    names |= {"linear": "line0", "quadratic": "flat"}
+    for name, source in names.items():
+        shutil.copy(folder / f"{source}.h5", folder / f"{name}.h5")
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    section = readme.split("## After the run")[1].split("\n## ")[0]
+    commands = re.findall(r"^    (nfanneal [^#|\n]*)", section, re.MULTILINE)
+    assert len(commands) >= 8
+    monkeypatch.chdir(folder)
+    for command in commands:
+        words = command.replace("100000", "2000").split()[1:]
+        words = [w for word in words for w in (sorted(map(str, Path().glob(word))) or [word])]
+        assert inside(capsys, *words)[0] == 0, command
 
 
 def test_a_python_model_runs_only_if_it_is_named(made, folder, capsys):
@@ -391,7 +435,7 @@ def test_report_in_a_browser(folder, capsys):
              "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
             capture_output=True, text=True, check=True, timeout=120,
         )  # fmt: skip
-        assert "<title>seen 5</title>" in done.stdout
+        assert "<title>seen 6</title>" in done.stdout
         assert "CONSOLE" not in done.stderr
 
 
@@ -434,6 +478,26 @@ def test_wrong_files_give_one_clear_line(folder, capsys, monkeypatch, command, d
     assert err.startswith("Error: ")
     assert "ode.h5" in err
     assert set(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["compare", "combine"])
+@pytest.mark.parametrize("damage", ["text", "missing", "absent"])
+def test_one_wrong_file_among_several(folder, capsys, command, damage):
+    path = folder / "ode2.h5"
+    if damage == "text":
+        path.write_text("not HDF5")
+    elif damage == "absent":
+        path.unlink()
+    else:
+        with h5py.File(path, "r+") as file:
+            del file["posterior"]
+    output = ["-o", folder / "all.h5"] if command == "combine" else []
+    code, out, err = inside(capsys, command, folder / "ode.h5", path, *output)
+    assert code == 3
+    assert not out
+    assert len(err.strip().splitlines()) == 1
+    assert "ode2.h5" in err
+    assert not (folder / "all.h5").exists()
 
 
 @pytest.mark.parametrize("command", ["prune", "sample", "predict", "export", "plot"])

@@ -23,6 +23,7 @@ from nfanneal.threads import set_threads
     "--weighted/--resampled", default=True,
     help="N weighted draws, or as many as N equal-weight posterior draws take. [weighted]",
 )  # fmt: skip
+@click.option("--append", is_flag=True, help="Keep the draws of RESULT too.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="New file. [RESULT.sample.h5]"
 )
@@ -35,6 +36,7 @@ def command(
     result: Path,
     count: int,
     weighted: bool,
+    append: bool,
     output: Path | None,
     seed: int,
     model: Path | None,
@@ -50,7 +52,14 @@ def command(
     output = output or result.with_suffix(".sample.h5")
     refuse_existing(output, force)
     set_threads(threads)
-    drawn = sample(store.read(result), count, seed=seed, resampled=not weighted, model_file=model)
+    drawn = sample(
+        store.read(result),
+        count,
+        seed=seed,
+        resampled=not weighted,
+        append=append,
+        model_file=model,
+    )
     store.write(drawn, output)
     if as_json:
         click.echo(json.dumps(summary_json(drawn), indent=2, ensure_ascii=False))
