@@ -246,12 +246,12 @@ def test_the_final_mixture_fits_the_newest_points_and_keeps_its_hot_share() -> N
     for level, proposal in ((1, hot), (2, bad), (3, good), (3, hot)):
         z = proposal.draw(2000, torch.Generator().manual_seed(level))
         pool = pool.added(make_generation(level, proposal, z, -1.5 * (z**2).sum(axis=1)))
-    final = final_mixture(pool, 1.0, 2, hot)
+    final = final_mixture(pool, 1.0, 2, (hot,))
     assert final.components == (bad, good, hot)
     assert sum(final.weights) == pytest.approx(1.0)
     assert final.weights[2] == HOT_SHARE
     assert final.weights[1] > 0.95 * (1.0 - HOT_SHARE)
-    assert len(final_mixture(pool, 1.0, 1, hot).components) == 2
+    assert len(final_mixture(pool, 1.0, 1, (hot,)).components) == 2
 
 
 def test_settings_given_as_none_are_defaults() -> None:

@@ -15,14 +15,14 @@ LEAST_SHARE = 0.05
 """Share of the mixture that is spread evenly over its components."""
 ITERATIONS = 200
 HOT_SHARE = 0.15
-"""Share of the hot proposal."""
+"""Share of the hot proposals."""
 
 
-def final_mixture(pool: Pool, beta: float, levels: int, hot: Proposal) -> Mixture:
+def final_mixture(pool: Pool, beta: float, levels: int, hot: tuple[Proposal, ...]) -> Mixture:
     """The mixture of the proposals of the pool's last `levels` that fits its newest points best.
 
     The newest level's points took no part in any training, so that an overfitted flow gets no
-    credit for its own training points. No likelihood is evaluated. The `hot` proposal gets
+    credit for its own training points. No likelihood is evaluated. The `hot` proposals get
     `HOT_SHARE` in any case, which bounds the weights in the far tails: a flow trained at β = 1
     draws them too rarely, with weights that no error estimate sees.
 
@@ -39,14 +39,15 @@ def final_mixture(pool: Pool, beta: float, levels: int, hot: Proposal) -> Mixtur
     columns = {
         id(g.proposal): j
         for j, g in enumerate(pool.generations)
-        if g.level > max(newest - levels, 0) and g.proposal is not hot
+        if g.level > max(newest - levels, 0) and all(g.proposal is not q for q in hot)
     }
     chosen = list(columns.values())
     log_q = np.stack([np.concatenate([pool.densities[i][j] for i in last]) for j in chosen])
     shares = mixture_shares(log_q, weights)
     shares = (1.0 - LEAST_SHARE) * shares + LEAST_SHARE / len(shares)
-    proposals = (*(pool.generations[j].proposal for j in chosen), hot)
-    return Mixture(proposals, (*((1.0 - HOT_SHARE) * shares).tolist(), HOT_SHARE))
+    proposals = (*(pool.generations[j].proposal for j in chosen), *hot)
+    hot_shares = [HOT_SHARE / len(hot)] * len(hot)
+    return Mixture(proposals, (*((1.0 - HOT_SHARE) * shares).tolist(), *hot_shares))
 
 
 def mixture_shares(log_densities: Array, weights: Array) -> Array:

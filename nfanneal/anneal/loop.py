@@ -48,8 +48,10 @@ Each flow overfits its own few effective points, in places of its own; their mix
 """
 HOT_BETA = 0.5
 """The hot proposal of a level is the last one that was trained at this share of its β or below."""
-HOT_DRAWS = 1 / 8
-"""A level draws so many points of its hot proposal too, per point of its own."""
+HOT_PROPOSALS = 2
+"""So many: one that is trained anew on a richer pool can lose what an older one covers."""
+HOT_DRAWS = 1 / 4
+"""A level draws so many points of its hot proposals too, per point of its own."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 KEEP_FAILED = 1000
@@ -76,10 +78,10 @@ class State:
     scouted: LocalPoints | None = None
 
     @property
-    def hot(self) -> Proposal:
-        """The newest proposal of the ladder that is hot enough, see `HOT_BETA`."""
-        enough = (q for beta, q in reversed(self.ladder) if beta <= HOT_BETA * self.beta)
-        return next(enough)
+    def hot(self) -> tuple[Proposal, ...]:
+        """The newest proposals of the ladder that are hot enough, see `HOT_BETA`."""
+        enough = [q for beta, q in self.ladder if beta <= HOT_BETA * self.beta]
+        return tuple(enough[-HOT_PROPOSALS:])
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,8 @@ def _draw(state: State, means: Means) -> State:
     means.observe(Activity("drawing", 0, draws))
     if state.scouted is not None:
         state = _draw_locally(state, state.scouted, means)
-    if state.level > 0:
-        state = _add(state, state.hot, int(HOT_DRAWS * draws), means)
+    for hot in state.hot if state.level > 0 else ():
+        state = _add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
     state = _add(state, state.proposal, draws, means)
     return replace(state, rounds=state.rounds + (state.beta == 1.0))
 
@@ -189,9 +191,15 @@ def _scout(state: State, means: Means) -> State:
 
 
 def _draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
-    """Draw from components around scouted points and around points of the pool, by their weight."""
+    """Draw from components around scouted points and around points of the pool.
+
+    Half of the latter are the heaviest, where the proposals under-cover the target most; the
+    others are chosen by their weight.
+    """
     size = LOCAL_COMPONENTS // 2
-    rows = np.unique(systematic_resample(_pool_weights(state), size, means.rng))
+    weights = _pool_weights(state)
+    heaviest = np.argsort(-weights, kind="stable")[: size // 2]
+    rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
     near_pool = local_points(means.target, state.pool.z[rows])
     points = scouted.chosen(state.beta, size, means.rng).joined(near_pool)
     state = replace(state, n_gradients=state.n_gradients + len(rows))

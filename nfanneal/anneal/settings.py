@@ -48,7 +48,7 @@ def default_anneal_settings(
         "schedule": "ess",
         "objective": "forward_kl",
         "draws": 8192 if dimension <= 5 and not scouting else 16384,
-        "keep_levels": 4,
+        "keep_levels": 8,
         "steps": 200 if scouting else 150,
         "batch": 1024,
         "learning_rate": 5e-3 if dimension <= 2 else 2e-3,
