@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
-from nfanneal.result import Result
+from nfanneal.result import Prediction, Result, band
 from nfanneal.spec import spec_from_text
 from nfanneal.weights import normalized
 
@@ -42,6 +43,29 @@ def as_csv(result: Result) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([repr(float(x)) for x in row] for row in zip(*columns.values(), strict=True))
+    return out.getvalue()
+
+
+def predictions_as_csv(groups: Mapping[str, Mapping[str, Prediction]]) -> str:
+    """Mean, sd and quantiles over draws: a row per group, observable, with or without noise, time.
+
+    `groups` are predictions by observable, from the posterior or (`prior_predictions`) the prior.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    for group, observables in groups.items():
+        source = "prior" if group == "prior_predictions" else "posterior"
+        for name, prediction in observables.items():
+            for noise, values in (("without", prediction.clean), ("with", prediction.noisy)):
+                if values is None:
+                    continue
+                numbers = band(values)
+                if not header:
+                    header = ["from", "observable", "noise", "time", *numbers]
+                    writer.writerow(header)
+                rows = np.column_stack([prediction.times, *numbers.values()])
+                writer.writerows([source, name, noise, *map(repr, row)] for row in rows.tolist())
     return out.getvalue()
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from nfanneal.errors import ResultError
+from nfanneal.store import replaced
 
 
 def refuse_existing(path: Path, force: bool) -> None:
@@ -29,18 +28,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         ResultError: it cannot be written.
     """
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be written: {error.strerror}") from error
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

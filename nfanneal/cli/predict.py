@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 from nfanneal import store
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
-from nfanneal.result import Prediction, Result, band
+from nfanneal.export import predictions_as_csv
+from nfanneal.result import Prediction, Result
 from nfanneal.revive import predict, prior_draws, revived_problem, thinned_posterior
 from nfanneal.threads import set_threads
 
@@ -76,7 +75,7 @@ def command(
         for name, theta in drawn.items()
     }
     store.write(found, output, groups)
-    write_text(table, _csv(groups))
+    write_text(table, predictions_as_csv(groups))
     for path in (output, table):
         click.echo(f"written to {path}", err=True)
 
@@ -118,25 +117,3 @@ def _chosen(all_of: Mapping[str, Prediction], wanted: str | None) -> dict[str, P
         if name not in all_of:
             raise click.UsageError(f"no observable '{name}'{nearest_word(name, all_of)}")
     return {name: all_of[name] for name in names}
-
-
-def _csv(groups: Mapping[str, Mapping[str, Prediction]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    header: list[str] | None = None
-    for group, observables in groups.items():
-        for name, prediction in observables.items():
-            kinds = {"clean": prediction.clean, "noisy": prediction.noisy}
-            for kind, values in kinds.items():
-                if values is None:
-                    continue
-                numbers = band(values)
-                if header is None:
-                    header = ["from", "observable", "noise", "time", *numbers]
-                    writer.writerow(header)
-                source = "prior" if group == "prior_predictions" else "posterior"
-                for i, time in enumerate(prediction.times):
-                    row = [repr(float(column[i])) for column in numbers.values()]
-                    noise = "with" if kind == "noisy" else "without"
-                    writer.writerow([source, name, noise, repr(float(time)), *row])
-    return out.getvalue()
