@@ -9,7 +9,7 @@ import sympy
 
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.data import Observations, observations, read_table
-from nfanneal.errors import Complaint, DataError, ModelError, SpecError
+from nfanneal.errors import Complaint, DataError, SpecError
 from nfanneal.estimate import Settings
 from nfanneal.expressions import nearest, symbol
 from nfanneal.flow import FlowSettings, default_flow_settings
@@ -40,7 +40,8 @@ def build_problem(checked: CheckedSpec, data: Observations | None = None) -> Pro
 
     Raises:
         DataError: the data file is missing or invalid, or does not fit the noise models.
-        ModelError: the Python model cannot be imported.
+        SpecError: the Python file or its function is missing, or the data begin too early.
+        ModelError: importing the Python model raised.
     """
     latent = LatentMap(checked.meaning.free)
     model = checked.spec.model
@@ -102,11 +103,26 @@ def _data_likelihood(checked: CheckedSpec, data: Observations, latent: LatentMap
     names = tuple(noise.observable for noise in checked.meaning.noise)
     model = checked.spec.model
     if isinstance(model, OdeSpec):
+        _check_start(checked, model, data)
         simulator: Simulator = _ode_simulator(checked, model, latent)
     else:
         function = _python_function(checked, model, str(model.simulate), latent)
         simulator = PythonSimulator(function, names)
     return DataLikelihood(simulator, data.times, _series(checked, data, simulator, latent))
+
+
+def _check_start(checked: CheckedSpec, model: OdeSpec, data: Observations) -> None:
+    if data.times[0] < model.start:
+        first = f"{data.times[0]:g}, before the initial values at model.start = {model.start:g}"
+        raise SpecError(
+            [
+                Complaint(
+                    f"the data ({checked.data_file}) begin at {first}",
+                    checked.place("model", "start"),
+                    hint="set model.start to the time of the initial values",
+                )
+            ]
+        )
 
 
 def read_observations(checked: CheckedSpec) -> Observations:
@@ -199,12 +215,17 @@ def _python_function(
     checked: CheckedSpec, model: PythonSpec, name: str, latent: LatentMap
 ) -> PythonFunction:
     path = Path(checked.folder / model.file)
+    if not path.is_file():
+        place = checked.place("model", "file")
+        raise SpecError([Complaint(f"no such model file: '{path}'", place)])
     module = load_python_file(path)
     function = getattr(module, name, None)
     if not callable(function):
         known = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
         hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
-        raise ModelError(f"{path}: no function '{name}'; {hint}")
+        kind = "simulate" if model.log_likelihood is None else "log_likelihood"
+        place = checked.place("model", kind)
+        raise SpecError([Complaint(f"{path} has no function '{name}'", place, hint)])
     slices: dict[str, slice | int] = {}
     for parameter, where in zip(latent.parameters, latent.slices().values(), strict=True):
         slices[parameter.name] = where.start if parameter.size is None else where

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from nfanneal.errors import ResultError
+from nfanneal.estimate import observed_at
 from nfanneal.priors import LatentMap
 from nfanneal.proposals import log_standard_normal
 from nfanneal.result import (
     Combination,
     Diagnostics,
     History,
+    ObservedData,
     Result,
     StoredFlow,
     WeightedDraws,
     equal_weight_indices,
 )
-from nfanneal.revive import joined, observed_of, revived_problem, stored_proposal, with_draws
+from nfanneal.revive import joined, revived_problem, stored_proposal, with_draws
 from nfanneal.spec import spec_from_text
 from nfanneal.weights import mixture_log_density
 
@@ -51,10 +53,11 @@ def combine(
     draws = _reweighted(results)
     choice_seed, noise_seed = np.random.SeedSequence([first.seed, len(results)]).spawn(2)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
-    observed = {}
+    observed: Mapping[str, ObservedData] = {}
     if first.observed:
         problem = revived_problem(first, model_file)
-        observed = dict(observed_of(problem, draws.theta[chosen], noise_seed))
+        noise = np.random.default_rng(noise_seed)
+        observed = observed_at(problem, draws.theta[chosen], noise)
     agreement = agreement_of(results)
     pooled = replace(first, diagnostics=_pooled(results))
     made = with_draws(pooled, draws, chosen, observed)
@@ -95,13 +98,13 @@ def _refuse(results: Sequence[Result], sources: Sequence[str]) -> None:
 
 def problem_text(result: Result) -> str:
     """The part of a result's spec that states the problem."""
-    spec = spec_from_text(result.spec_yaml, Path.cwd()).spec
+    spec = spec_from_text(result.spec_yaml).spec
     return spec.model_dump_json(include=PROBLEM_SECTIONS)
 
 
 def _reweighted(results: Sequence[Result]) -> WeightedDraws:
     """All draws, weighted under the mixture of all proposals."""
-    latent = LatentMap(spec_from_text(results[0].spec_yaml, Path.cwd()).meaning.free)
+    latent = LatentMap(spec_from_text(results[0].spec_yaml).meaning.free)
     draws = joined([r.draws for r in results])
     z = latent.to_latent(draws.theta)
     log_q = [stored_proposal(r).log_density(z) for r in results]
@@ -153,13 +156,10 @@ def _pooled(results: Sequence[Result]) -> Diagnostics:
 
 
 def _histories(results: Sequence[Result]) -> History:
-    """The histories one after the other; `run` says whose a level is."""
+    """The histories one after the other: each begins anew at level 0."""
     parts = [r.history for r in results]
-    names = [n for n in parts[0].levels if all(n in p.levels for p in parts) and n != "run"]
-    sizes = [len(p.seconds) for p in parts]
-    levels = {name: np.concatenate([p.levels[name] for p in parts]) for name in names}
     return History(
-        levels=levels | {"run": np.repeat(np.arange(len(parts)), sizes)},
+        levels={n: np.concatenate([p.levels[n] for p in parts]) for n in parts[0].levels},
         losses=np.concatenate([p.losses for p in parts]),
         loss_levels=np.concatenate([p.loss_levels for p in parts]),
         seconds=np.concatenate([p.seconds for p in parts]),

@@ -62,6 +62,7 @@ class Comparison:
     kass_raftery: str
     jeffreys: str
     trusted: bool
+    has_data: bool
     loo: CrossValidation | None
 
 
@@ -105,6 +106,7 @@ def compare(
                 kass_raftery="" if i == best else in_words(2.0 * gap, KASS_RAFTERY),
                 jeffreys="" if i == best else in_words(gap / math.log(10.0), JEFFREYS),
                 trusted=result.converged,
+                has_data=result.data_fingerprint is not None,
                 loo=leave_one_out(result),
             )
         )

@@ -120,7 +120,7 @@ def _about(source: str, result: Result, *, single: bool) -> str:
 def _kinds(result: Result) -> list[str]:
     """The figures that a result has: trajectories only if no file of the user's need run."""
     with_data = ["predictive"] if result.observed else []
-    is_ode = isinstance(spec_from_text(result.spec_yaml, Path.cwd()).spec.model, OdeSpec)
+    is_ode = isinstance(spec_from_text(result.spec_yaml).spec.model, OdeSpec)
     if with_data and is_ode:
         with_data.append("trajectories")
     return ["corner", *with_data, "modes", "history", "weights"]
@@ -134,14 +134,11 @@ def _verdict(result: Result) -> str:
 
 
 def _parameters(result: Result) -> str:
-    units = [
-        unit
-        for unit, size in zip(result.units, result.sizes, strict=True)
-        for _ in range(size or 1)
-    ]
     rows = [
         (name, *(f"{x:.4g}" for x in (s.mean, s.sd, s.q05, s.median, s.q95)), unit)
-        for (name, s), unit in zip(result.summaries().items(), units, strict=True)
+        for (name, s), unit in zip(
+            result.summaries().items(), result.column_units.values(), strict=True
+        )
     ]
     return _table(("parameter", "mean", "sd", "5 %", "median", "95 %", "unit"), rows)
 

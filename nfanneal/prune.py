@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
-from nfanneal.result import Pruning, Result, diagnose, warnings_of
+from nfanneal.result import Pruning, Result, rediagnosed, warnings_of
 from nfanneal.weights import (
     effective_sample_size,
     evidence,
@@ -109,13 +109,7 @@ def prune(
         raise ResultError("this result has been pruned already; prune the original one")
     old = result.draws.log_weight
     pruned = METHODS[method](old, max_bias)
-    d = result.diagnostics
-    diagnostics = diagnose(
-        pruned.log_weight,
-        uncovered=(d.uncovered_mass, d.uncovered_error),
-        path_evidence=(d.path_log_evidence, d.path_log_evidence_error),
-        reached_beta=d.reached_beta,
-    )
+    diagnostics = rediagnosed(result.diagnostics, pruned.log_weight)
     pruning = Pruning(
         method=method,
         changed=pruned.changed,

@@ -106,18 +106,11 @@ def _parameter_table(result: Result) -> Table:
     for heading in ("mean", "sd", "5 %", "median", "95 %"):
         table.add_column(heading, justify="right")
     table.add_column("unit")
-    units = _column_units(result)
+    units = result.column_units
     for name, s in list(result.summaries().items())[:SHOWN_PARAMETERS]:
         numbers = (f"{v:.4g}" for v in (s.mean, s.sd, s.q05, s.median, s.q95))
         table.add_row(name, *numbers, units[name])
     return table
-
-
-def _column_units(result: Result) -> dict[str, str]:
-    units: list[str] = []
-    for unit, size in zip(result.units, result.sizes, strict=True):
-        units += [unit] * (1 if size is None else size)
-    return dict(zip(result.column_names, units, strict=True))
 
 
 def level_line(info: LevelInfo) -> str:
@@ -327,14 +320,19 @@ def comparison_warnings(rows: Sequence[Comparison]) -> list[str]:
         for r in rows
         if r.loo is not None and r.loo.n_bad
     ]
-    if all(r.loo is None for r in rows):
-        found.append("no leave-one-out: it takes data in the results, and ArviZ (extra [arviz])")
+    if not all(r.has_data for r in rows):
+        found.append(
+            "not all of the results hold data (a Python log_likelihood has its own): see to it "
+            "yourself that they are the same"
+        )
+    elif all(r.loo is None for r in rows):
+        found.append("no leave-one-out without ArviZ: pip install 'nfanneal[arviz]'")
     return found
 
 
 def _best_and_median(report: Mapping[str, Any]) -> str:
     best, median = report["best_log_likelihood"], report["median_log_likelihood"]
-    return "zero everywhere" if best is None else f"{best:.4g} / {median:.4g}"
+    return "finite nowhere" if best is None else f"{best:.4g} / {median:.4g}"
 
 
 def print_check(report: Mapping[str, Any], console: Console) -> None:

@@ -211,6 +211,13 @@ class Result:
         )
         return hashlib.sha256(b"".join(series)).hexdigest()
 
+    @property
+    def column_units(self) -> dict[str, str]:
+        """The unit of each column of θ."""
+        sizes = (size or 1 for size in self.sizes)
+        units = [u for unit, size in zip(self.units, sizes, strict=True) for u in [unit] * size]
+        return dict(zip(self.column_names, units, strict=True))
+
     def summaries(self) -> dict[str, ParameterSummary]:
         """Weighted posterior summary of every column of θ."""
         weights = normalized(self.draws.log_weight)
@@ -273,6 +280,16 @@ def diagnose(
         path_log_evidence=path_evidence[0],
         path_log_evidence_error=path_evidence[1],
         reached_beta=reached_beta,
+    )
+
+
+def rediagnosed(d: Diagnostics, log_weight: Array) -> Diagnostics:
+    """Diagnostics of new log-weights (n,), with what the annealing path said of the proposal."""
+    return diagnose(
+        log_weight,
+        uncovered=(d.uncovered_mass, d.uncovered_error),
+        path_evidence=(d.path_log_evidence, d.path_log_evidence_error),
+        reached_beta=d.reached_beta,
     )
 
 

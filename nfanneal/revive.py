@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,12 @@ from nfanneal.likelihood import DataLikelihood
 from nfanneal.problem import Problem
 from nfanneal.proposals import Proposal, restored
 from nfanneal.result import (
-    Diagnostics,
     ObservedData,
     Prediction,
     Result,
     WeightedDraws,
-    diagnose,
     equal_weight_indices,
+    rediagnosed,
     warnings_of,
 )
 from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text
@@ -45,7 +44,7 @@ def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
             result names it.
     """
     overrides = [] if model_file is None else [f"model.file={model_file.resolve()}"]
-    checked = spec_from_text(result.spec_yaml, Path.cwd(), overrides)
+    checked = spec_from_text(result.spec_yaml, overrides=overrides)
     if isinstance(checked.spec.model, PythonSpec) and model_file is None:
         raise ResultError(
             f"the model is the Python file '{checked.spec.model.file}', which runs only if you "
@@ -114,7 +113,9 @@ def sample(
         chosen = systematic_resample(normalized(draws.log_weight), n, rng)
     else:
         chosen = equal_weight_indices(draws.log_weight, rng)
-    made = with_draws(result, draws, chosen, observed_of(problem, draws.theta[chosen], noise_seed))
+    noise = np.random.default_rng(noise_seed)
+    observed = observed_at(problem, draws.theta[chosen], noise)
+    made = with_draws(result, draws, chosen, observed)
     return replace(
         made,
         origin="sample",
@@ -131,22 +132,13 @@ def _wanting(parts: Sequence[WeightedDraws], n: int, resampled: bool) -> bool:
         return drawn < n
     if drawn > MOST_PER_DRAW * n + BATCH:
         raise ModelError(f"{drawn:,} draws are not worth {n:,} equal-weight ones; train more")
-    log_weight = np.concatenate([p.log_weight for p in parts])
-    return effective_sample_size(normalized(log_weight)) < n
+    return effective_sample_size(normalized(joined(parts).log_weight)) < n
 
 
 def joined(parts: Sequence[WeightedDraws]) -> WeightedDraws:
     """All draws of several sets."""
-    return WeightedDraws(
-        *(np.concatenate([getattr(p, f) for p in parts]) for f in WeightedDraws.__annotations__)
-    )
-
-
-def observed_of(
-    problem: Problem, posterior: Array, seed: np.random.SeedSequence
-) -> Mapping[str, ObservedData]:
-    """The data with pointwise likelihoods and replicates at posterior draws θ (n, d)."""
-    return observed_at(problem, posterior, np.random.default_rng(seed))
+    names = (field.name for field in fields(WeightedDraws))
+    return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def with_draws(
@@ -155,7 +147,10 @@ def with_draws(
     chosen: NDArray[np.int64],
     observed: Mapping[str, ObservedData],
 ) -> Result:
-    """`result` with other draws, of which `chosen` are the posterior ones."""
+    """`result` with other draws, of which `chosen` are the posterior ones.
+
+    What was said of its own weights, pruning and agreement of runs, does not hold for these.
+    """
     diagnostics = rediagnosed(result.diagnostics, draws.log_weight)
     return replace(
         result,
@@ -165,16 +160,8 @@ def with_draws(
         diagnostics=diagnostics,
         warnings=warnings_of(diagnostics),
         observed=observed,
-    )
-
-
-def rediagnosed(d: Diagnostics, log_weight: Array) -> Diagnostics:
-    """Diagnostics of new log-weights (n,), with what the annealing path said of the proposal."""
-    return diagnose(
-        log_weight,
-        uncovered=(d.uncovered_mass, d.uncovered_error),
-        path_evidence=(d.path_log_evidence, d.path_log_evidence_error),
-        reached_beta=d.reached_beta,
+        pruning=None,
+        combination=None,
     )
 
 

@@ -103,7 +103,7 @@ def pareto_smoothed(log_weights: Array) -> Array:
     shape, scale = _generalized_pareto(tail.exceedances[tail.exceedances > 0])
     m = len(tail.rows)
     survival = 1.0 - (np.arange(m) + 0.5) / m
-    smooth = scale * np.expm1(-shape * np.log(survival)) / shape if shape else -np.log(survival)
+    smooth = scale * (np.expm1(-shape * np.log(survival)) / shape if shape else -np.log(survival))
     smoothed = log_weights.copy()
     smoothed[tail.rows] = np.minimum(np.log(tail.threshold + smooth), 0.0) + tail.top
     return smoothed

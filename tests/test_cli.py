@@ -8,8 +8,9 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from commands import inside
 
-from nfanneal.cli.main import COMMANDS, main
+from nfanneal.cli.main import COMMANDS
 
 QUICK = ["--set", "anneal.draws=512", "--set", "anneal.steps=40", "--threads", "1"]
 
@@ -18,14 +19,6 @@ def nfanneal(*arguments, folder=None):
     """Run the command in a process of its own."""
     command = [sys.executable, "-m", "nfanneal", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-
-
-def inside(capsys, *arguments):
-    """Run the command in this process: (exit code, stdout, stderr)."""
-    with pytest.raises(SystemExit) as stop:
-        main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    return stop.value.code, captured.out, captured.err
 
 
 @pytest.fixture

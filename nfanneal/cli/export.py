@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from nfanneal import store
+from nfanneal.atomic import replaced
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.errors import ResultError
 from nfanneal.export import as_csv, as_getdist, as_json, write_parquet
@@ -73,5 +74,5 @@ def _to_file(found: Result, kind: str, output: Path) -> None:
         write_text(output, _text(found, kind))
         return
     write = write_parquet if kind == "parquet" else store.write_netcdf
-    with store.replaced(output) as temporary:
+    with replaced(output) as temporary:
         write(found, temporary)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nfanneal.atomic import replaced
 from nfanneal.errors import ResultError
-from nfanneal.store import replaced
 
 
 def refuse_existing(path: Path, force: bool) -> None:

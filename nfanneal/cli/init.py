@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nfanneal.errors import ResultError
+from nfanneal.cli.files import refuse_existing
 
 TEMPLATES = {
     "ode": {"ode.yaml": "{stem}.yaml", "data.csv": "{stem}.csv"},
@@ -32,10 +32,7 @@ def command(spec: Path | None, template: str, force: bool) -> None:
         for source, name in TEMPLATES[template].items()
     }
     for path in targets:
-        if path.exists() and not force:
-            raise ResultError(f"{path}: already exists; use --force to overwrite it")
-        if not path.parent.is_dir():
-            raise ResultError(f"{path}: no such folder '{path.parent}'")
+        refuse_existing(path, force)
     for path, text in targets.items():
         path.write_text(text.replace("{stem}", spec.stem), encoding="utf-8")
         click.echo(f"wrote {path}")

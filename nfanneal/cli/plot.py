@@ -9,6 +9,7 @@ import click
 
 from nfanneal import store
 from nfanneal.api import read_numbers
+from nfanneal.atomic import replaced
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.plots import KINDS, Options, draw
@@ -65,7 +66,7 @@ def command(
     options = Options(wanted, _truth(truth), model)
     for kind, path in paths.items():
         figure = draw(kind, results, options)
-        with store.replaced(path) as temporary:
+        with replaced(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:].lower(), bbox_inches="tight")
         click.echo(f"written to {path}", err=True)
 

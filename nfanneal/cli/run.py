@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from contextlib import nullcontext
@@ -12,7 +13,8 @@ from rich.console import Console
 
 from nfanneal import store
 from nfanneal.api import read_spec, run_checked
-from nfanneal.errors import ExitCode, ResultError
+from nfanneal.cli.files import refuse_existing
+from nfanneal.errors import ExitCode
 from nfanneal.report import LiveProgress, PlainProgress, print_summary
 
 
@@ -45,13 +47,12 @@ def command(
     not to trust the result; the file is written all the same.
     """
     output = output or Path(f"{config.stem}.h5")
-    if output.exists() and not force:
-        raise ResultError(f"{output}: already exists; use --force to overwrite it")
-    if not output.parent.is_dir():
-        raise ResultError(f"{output}: no such folder '{output.parent}'")
+    refuse_existing(output, force)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     checked = read_spec(config, overrides)
+    if quiet:
+        logging.getLogger("nfanneal").setLevel(logging.WARNING)
     errors, out = Console(stderr=True), Console()
     live = LiveProgress(errors, checked.spec.name) if errors.is_terminal else PlainProgress(errors)
     with nullcontext(lambda event: None) if quiet else live as observe:

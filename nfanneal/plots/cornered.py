@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
-from nfanneal.plots.style import COLORS, GREY, TRUTH, column_labels
+from nfanneal.plots.style import COLORS, GREY, TRUTH, chosen_columns, column_labels
 from nfanneal.priors import Prior
 from nfanneal.result import Result
 from nfanneal.spec import spec_from_text
@@ -71,14 +71,7 @@ def _columns(results: Mapping[str, Result], wanted: Sequence[str] | None) -> lis
         raise ResultError("the results share no parameter")
     if wanted is None:
         return shared[:MOST_COLUMNS]
-    return [c for w in wanted for c in ([w] if w in shared else _vector(w, shared))]
-
-
-def _vector(name: str, shared: Sequence[str]) -> list[str]:
-    columns = [c for c in shared if c.startswith(f"{name}[")]
-    if not columns:
-        raise ResultError(f"no parameter '{name}'; there are: {', '.join(shared)}")
-    return columns
+    return chosen_columns(shared, wanted)
 
 
 def _column(result: Result, name: str) -> tuple[Array, Array]:
@@ -153,7 +146,7 @@ def _add_priors(
 
 def prior_of_column(result: Result) -> dict[str, Prior]:
     """The prior of each column of θ."""
-    free = spec_from_text(result.spec_yaml, Path.cwd()).meaning.free
+    free = spec_from_text(result.spec_yaml).meaning.free
     return {name: p.prior for p in free for name in p.column_names}
 
 

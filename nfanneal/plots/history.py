@@ -7,24 +7,30 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from nfanneal.plots.style import COLORS, GREY, WIDTH
 from nfanneal.result import Result
+
+Array = NDArray[Any]
 
 
 def history_figure(results: Mapping[str, Result]) -> Figure:
     """Four panels, one above the other; a line per run."""
     figure = Figure(figsize=(WIDTH, 6.0))
     axes = figure.subplots(4, 1)
-    lines = [(name, part) for name, r in results.items() for part in _runs(r)]
-    for i, (_, (levels, losses)) in enumerate(lines):
+    histories = [result.history for result in results.values()]
+    runs = [rows for h in histories for rows in _runs(h.levels, h.levels["level"])]
+    for i, levels in enumerate(runs):
         color = COLORS[i % len(COLORS)]
         x = levels["n_evaluations"] / 1000.0
         _panel(axes[0], x, levels["beta"], color)
         axes[1].plot(x, levels["truncated_ess"], "o-", ms=3, color=color)
         axes[1].plot(x, levels["ess"], "o:", ms=2, lw=0.7, color=color)
         axes[2].plot(x, levels["log_evidence"], "o-", ms=3, color=color)
-        axes[3].plot(losses, lw=0.4, color=color)
+    losses = [part["loss"] for h in histories for part in _runs({"loss": h.losses}, h.loss_levels)]
+    for i, loss in enumerate(losses):
+        axes[3].plot(loss, lw=0.4, color=COLORS[i % len(COLORS)])
     axes[0].set_ylabel(r"inverse temperature $\beta$")
     axes[1].set_ylabel("ESS (share)")
     axes[1].set_ylim(0, 1.05)
@@ -35,22 +41,16 @@ def history_figure(results: Mapping[str, Result]) -> Figure:
     axes[2].set_xlabel("likelihood evaluations (thousands)")
     axes[3].set_ylabel("training loss")
     axes[3].set_xlabel("training step")
-    _limit_losses(axes[3], np.concatenate([losses for _, (_, losses) in lines]))
+    _limit_losses(axes[3], np.concatenate(losses))
     figure.align_ylabels(axes)
     return figure
 
 
-def _runs(result: Result) -> list[tuple[dict[str, Any], Any]]:
-    """A combined result's runs apart: their levels and losses."""
-    levels = result.history.levels
-    if "run" not in levels:
-        return [(dict(levels), result.history.losses)]
-    ends = np.flatnonzero(np.diff(result.history.loss_levels) < 0) + 1
-    losses = np.split(result.history.losses, ends)
-    return [
-        ({k: v[levels["run"] == run] for k, v in levels.items()}, losses[run])
-        for run in range(len(losses))
-    ]
+def _runs(columns: Mapping[str, Array], level: Array) -> list[dict[str, Array]]:
+    """The columns of a combined result's runs apart: a run begins where the level falls."""
+    begins = np.flatnonzero(np.diff(level) < 0) + 1
+    parts = {name: np.split(values, begins) for name, values in columns.items()}
+    return [{name: part[i] for name, part in parts.items()} for i in range(len(begins) + 1)]
 
 
 def _panel(axis: Any, x: Any, beta: Any, color: str) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nfanneal.errors import ResultError
 from nfanneal.modes import Modes, find_modes
-from nfanneal.plots.style import COLORS, GREY, WIDTH, column_labels
+from nfanneal.plots.style import COLORS, GREY, WIDTH, chosen_columns, column_labels
 from nfanneal.result import Result
 
 SHOWN_MODES = 20
@@ -53,11 +52,8 @@ def _columns(result: Result, modes: Modes, wanted: Sequence[str] | None) -> tupl
     """The columns to show: the wanted ones, or those whose variance is most between modes."""
     names = result.column_names
     if wanted is not None:
-        for name in wanted:
-            if name not in names:
-                raise ResultError(f"no parameter '{name}'; there are: {', '.join(names)}")
-        chosen = [names.index(name) for name in wanted[:2]]
-        return chosen[0], chosen[1] if len(chosen) > 1 else None
+        first, *rest = (names.index(name) for name in chosen_columns(names, wanted))
+        return first, rest[0] if rest else None
     theta = result.posterior[modes.rows]
     within = np.zeros(theta.shape[1])
     for mode in range(len(modes.masses)):

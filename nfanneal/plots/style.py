@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
 from cycler import cycler
 
+from nfanneal.errors import ResultError
 from nfanneal.result import Result
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -48,13 +49,25 @@ def styled() -> Iterator[None]:
 
 def column_labels(result: Result) -> dict[str, str]:
     """Axis label of each column of θ: its label, and its unit if it has one."""
-    labels: dict[str, str] = {}
-    for name, size, label, unit in zip(
-        result.parameters, result.sizes, result.labels, result.units, strict=True
-    ):
-        after = f" ({unit})" if unit else ""
-        if size is None:
-            labels[name] = f"{label}{after}"
-        else:
-            labels |= {f"{name}[{i}]": f"{label}[{i}]{after}" for i in range(size)}
-    return labels
+    labels: list[str] = []
+    for label, size in zip(result.labels, result.sizes, strict=True):
+        labels += [label] if size is None else [f"{label}[{i}]" for i in range(size)]
+    return {
+        name: f"{label} ({unit})" if unit else label
+        for label, (name, unit) in zip(labels, result.column_units.items(), strict=True)
+    }
+
+
+def chosen_columns(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The wanted columns of θ; a vector's name stands for all of its elements.
+
+    Raises:
+        ResultError: there is no such column.
+    """
+    chosen: list[str] = []
+    for name in wanted:
+        found = [column for column in known if column == name or column.startswith(f"{name}[")]
+        if not found:
+            raise ResultError(f"no parameter '{name}'; there are: {', '.join(known)}")
+        chosen += found
+    return chosen

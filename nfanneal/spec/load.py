@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,6 +36,11 @@ class CheckedSpec:
     spec: Spec
     folder: Path
     meaning: Meaning
+    document: Document = field(repr=False, compare=False)
+
+    def place(self, *path: str) -> Location:
+        """Where the value at `path` stands."""
+        return self.document.place(path).value
 
     @property
     def data_file(self) -> Path | None:
@@ -91,7 +96,7 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
     return _check(document, path.parent)
 
 
-def spec_from_text(text: str, folder: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
+def spec_from_text(text: str, folder: Path = Path(), overrides: Sequence[str] = ()) -> CheckedSpec:
     """The same for YAML text, whose relative paths start from `folder`.
 
     Raises:
@@ -123,7 +128,7 @@ def _check(document: Document, folder: Path) -> CheckedSpec:
         complaints += [c for c in found if c.location not in hidden]
     if complaints or spec is None:
         raise SpecError(_in_order(complaints))
-    return CheckedSpec(spec, folder, meaning)
+    return CheckedSpec(spec, folder, meaning, document)
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:

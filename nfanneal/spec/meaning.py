@@ -234,7 +234,6 @@ class _Reader:
         if name not in known:
             hint = nearest(name, known) or f"observables: {', '.join(known)}"
             self._complain_key(path, f"no observable '{name}'", hint)
-            return None
         if isinstance(given, str):
             given = {given: {}}
         if not isinstance(given, dict) or len(given) != 1:
@@ -246,7 +245,7 @@ class _Reader:
             self._complain_key((*path, family), f"unknown noise model '{family}'", hint)
             return None
         parsed = self._noise_arguments(family, arguments, (*path, family))
-        return None if parsed is None else NoiseMeaning(name, family, parsed)
+        return NoiseMeaning(name, family, parsed) if parsed is not None and name in known else None
 
     def _noise_arguments(
         self, family: str, given: Any, path: KeyPath

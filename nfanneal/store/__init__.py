@@ -1,6 +1,6 @@
 """Results as HDF5 files that are netCDF-4 too: h5py, xarray and ArviZ open them as they are."""
 
 from nfanneal.store.reading import read
-from nfanneal.store.writing import replaced, write, write_netcdf
+from nfanneal.store.writing import write, write_netcdf
 
-__all__ = ["read", "replaced", "write", "write_netcdf"]
+__all__ = ["read", "write", "write_netcdf"]

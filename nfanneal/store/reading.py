@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -32,7 +33,7 @@ def read(path: Path) -> Result:
         ResultError: no such file, not HDF5, not written by nfanneal, or damaged.
     """
     if not path.is_file():
-        raise ResultError(f"{path}: no such file")
+        raise ResultError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("created_by") != "nfanneal":
@@ -44,9 +45,20 @@ def read(path: Path) -> Result:
                 )
             return _read_all(file)
     except OSError as error:
-        raise ResultError(f"{path}: not a readable HDF5 file ({error})") from error
+        raise ResultError(f"{path}: {_what_is_wrong(path)}") from error
     except (KeyError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: damaged, or not written completely ({error})") from error
+
+
+def _what_is_wrong(path: Path) -> str:
+    """Why h5py could not open a file, in words."""
+    if not os.access(path, os.R_OK):
+        return "cannot be read: permission denied"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if not h5py.is_hdf5(path):
+        return "not an HDF5 file"
+    return "an HDF5 file that is cut off or damaged"
 
 
 def _read_all(file: h5py.File) -> Result:

@@ -7,10 +7,7 @@ that the datasets of two runs with the same seed are identical.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.errors import ResultError
+from nfanneal.atomic import replaced
 from nfanneal.result import (
     Combination,
     Diagnostics,
@@ -84,44 +81,6 @@ def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
         _write_sample_stats(file, result)
         if result.observed:
             _write_observed(file, result)
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`; fsynced and renamed to it when all went well.
-
-    Raises:
-        ResultError: the folder does not exist or cannot be written.
-    """
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ResultError(f"{path}: cannot write here: {error.strerror}") from error
-    temporary = Path(name)
-    try:
-        os.close(handle)
-        yield temporary
-        _sync(name)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(f"{path}: writing failed: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write_all(file: h5py.File, result: Result) -> None:

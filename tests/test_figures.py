@@ -1,0 +1,160 @@
+"""What results look like elsewhere: exports, figures, the HTML page."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas
+import pytest
+from commands import inside
+
+from nfanneal import store
+from nfanneal.modes import find_modes
+from nfanneal.plots import KINDS
+
+
+def test_exports_open_where_they_should(folder, capsys):
+    result = store.read(folder / "ode.h5")
+    for kind in ("netcdf", "csv", "parquet", "getdist", "json"):
+        assert inside(capsys, "export", folder / "ode.h5", "--to", kind)[0] == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ArviZ announces its next version
+        import arviz
+
+        data = arviz.from_netcdf(folder / "ode.nc")
+        summary = arviz.summary(data)
+    assert list(summary.index) == ["n0", "k[0]", "k[1]"]
+    table = pandas.read_csv(folder / "ode.csv", comment="#")
+    assert table["weight"].sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(table["n0"], result.draws.theta[:, 0])
+    columns = pandas.read_parquet(folder / "ode.parquet")
+    np.testing.assert_array_equal(columns["k[1]"], result.draws.theta[:, 2])
+    found = json.loads((folder / "ode.json").read_text())
+    assert found["summary"]["log_evidence"] == result.diagnostics.log_evidence
+    assert len(found["draws"]["k[0]"]) == 3000
+
+
+def test_getdist_reads_its_chain(folder, capsys):
+    getdist = pytest.importorskip("getdist")
+    inside(capsys, "export", folder / "ode.h5", "--to", "getdist", "-o", folder / "chain")
+    samples = getdist.loadMCSamples(str(folder / "chain"), settings={"ignore_rows": 0})
+    assert samples.getParamNames().list() == ["n0", "k_0", "k_1"]
+    expected = store.read(folder / "ode.h5").summaries()["n0"]
+    assert samples.mean("n0") == pytest.approx(expected.mean, rel=1e-3)
+    assert samples.ranges.getLower("k_0") == 0.0
+
+
+def test_csv_goes_to_stdout_with_an_explanation(folder, capsys):
+    code, out, _ = inside(capsys, "export", folder / "ode.h5", "--to", "csv", "-o", "-")
+    assert code == 0
+    assert out.startswith("# decay: 3000 weighted posterior draws")
+    assert len(pandas.read_csv(io.StringIO(out), comment="#")) == 3000
+    assert inside(capsys, "export", folder / "ode.h5", "--to", "getdist", "-o", "-")[0] == 3
+
+
+def test_modes_are_counted_and_weighed(folder):
+    """Three Gaussians 10 sd apart with masses 0.5, 0.3, 0.2, and one alone."""
+    result = store.read(folder / "line0.h5")
+    rng = np.random.default_rng(0)
+    which = rng.choice(3, size=1500, p=[0.5, 0.3, 0.2])
+    one = rng.standard_normal((1500, 2))
+    three = one + np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])[which]
+    modes = find_modes(replace(result, posterior=three))
+    assert len(modes.masses) == 3
+    # 4 standard errors of three masses: a false alarm in 5,000
+    assert (np.abs(modes.masses - [0.5, 0.3, 0.2]) < 4.0 * modes.errors).all()
+    assert len(set(zip(which, modes.labels, strict=True)) - {(w, -1) for w in which}) == 3
+    assert len(find_modes(replace(result, posterior=one)).masses) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_every_figure_in_every_format(folder, capsys, kind, ending):
+    figure = folder / f"figure.{ending}"
+    code, _, err = inside(capsys, "plot", folder / "ode.h5", kind, "-o", figure)
+    assert code == 0, err
+    start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
+    assert figure.read_bytes().startswith(start)
+
+
+def test_figures_of_two_results_truths_and_choices(folder, capsys):
+    (folder / "truth.yaml").write_text("a: 0.5\n")
+    results = (folder / "line0.h5", folder / "flat.h5")
+    figure = folder / "both.svg"
+    code, _, _ = inside(
+        capsys, "plot", *results, "corner", "history", "predictive", "-o", figure,
+        "--truth", folder / "truth.yaml", "--truth", "b=0.8",
+    )  # fmt: skip
+    assert code == 0
+    text = (folder / "both.corner.svg").read_text()
+    assert all(word in text for word in ("line", "flat", "truth", "prior"))
+    chosen = ("plot", folder / "ode.h5", "corner", "--parameters", "k")
+    assert inside(capsys, *chosen)[0] == 0
+    assert (folder / "ode.corner.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("ode.h5", "cornr"), 2, "did you mean 'corner'"),
+        (("ode.h5",), 2, "which figure"),
+        (("corner",), 2, "of which result"),
+        (("none.h5", "corner"), 3, "no such file"),
+        (("ode.h5", "corner", "-o", "x.gif"), 2, "PDF|pdf"),
+        (("ode.h5", "corner", "--parameters", "zz"), 3, "no parameter 'zz'"),
+        (("ode.h5", "flat.h5", "weights"), 3, "shows one result"),
+        (("ode.h5", "corner", "--truth", "n0=x"), 2, "not a number"),
+        (("ode.h5", "corner", "--truth", "none.yaml"), 3, "cannot be read"),
+    ],
+)
+def test_what_plot_refuses(folder, capsys, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(folder)
+    before = set(folder.iterdir())
+    found, _, err = inside(capsys, "plot", *arguments)
+    assert found == code
+    assert re.search(words, err)
+    assert set(folder.iterdir()) == before
+
+
+def test_report_is_one_page_that_needs_nothing_else(folder, capsys):
+    page = folder / "report.html"
+    results = (folder / "line0.h5", folder / "flat.h5", folder / "ode.h5")
+    assert inside(capsys, "report", *results[:2], "-o", page)[0] == 0
+    text = page.read_text()
+    assert text.count("<img") == 11  # five figures each, and a common one
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert "Kass" in text
+    assert inside(capsys, "report", *results, "-o", page)[0] == 3  # it is there
+    assert inside(capsys, "report", *results, "-o", page, "--force")[0] == 0
+    assert "No comparison" in page.read_text()
+
+
+def test_report_in_a_browser(folder, capsys):
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium here")
+    page = folder / "report.html"
+    inside(capsys, "report", folder / "ode.h5", "-o", page)
+    probe = (
+        "<script>window.addEventListener('load', () => { const seen = [...document.images].filter("
+        "i => i.naturalWidth > 50 && i.getBoundingClientRect().width > 50 && "
+        "i.getBoundingClientRect().right <= innerWidth); document.title = 'seen ' + seen.length;"
+        "});</script></body>"
+    )
+    page.write_text(page.read_text().replace("</body>", probe))
+    for width in (400, 1200):
+        done = subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+             f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900",
+             "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        assert "<title>seen 6</title>" in done.stdout
+        assert "CONSOLE" not in done.stderr
