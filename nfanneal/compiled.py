@@ -8,6 +8,7 @@ no folder can be written, or what numba finds there is damaged, modules are comp
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import stat
@@ -27,6 +28,7 @@ import numpy as np
 
 from nfanneal.version import __version__
 
+LOGGER = logging.getLogger(__name__)
 LOCK_SECONDS = 300.0
 ON_DISK, IN_MEMORY = "CACHE = True\n", "CACHE = False\n"
 """The line of a module's text that says whether numba keeps its machine code."""
@@ -95,6 +97,8 @@ def load_module(source: str) -> ModuleType:
 
 def _load(name: str, source: str) -> ModuleType:
     folder = cache_folder()
+    if folder is None or not _has_machine_code(folder / f"{name}.py"):
+        LOGGER.info("compiling to machine code (once, then it is cached)")
     if folder is None:
         return _run(name, source.replace(ON_DISK, IN_MEMORY), Path(f"<{name}>"))
     path = folder / f"{name}.py"

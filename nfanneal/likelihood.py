@@ -227,7 +227,7 @@ class DirectLikelihood:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
         values, slope = self.function.evaluate(theta, gradient)
         failed = np.isnan(values) | (values == np.inf)
-        reasons = {"NON_FINITE": int(failed.sum())} if failed.any() else {}
+        reasons = {"the function returned nan or +inf": int(failed.sum())} if failed.any() else {}
         values = np.where(failed, -np.inf, values)
         return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))
 
@@ -245,7 +245,7 @@ def _with_failures(total: Array, predictions: Predictions, slope: Array | None) 
     odd = ~predictions.failed & (np.isnan(total) | (total == np.inf))
     reasons = dict(predictions.reasons)
     if odd.any():
-        reasons["NON_FINITE"] = reasons.get("NON_FINITE", 0) + int(odd.sum())
+        reasons["the noise model gave no finite density"] = int(odd.sum())
     failed = predictions.failed | odd
     values = np.where(failed, -np.inf, total)
     return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))

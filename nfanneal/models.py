@@ -118,16 +118,35 @@ class PythonFunction:
         """Call the function.
 
         Raises:
-            ModelError: it raised; the message shows the user's own lines.
+            ModelError: it raised, or returned nothing; the message shows the user's own lines.
         """
         try:
-            return self.function(self.arguments(theta), *extra)
-        except Exception as error:
+            found = self.function(self.arguments(theta), *extra)
+        except (Exception, SystemExit) as error:
             frames = traceback.extract_tb(error.__traceback__)[1:]
             lines = "".join(traceback.format_list(frames))
             raise ModelError(
                 f"the model function '{self.name}' raised {type(error).__name__}: {error}\n{lines}"
             ) from error
+        if found is None:
+            raise ModelError(f"'{self.name}' returned None; does it lack a return?")
+        return found
+
+    def real(self, given: Any) -> Any:
+        """An array or tensor (by `array`) of what the function returned.
+
+        Raises:
+            ModelError: it is not made of real numbers.
+        """
+        torches = self.array == "torch"
+        try:
+            found: Any = torch.as_tensor(given) if torches else np.asarray(given)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"'{self.name}' returned what is no array: {error}") from error
+        real = not found.is_complex() if torches else found.dtype.kind in "fiub"
+        if not real:
+            raise ModelError(f"'{self.name}' returned {found.dtype} values, not real numbers")
+        return found
 
 
 @dataclass(frozen=True)
@@ -147,12 +166,12 @@ class PythonSimulator:
         """Call the function on θ (n, p) and `times` (m,)."""
         shape = (len(theta), len(times))
         if not self.differentiable:
-            values = self._stack(self.function(theta.copy(), times.copy()), np.asarray, shape)
+            values = self._stack(self.function(theta.copy(), times.copy()), shape)
             return _checked(np.stack(values, axis=2).astype(np.float64))
         leaf = torch.from_numpy(theta.copy()).requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             given = self.function(leaf, torch.from_numpy(times.copy()))
-            stacked = torch.stack(self._stack(given, torch.as_tensor, shape), dim=2).double()
+            stacked = torch.stack(self._stack(given, shape), dim=2).double()
 
         def pullback(slope: Array) -> Array:
             return _gradient(leaf, stacked, slope)
@@ -162,9 +181,7 @@ class PythonSimulator:
             return predictions
         return Predictions(predictions.values, predictions.failed, predictions.reasons, pullback)
 
-    def _stack(
-        self, given: Any, convert: Callable[[Any], Any], shape: tuple[int, int]
-    ) -> list[Any]:
+    def _stack(self, given: Any, shape: tuple[int, int]) -> list[Any]:
         name = self.function.name
         if not isinstance(given, Mapping):
             raise ModelError(f"'{name}' must return a mapping from observable to array")
@@ -173,7 +190,7 @@ class PythonSimulator:
             raise ModelError(
                 f"'{name}' returned no '{missing[0]}'; it returned {', '.join(map(str, given))}"
             )
-        arrays = [convert(given[o]) for o in self.observables]
+        arrays = [self.function.real(given[o]) for o in self.observables]
         for observable, array in zip(self.observables, arrays, strict=True):
             if tuple(array.shape) != shape:
                 raise ModelError(
@@ -197,10 +214,11 @@ class PythonLikelihood:
     def evaluate(self, theta: Array, gradient: bool) -> tuple[Array, Array | None]:
         """log L (n,) and, if asked for, ∂ log L/∂θ (n, p)."""
         if not self.differentiable:
-            return self._checked(np.asarray(self.function(theta.copy())), len(theta)), None
+            values = self.function.real(self.function(theta.copy()))
+            return self._checked(values, len(theta)), None
         leaf = torch.from_numpy(theta.copy()).requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
-            given = torch.as_tensor(self.function(leaf))
+            given = self.function.real(self.function(leaf))
         values = self._checked(given.detach().numpy(), len(theta))
         if not gradient:
             return values, None
@@ -217,7 +235,7 @@ class PythonLikelihood:
 
 def _checked(values: Array) -> Predictions:
     failed = np.asarray(~np.isfinite(values).all(axis=(1, 2)))
-    reasons = {"NON_FINITE": int(failed.sum())} if failed.any() else {}
+    reasons = {"the function returned nan or infinity": int(failed.sum())} if failed.any() else {}
     return Predictions(values, failed, reasons)
 
 
@@ -246,7 +264,7 @@ def load_python_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)[1:]))
         raise ModelError(
             f"{path}: importing it raised {type(error).__name__}: {error}\n{lines}"

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from nfanneal.assembly import build_problem
-from nfanneal.errors import DataError, ModelError
+from nfanneal.errors import DataError, ModelError, SpecError
 from nfanneal.spec import spec_from_text
 
 DATA = "t,y,w\n0,1.0,2\n1,1.4,\n1,1.6,3\n2,2.2,5\n4,,9\n"
@@ -163,9 +163,8 @@ def test_nan_is_a_failure_and_minus_infinity_is_not(folder):
 
 @pytest.mark.parametrize(
     ("function", "words"),
-    [("raises", "raised RuntimeError: no such luck"), ("wrong_shape", "shape \\(8,\\)"),
-     ("absent", "no function 'absent'")],
-)  # fmt: skip
+    [("raises", "raised RuntimeError: no such luck"), ("wrong_shape", "shape \\(8,\\)")],
+)
 def test_broken_functions_are_named(function, words, folder):
     text = (
         f"model: {{kind: python, file: model.py, log_likelihood: {function}}}\n"
@@ -173,6 +172,48 @@ def test_broken_functions_are_named(function, words, folder):
     )
     with pytest.raises(ModelError, match=words):
         problem(text, folder).evaluate(np.zeros((8, 2)), False)
+
+
+@pytest.mark.parametrize("array", ["numpy", "torch"])
+@pytest.mark.parametrize("kind", ["log_likelihood", "simulate"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("None", "returned None"),
+        ("['a'] * 8", "not real numbers|no array"),
+        ("[1j] * 8", "complex.* values, not real numbers"),
+        ("sys.exit(0)", "raised SystemExit"),
+    ],
+)
+def test_what_is_not_an_array_of_real_numbers_is_refused(array, kind, value, words, folder):
+    value = f"{{'y': {value}}}" if kind == "simulate" and "[" in value else value
+    (folder / "odd.py").write_text(f"import sys\n\ndef f(*_):\n    return {value}\n")
+    text = (
+        f"model: {{kind: python, file: odd.py, {kind}: f, array: {array}}}\n"
+        "parameters: {k: {prior: {normal: [0, 1]}}}\n"
+    )
+    if kind == "simulate":
+        text += "data: {file: data.csv, time: t}\nlikelihood: {y: {normal: 1}}\n"
+    with pytest.raises(ModelError, match=words):
+        problem(text, folder).evaluate(np.zeros((8, 1)), False)
+
+
+def test_files_and_functions_that_are_missing_are_placed(folder):
+    text = "parameters: {k: {prior: {normal: [0, 1]}}}\nmodel:\n  kind: python\n"
+    with pytest.raises(SpecError, match=r"spec:4:9: no such model file: .*none\.py"):
+        problem(f"{text}  file: none.py\n  log_likelihood: f\n", folder)
+    with pytest.raises(SpecError, match=r"spec:5:19: .* has no function 'absent'"):
+        problem(f"{text}  file: model.py\n  log_likelihood: absent\n", folder)
+
+
+def test_data_before_the_start_are_refused_at_its_place(folder):
+    text = (
+        "model:\n  kind: ode\n  start: 5\n  states: {y: 1}\n  equations: {y: -a*y}\n"
+        "parameters: {a: {prior: {uniform: [0, 2]}}}\n"
+        "data: {file: data.csv, time: t}\nlikelihood: {y: {normal: 0.1}}\n"
+    )
+    with pytest.raises(SpecError, match=r"spec:3:10: the data .* begin at .*, before"):
+        problem(text, folder)
 
 
 def test_data_that_the_noise_cannot_produce(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
@@ -76,10 +77,20 @@ def command() -> None:
     """
 
 
+def _show_log() -> None:
+    """What takes long without an answer is said on stderr; `run --quiet` raises the level."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("nfanneal")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     # torch's threads must sleep while they wait: on busy cores spinning ones stall each other
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _show_log()
     try:
         code: Any = command.main(arguments, prog_name="nfanneal", standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -60,6 +60,8 @@ FUNCTIONS: dict[str, tuple[tuple[int, int], Callable[..., sympy.Expr]]] = {
 }
 """Functions of the grammar: least and most arguments, and what they build."""
 
+NOT_NUMBERS = {"nan", "inf"}
+"""Names that other languages have; the nearest ones here would only mislead."""
 CONSTANTS = {"pi": sympy.Float(math.pi), "e": sympy.Float(math.e)}
 
 
@@ -175,7 +177,10 @@ class _Parser:
         if node.id not in self._names:
             if node.id in CONSTANTS:
                 return CONSTANTS[node.id]
-            hint = nearest(node.id, [*self._sizes, *CONSTANTS, *FUNCTIONS])
+            if node.id in FUNCTIONS:
+                raise self._fail(node, f"'{node.id}' is a function; write {node.id}(…)")
+            known = [*self._sizes, *CONSTANTS, *FUNCTIONS]
+            hint = None if node.id in NOT_NUMBERS else nearest(node.id, known)
             raise self._fail(node, f"unknown name '{node.id}'", hint)
         name = self._names[node.id]
         size = self._sizes[name]
