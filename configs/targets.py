@@ -46,3 +46,46 @@ def straight_line(parameters, times):
     """y = intercept + slope·t, one row per draw."""
     intercept, slope = parameters["intercept"], parameters["slope"]
     return {"y": intercept[:, None] + slope[:, None] * times}
+
+
+def log_gamma(parameters):
+    """Four modes in the unit cube: log-gamma and normal densities of width 1/30, normalised.
+
+    Source: Beaujean & Caldwell (2013), arXiv:1304.7808, section 4.3.
+    """
+    x = parameters["x"]
+    half = (x.shape[1] + 2) // 2
+    first = torch.logaddexp(_log_gamma(x[:, 0], 1 / 3), _log_gamma(x[:, 0], 2 / 3))
+    second = torch.logaddexp(_normal(x[:, 1], 1 / 3), _normal(x[:, 1], 2 / 3))
+    others = _log_gamma(x[:, 2:half], 2 / 3).sum(dim=1) + _normal(x[:, half:], 2 / 3).sum(dim=1)
+    return first + second - 2.0 * math.log(2.0) + others
+
+
+def _log_gamma(x, location):
+    y = 30.0 * (x - location)
+    return y - y.exp() + math.log(30.0)
+
+
+def _normal(x, mean):
+    return -0.5 * (30.0 * (x - mean)) ** 2 + math.log(30.0) - 0.5 * math.log(2.0 * math.pi)
+
+
+def many_well(parameters):
+    """Independent pairs, each with two wells along its first axis: 2^(d/2) modes."""
+    pairs = parameters["x"].reshape(len(parameters["x"]), -1, 2)
+    x, y = pairs[..., 0], pairs[..., 1]
+    return (-(x**4) + 6.0 * x**2 + 0.5 * x - 0.5 * y**2).sum(dim=1)
+
+
+def rosenbrock(parameters):
+    """A curved, narrow valley: −½[(1 − x)² + 100·(y − x²)²]."""
+    x, y = parameters["x"].T
+    return -0.5 * ((1.0 - x) ** 2 + 100.0 * (y - x**2) ** 2)
+
+
+def funnel(parameters):
+    """Neal's funnel, normalised: v of standard deviation 3, the others of variance exp(v)."""
+    v, x = parameters["x"][:, :1], parameters["x"][:, 1:]
+    constant = 0.5 * math.log(2.0 * math.pi)
+    others = (-0.5 * x**2 * torch.exp(-v) - 0.5 * v - constant).sum(dim=1)
+    return others - 0.5 * (v[:, 0] / 3.0) ** 2 - constant - math.log(3.0)
