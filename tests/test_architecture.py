@@ -14,7 +14,7 @@ MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
     "problem", "ode", "anneal", "result", "estimate", "compiled", "spline", "threads",
-    "prune", "modes",
+    "prune", "modes", "bench",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
@@ -28,6 +28,7 @@ HOMES = {
     "corner": {"plots"},
     "arviz": {"compare"},
     "pyarrow": {"export"},
+    **dict.fromkeys(("dynesty", "emcee", "nautilus", "pocomc", "ultranest"), {"bench"}),
 }
 
 

@@ -21,6 +21,8 @@ from nfanneal.weights import Evidence
 Array = NDArray[np.float64]
 
 ITERATIONS = 1000
+MOST_DRAWS = 4096
+"""Of the Gaussian: each costs a call of the likelihood."""
 TOLERANCE = 1e-10
 WINDOW = 5.0
 """The sum of autocorrelations ends at the first lag beyond so many autocorrelation times."""
@@ -50,9 +52,10 @@ def bridge_evidence(
 ) -> Evidence:
     """log Z of an unnormalised density from chains that sample it, and its error.
 
-    A Gaussian is fitted to the first half of the chains in time; the second half and as many
-    draws of the Gaussian make the estimate, so that the fit does not bias it. The error takes the
-    autocorrelation of the chains into account. Nothing is known of modes that no chain visited.
+    A Gaussian is fitted to the first half of the chains in time; the second half and draws of
+    the Gaussian (as many, at most 4,096) make the estimate: the fit does not bias it. The error
+    takes the autocorrelation of the chains into account. Nothing is known of modes that no chain
+    visited.
 
     Arguments:
         chains: z, (steps, walkers, d).
@@ -64,7 +67,7 @@ def bridge_evidence(
     gaussian = _fitted(chains[:half].reshape(-1, d))
     walkers = chains.shape[1]
     from_target = log_target[half:] - _by_chain(gaussian, chains[half:])
-    drawn = gaussian.draw(from_target.size, rng)
+    drawn = gaussian.draw(min(from_target.size, MOST_DRAWS), rng)
     from_gaussian = evaluate(drawn) - gaussian.log_density(drawn)
     tau = autocorrelation_time(from_target)
     n, m = from_target.size / tau, len(from_gaussian)

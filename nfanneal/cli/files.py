@@ -7,6 +7,9 @@ from pathlib import Path
 from nfanneal.atomic import replaced
 from nfanneal.errors import ResultError
 
+FORMATS = (".pdf", ".png", ".svg")
+"""What figures can be."""
+
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Nothing is overwritten without --force.

@@ -25,6 +25,7 @@ COMMANDS = {
     "combine": "Pool several runs of one problem into one result.",
     "export": "Write a result for other programs: netCDF, CSV, Parquet, GetDist, JSON.",
     "report": "Write one HTML page about results, figures included.",
+    "bench": "Run other samplers on the same likelihood, and say what each costs.",
     "init": "Write a commented example to start from.",
     "schema": "Print the JSON Schema of a spec, for editors.",
 }

@@ -10,11 +10,9 @@ import click
 from nfanneal import store
 from nfanneal.api import read_numbers
 from nfanneal.atomic import replaced
-from nfanneal.cli.files import refuse_existing
+from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.plots import KINDS, Options, draw
-
-FORMATS = (".pdf", ".png", ".svg")
 
 
 @click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")

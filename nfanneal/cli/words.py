@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Any
+
+import click
+
+SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
@@ -11,3 +17,36 @@ def nearest_word(word: str, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; there are: {', '.join(known)}"
+
+
+class Duration(click.ParamType):
+    """Seconds, from a number of them or from `90s`, `10m`, `1.5h`, `2d`."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the text; what is a number already stays one."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smhd]?)", str(value).strip())
+        if not found or not float(found[1]) > 0:
+            self.fail(f"'{value}' is not a time such as 90, 90s, 10m or 1h", param, ctx)
+        return float(found[1]) * SECONDS[found[2]]
+
+
+def listed_words(text: str, known: Iterable[str], option: str) -> tuple[str, ...]:
+    """The words of `a,b,…`, each once and known; `none` is no word at all.
+
+    Raises:
+        click.UsageError: a word is not known.
+    """
+    known = list(known)
+    if text.strip() == "none" and "none" not in known:
+        return ()
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in words:
+        if word not in known:
+            raise click.UsageError(f"{option}: no '{word}'{nearest_word(word, known)}")
+    return words

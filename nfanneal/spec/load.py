@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,17 @@ class CheckedSpec:
         if isinstance(self.spec.model, PythonSpec):
             content["model"]["file"] = str((self.folder / self.spec.model.file).resolve())
         return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the problem is made of: spec, data file and model file, wherever."""
+        model = self.spec.model
+        files = [self.data_file]
+        files += [self.folder / model.file] if isinstance(model, PythonSpec) else []
+        contents = [path.read_bytes() for path in files if path is not None and path.is_file()]
+        return hashlib.sha256(
+            b"\0".join([self.spec.model_dump_json().encode(), *contents])
+        ).hexdigest()
 
     @property
     def warnings(self) -> tuple[str, ...]:

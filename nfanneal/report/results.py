@@ -24,7 +24,7 @@ SHOWN_PARAMETERS = 40
 def summary_json(result: Result) -> dict[str, Any]:
     """The contract of `nfanneal summary --json`; numbers that are not finite become None."""
     d = result.diagnostics
-    return _finite(
+    return finite(
         {
             "name": result.name,
             "log_evidence": d.log_evidence,
@@ -49,9 +49,12 @@ def summary_json(result: Result) -> dict[str, Any]:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain data for JSON: numbers that are not finite become None."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -202,7 +205,7 @@ def pruning_json(result: Result) -> dict[str, Any]:
     p = result.pruning
     if p is None:
         return {}
-    return _finite(
+    return finite(
         {
             "method": p.method,
             "n_changed": len(p.changed),
@@ -253,7 +256,7 @@ def combination_json(result: Result) -> dict[str, Any]:
         "chi_square": c.chi_square,
         "p_value": c.p_value,
     }
-    return summary_json(result) | _finite(agreement)
+    return summary_json(result) | finite(agreement)
 
 
 def print_combination(result: Result, console: Console) -> None:
@@ -276,7 +279,7 @@ def print_combination(result: Result, console: Console) -> None:
 def comparison_json(rows: Sequence[Comparison]) -> dict[str, Any]:
     """What `nfanneal compare --json` prints."""
     models = [{**vars(r), "loo": None if r.loo is None else vars(r.loo)} for r in rows]
-    return {"models": [_finite(model) for model in models]}
+    return {"models": [finite(model) for model in models]}
 
 
 def print_comparison(rows: Sequence[Comparison], console: Console) -> None:

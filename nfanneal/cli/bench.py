@@ -1,0 +1,137 @@
+"""`nfanneal bench`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from nfanneal.anneal.schedule import SCHEDULES
+from nfanneal.api import read_spec
+from nfanneal.assembly import build_problem, build_settings
+from nfanneal.atomic import replaced
+from nfanneal.bench.peers import PEERS
+from nfanneal.bench.race import Plan, race
+from nfanneal.cli.files import FORMATS, refuse_existing, write_text
+from nfanneal.cli.words import Duration, listed_words
+from nfanneal.errors import ExitCode
+from nfanneal.plots.bench import bench_figure
+from nfanneal.report.bench import bench_json, print_bench, run_line
+from nfanneal.threads import set_threads
+
+
+@click.command(
+    "bench",
+    epilog="Example: nfanneal bench model.yaml --against dynesty,nautilus --repeats 5 -o bench.json",
+)
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--against", default=",".join(PEERS), show_default=True, metavar="NAME,…",
+    help="Samplers to run beside nfanneal; `none` for nfanneal alone.",
+)  # fmt: skip
+@click.option(
+    "--schedules", default="ess", show_default=True, metavar="NAME,…",
+    help=f"nfanneal's own schedules to run: {', '.join(SCHEDULES)}.",
+)  # fmt: skip
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=3, show_default=True,
+    help="Runs of each sampler, with seeds SEED, SEED+1, …",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="Threads for every one. [all cores]")
+@click.option(
+    "--budget", type=Duration(), default="10m", show_default=True, metavar="TIME",
+    help="Most time per run, such as 90s, 10m or 1h; checked at every call of the likelihood.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), help="The first seed. [the spec's]")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec; repeatable."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write everything as JSON.")
+@click.option(
+    "--figure", type=click.Path(path_type=Path), help="Draw log-evidence against wall time."
+)
+@click.option("--force", is_flag=True, help="Overwrite files.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    config: Path,
+    against: str,
+    schedules: str,
+    repeats: int,
+    threads: int | None,
+    budget: float,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    figure: Path | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Run other samplers on the likelihood of CONFIG, and say what each costs.
+
+    All run one after the other on the same compiled likelihood, with the same number of threads
+    and the defaults that their documentation gives. One that fails, is not installed or runs out
+    of its budget is a row that says so.
+
+    \b
+    Columns:
+      log-evidence  mean over runs ± the median of the errors that they report
+      spread        standard deviation of the log-evidence over runs
+      ESS           Kish's, of weighted draws; draws / autocorrelation time of emcee
+      calls         evaluations of the likelihood; gradients beside them
+      s             wall time of one run
+      s to sd 0.1   wall time × max(1, (sd/0.1)²); sd is the larger of the spread
+                    (of three runs or more) and of the reported error. A run that is
+                    better than 0.1 gets no credit for a shorter one that nobody made
+      ESS/s         effective draws per second of wall time
+      distance      the largest over parameters of the 1-Wasserstein distance to the
+                    marginals of nfanneal's draws (all runs that are to be trusted, but
+                    the run itself), in posterior standard deviations
+
+    Numbers without a sum are medians over runs. emcee gives no evidence: its draws do, by bridge
+    sampling. Ends with exit code 5 if no run of nfanneal is to be trusted.
+    """
+    peers = listed_words(against, PEERS, "--against")
+    chosen = listed_words(schedules, SCHEDULES, "--schedules")
+    _refuse_files(output, figure, force)
+    if seed is not None:
+        overrides = (*overrides, f"seed={seed}")
+    checked = read_spec(config, overrides)
+    set_threads(threads)
+    problem = build_problem(checked)
+    settings = build_settings(checked, problem)
+    seeds = tuple(range(settings.seed, settings.seed + repeats))
+    errors = Console(stderr=True)
+    bench = race(
+        problem,
+        settings,
+        Plan(schedules=chosen, peers=peers, seeds=seeds, budget=budget),
+        spec_digest=checked.digest,
+        observe=lambda run: errors.print(run_line(run), soft_wrap=True, highlight=False),
+    )
+    text = json.dumps(bench_json(bench), indent=2, ensure_ascii=False)
+    if output is not None:
+        write_text(output, text + "\n")
+        click.echo(f"written to {output}", err=True)
+    if figure is not None:
+        drawn = bench_figure(bench)
+        with replaced(figure) as temporary:
+            drawn.savefig(temporary, format=figure.suffix[1:].lower(), bbox_inches="tight")
+        click.echo(f"written to {figure}", err=True)
+    if as_json:
+        click.echo(text)
+    else:
+        print_bench(bench, Console())
+    return ExitCode.DONE if bench.trusted else ExitCode.NOT_TRUSTED
+
+
+def _refuse_files(output: Path | None, figure: Path | None, force: bool) -> None:
+    """Before any work is done."""
+    if figure is not None and figure.suffix.lower() not in FORMATS:
+        raise click.UsageError(f"{figure}: figures are {', '.join(FORMATS)} files")
+    if output is not None and output == figure:
+        raise click.UsageError("-o and --figure are the same file")
+    for path in (output, figure):
+        if path is not None:
+            refuse_existing(path, force)

@@ -1,0 +1,75 @@
+"""A bench at a glance: log-evidence against wall time, a colour and a marker per sampler."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nfanneal.bench.results import Bench, Run
+from nfanneal.plots.style import COLORS, WIDTH, styled
+
+MARKERS = "osD^vP*X"
+WIDEST_ERRORS = 4.0
+"""An error bar beyond so many times the others' does not set the scale."""
+
+
+def bench_figure(bench: Bench) -> Figure:
+    """A point with its reported error per run; of nfanneal also the path that led there."""
+    with styled():
+        figure = Figure(figsize=(WIDTH, 2.8))
+        axis = figure.subplots()
+        names = [score.sampler for score in bench.scores]
+        for i, name in enumerate(names):
+            runs = [r for r in bench.runs if r.sampler == name and math.isfinite(r.log_evidence)]
+            _series(axis, name, runs, i)
+        axis.set_xscale("log")
+        axis.set_xlabel("wall time (s)")
+        axis.set_ylabel(r"$\log Z$")
+        axis.set_title(bench.name, loc="left")
+        _limits(axis, bench)
+        if axis.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside lower center", ncols=3, columnspacing=1.0, handletextpad=0.3)
+    return figure
+
+
+def _series(axis: Any, name: str, runs: list[Run], index: int) -> None:
+    color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
+    if not runs:
+        return
+    for run in runs:
+        if run.path:
+            seconds, _, log_evidence = np.array(run.path).T
+            axis.plot(seconds, log_evidence, lw=0.6, alpha=0.6, color=color, zorder=1)
+    errors = [run.error if math.isfinite(run.error) else 0.0 for run in runs]
+    axis.errorbar(
+        [run.seconds for run in runs],
+        [run.log_evidence for run in runs],
+        yerr=errors,
+        fmt=marker,
+        ms=4,
+        lw=0,
+        elinewidth=0.8,
+        capsize=2,
+        color=color,
+        label=name,
+        zorder=2,
+    )
+
+
+def _limits(axis: Any, bench: Bench) -> None:
+    """The runs' results and their errors; paths come from far below and are cut off."""
+    runs = [run for run in bench.runs if math.isfinite(run.log_evidence)]
+    if not runs:
+        axis.text(0.5, 0.5, "no run ended well", transform=axis.transAxes, ha="center")
+        return
+    values = np.array([run.log_evidence for run in runs])
+    errors = np.array([run.error if math.isfinite(run.error) else 0.0 for run in runs])
+    errors = np.minimum(errors, WIDEST_ERRORS * max(float(np.median(errors)), 1e-3))
+    low, high = float((values - errors).min()), float((values + errors).max())
+    margin = 0.15 * (high - low) or 0.1
+    axis.set_ylim(low - margin, high + margin)
+    seconds = np.array([run.seconds for run in runs])
+    axis.set_xlim(seconds.min() / 2.5, seconds.max() * 1.6)

@@ -1,0 +1,104 @@
+"""What the terminal and scripts are told of a bench."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nfanneal.bench.results import Bench, Run, Score
+from nfanneal.report.results import finite
+
+HEADINGS = (
+    "log-evidence", "spread", "ESS", "calls", "gradients", "s", "s to sd 0.1", "ESS/s", "distance",
+)  # fmt: skip
+
+
+def bench_json(bench: Bench) -> dict[str, Any]:
+    """Everything: per run, per sampler, settings, versions, machine."""
+    found = {key: value for key, value in asdict(bench).items() if key not in ("runs", "scores")}
+    found["trusted"] = bench.trusted
+    found["samplers"] = {score.sampler: _score_json(score) for score in bench.scores}
+    found["runs"] = [_run_json(run) for run in bench.runs]
+    plain: dict[str, Any] = finite(found)
+    return plain
+
+
+def _score_json(score: Score) -> dict[str, Any]:
+    return {key: value for key, value in asdict(score).items() if key != "sampler"}
+
+
+def _run_json(run: Run) -> dict[str, Any]:
+    keys = ("seconds", "beta", "log_evidence")
+    path = [dict(zip(keys, step, strict=True)) for step in run.path]
+    return {**asdict(run), "outcome": str(run.outcome), "path": path}
+
+
+def run_line(run: Run) -> str:
+    """One plain line about a run that has ended."""
+    start = f"{run.sampler:<18} seed {run.seed:<4d}"
+    if not run.done:
+        time = "" if math.isnan(run.seconds) else f" after {run.seconds:.1f} s"
+        return f"{start}  {run.outcome}{time}: {run.message}"
+    return (
+        f"{start}  log Z {run.log_evidence:11.3f} ± {run.error:.3f}  ESS {run.ess:8,.0f}  "
+        f"calls {run.n_likelihood:10,d}  {run.seconds:7.1f} s"
+    )
+
+
+def print_bench(bench: Bench, console: Console) -> None:
+    """Print the table of samplers, and what is to be said of each."""
+    table = Table(title=_title(bench), title_justify="left")
+    table.add_column("sampler", overflow="fold")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for score in bench.scores:
+        table.add_row(score.sampler, *_cells(score))
+    # a narrower terminal than the table would cut its numbers off
+    console.print(table, width=max(console.width, 132), crop=False, no_wrap=True)
+    for score in bench.scores:
+        for note in score.notes:
+            console.print(f"{score.sampler}: {note}", soft_wrap=True, highlight=False)
+    _print_trust(bench, console)
+
+
+def _title(bench: Bench) -> str:
+    repeats = f"{len(bench.seeds)} run{'s' if len(bench.seeds) > 1 else ''} each"
+    return f"{bench.name}: {bench.dimension} parameters, {repeats}, {bench.threads} thread(s)"
+
+
+def _cells(score: Score) -> list[str]:
+    if not score.n_done:
+        return ["none"] + [""] * (len(HEADINGS) - 1)
+    evidence = _number(score.log_evidence, ".3f")
+    error = _number(score.error, ".3f")
+    return [
+        f"{evidence} ± {error}" if evidence else "",
+        _number(score.spread, ".3f"),
+        _number(score.ess, ",.0f"),
+        _number(score.n_likelihood, ",.0f"),
+        _number(score.n_gradient, ",.0f") if score.n_gradient else "",
+        _number(score.seconds, ".1f"),
+        _number(score.seconds_to_wanted_sd, ".1f"),
+        _number(score.ess_per_second, ",.1f"),
+        _number(score.distance, ".3f"),
+    ]
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else ""
+
+
+def _print_trust(bench: Bench, console: Console) -> None:
+    if bench.trusted:
+        return
+    reason = (
+        "no run of nfanneal ended well: there is no reference for the distances"
+        if bench.reference is None
+        else "no run of nfanneal is to be trusted, and the distances are to its draws"
+    )
+    console.print(Text.assemble(("Warning: ", "bold yellow"), reason), soft_wrap=True)
