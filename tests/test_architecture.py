@@ -28,7 +28,7 @@ HOMES = {
     "corner": {"plots"},
     "arviz": {"compare"},
     "pyarrow": {"export"},
-    **dict.fromkeys(("dynesty", "emcee", "nautilus", "pocomc", "ultranest"), {"bench"}),
+    **{peer: {"bench"} for peer in ("dynesty", "emcee", "nautilus", "pocomc", "ultranest")},
 }
 
 

@@ -21,7 +21,7 @@ from nfanneal.bench.bridge import bridge_evidence
 from nfanneal.bench.meter import BudgetSpent, Meter, quiet, seeded
 from nfanneal.problem import Problem
 from nfanneal.proposals import log_standard_normal
-from nfanneal.threads import default_threads
+from nfanneal.threads import default_threads, torch_threads
 from nfanneal.weights import effective_sample_size, normalized
 
 Array = NDArray[np.float64]
@@ -89,10 +89,9 @@ def metered_run(name: str, meter: Meter, seed: int, changes: Settings | None = N
     peer = PEERS[name]
     with quiet(), seeded(seed):
         importlib.import_module(peer.module)
+        settings = changed(peer.settings(meter.problem.latent.dimension), changes)
         meter.restart()
-        return peer.run(
-            meter, seed, changed(peer.settings(meter.problem.latent.dimension), changes)
-        )
+        return peer.run(meter, seed, settings)
 
 
 def changed(settings: Settings, changes: Settings | None) -> Settings:
@@ -183,14 +182,19 @@ def _pocomc(meter: Meter, seed: int, settings: Settings) -> Drawn:
     """Preconditioned Monte Carlo. Source: Karamanis et al. (2022), arXiv:2207.05652.
 
     A likelihood of zero is given as a very low number: at −inf it would replace the draw of the
-    prior by another one.
+    prior by another one. Its flow trains on one thread, as is its default; the likelihood has all.
     """
     import pocomc
 
-    dimension = meter.problem.latent.dimension
+    dimension, threads = meter.problem.latent.dimension, default_threads()
+
+    def log_likelihood(z: Array) -> Array:
+        with torch_threads(threads):
+            return meter.finite_at_theta(meter.transform.from_latent(z))
+
     sampler = pocomc.Sampler(
         _LatentPrior(dimension),
-        lambda z: meter.finite_at_theta(meter.transform.from_latent(z)),
+        log_likelihood,
         n_dim=dimension,
         vectorize=True,
         random_state=seed % 2**32,
@@ -300,7 +304,7 @@ def _ultranest_settings(dimension: int) -> Settings:
 
 def _pocomc_settings(dimension: int) -> Settings:
     return {
-        "sampler": {"n_effective": 512, "n_active": 256, "pytorch_threads": default_threads()},
+        "sampler": {"n_effective": 512, "n_active": 256, "pytorch_threads": 1},
         "run": {"n_total": 4096, "n_evidence": 4096},
     }
 

@@ -24,7 +24,7 @@ from nfanneal.threads import set_threads
 
 @click.command(
     "bench",
-    epilog="Example: nfanneal bench model.yaml --against dynesty,nautilus --repeats 5 -o bench.json",
+    epilog="Example: nfanneal bench model.yaml --against dynesty,nautilus -o bench.json",
 )
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(

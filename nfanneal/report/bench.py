@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,9 +14,8 @@ from rich.text import Text
 from nfanneal.bench.results import Bench, Run, Score
 from nfanneal.report.results import finite
 
-HEADINGS = (
-    "log-evidence", "spread", "ESS", "calls", "gradients", "s", "s to sd 0.1", "ESS/s", "distance",
-)  # fmt: skip
+EVIDENCE = ("log-evidence", "spread", "s", "s to sd 0.1")
+DRAWS = ("ESS", "ESS/s", "distance", "calls", "gradients")
 
 
 def bench_json(bench: Bench) -> dict[str, Any]:
@@ -51,15 +51,9 @@ def run_line(run: Run) -> str:
 
 
 def print_bench(bench: Bench, console: Console) -> None:
-    """Print the table of samplers, and what is to be said of each."""
-    table = Table(title=_title(bench), title_justify="left")
-    table.add_column("sampler", overflow="fold")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for score in bench.scores:
-        table.add_row(score.sampler, *_cells(score))
-    # a narrower terminal than the table would cut its numbers off
-    console.print(table, width=max(console.width, 132), crop=False, no_wrap=True)
+    """Print what evidence and draws of each sampler cost, and what is to be said of it."""
+    console.print(_table(_title(bench), EVIDENCE, bench.scores, _evidence_cells))
+    console.print(_table("draws and calls", DRAWS, bench.scores, _draws_cells))
     for score in bench.scores:
         for note in score.notes:
             console.print(f"{score.sampler}: {note}", soft_wrap=True, highlight=False)
@@ -68,25 +62,43 @@ def print_bench(bench: Bench, console: Console) -> None:
 
 def _title(bench: Bench) -> str:
     repeats = f"{len(bench.seeds)} run{'s' if len(bench.seeds) > 1 else ''} each"
-    return f"{bench.name}: {bench.dimension} parameters, {repeats}, {bench.threads} thread(s)"
+    threads = f"{bench.threads} thread{'s' if bench.threads > 1 else ''}"
+    return f"{bench.name}: {bench.dimension} parameters, {repeats}, {threads}"
 
 
-def _cells(score: Score) -> list[str]:
-    if not score.n_done:
-        return ["none"] + [""] * (len(HEADINGS) - 1)
+def _table(
+    title: str,
+    headings: Sequence[str],
+    scores: Sequence[Score],
+    cells: Callable[[Score], Sequence[str]],
+) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("sampler", overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for score in scores:
+        table.add_row(score.sampler, *(cells(score) if score.n_done else ["none"]))
+    return table
+
+
+def _evidence_cells(score: Score) -> Sequence[str]:
     evidence = _number(score.log_evidence, ".3f")
-    error = _number(score.error, ".3f")
-    return [
-        f"{evidence} ± {error}" if evidence else "",
+    return (
+        f"{evidence} ± {_number(score.error, '.3f')}" if evidence else "",
         _number(score.spread, ".3f"),
-        _number(score.ess, ",.0f"),
-        _number(score.n_likelihood, ",.0f"),
-        _number(score.n_gradient, ",.0f") if score.n_gradient else "",
         _number(score.seconds, ".1f"),
         _number(score.seconds_to_wanted_sd, ".1f"),
+    )
+
+
+def _draws_cells(score: Score) -> Sequence[str]:
+    return (
+        _number(score.ess, ",.0f"),
         _number(score.ess_per_second, ",.1f"),
         _number(score.distance, ".3f"),
-    ]
+        _number(score.n_likelihood, ",.0f"),
+        _number(score.n_gradient, ",.0f") if score.n_gradient else "",
+    )
 
 
 def _number(value: float, form: str) -> str:

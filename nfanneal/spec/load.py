@@ -67,9 +67,8 @@ class CheckedSpec:
         files = [self.data_file]
         files += [self.folder / model.file] if isinstance(model, PythonSpec) else []
         contents = [path.read_bytes() for path in files if path is not None and path.is_file()]
-        return hashlib.sha256(
-            b"\0".join([self.spec.model_dump_json().encode(), *contents])
-        ).hexdigest()
+        parts = [self.spec.model_dump_json().encode(), *contents]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     @property
     def warnings(self) -> tuple[str, ...]:
