@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 Tail = Callable[..., Array]
 
 SQRT_2 = 2.0**0.5
-SMALLEST, LARGEST = 1e-300, 1.0 - 2.0**-53
+SMALLEST, LARGEST = 1e-100, 1.0 - 2.0**-53
 """The cube's faces are pulled in by this: a quantile of 0 or 1 may be infinite."""
 
 

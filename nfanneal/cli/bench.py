@@ -94,6 +94,8 @@ def command(
     """
     peers = listed_words(against, PEERS, "--against")
     chosen = listed_words(schedules, SCHEDULES, "--schedules")
+    if not peers and not chosen:
+        raise click.UsageError("nothing to run")
     _refuse_files(output, figure, force)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")

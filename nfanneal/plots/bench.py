@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nfanneal.bench.results import Bench, Run
 from nfanneal.plots.style import COLORS, WIDTH, styled
@@ -17,7 +18,7 @@ WIDEST_ERRORS = 4.0
 
 
 def bench_figure(bench: Bench) -> Figure:
-    """A point with its reported error per run; of nfanneal also the path that led there."""
+    """A point with its reported error per run; of nfanneal also the rounds that led there."""
     with styled():
         figure = Figure(figsize=(WIDTH, 2.8))
         axis = figure.subplots()
@@ -40,8 +41,9 @@ def _series(axis: Any, name: str, runs: list[Run], index: int) -> None:
     if not runs:
         return
     for run in runs:
-        if run.path:
-            seconds, _, log_evidence = np.array(run.path).T
+        rounds = [(s, log_z) for s, beta, log_z in run.path if beta == 1.0]  # before: of log Z(β)
+        if rounds:
+            seconds, log_evidence = zip(*rounds, (run.seconds, run.log_evidence), strict=True)
             axis.plot(seconds, log_evidence, lw=0.6, alpha=0.6, color=color, zorder=1)
     errors = [run.error if math.isfinite(run.error) else 0.0 for run in runs]
     axis.errorbar(
@@ -60,7 +62,7 @@ def _series(axis: Any, name: str, runs: list[Run], index: int) -> None:
 
 
 def _limits(axis: Any, bench: Bench) -> None:
-    """The runs' results and their errors; paths come from far below and are cut off."""
+    """The runs' results and their errors, and times that can be read off."""
     runs = [run for run in bench.runs if math.isfinite(run.log_evidence)]
     if not runs:
         axis.text(0.5, 0.5, "no run ended well", transform=axis.transAxes, ha="center")
@@ -72,4 +74,16 @@ def _limits(axis: Any, bench: Bench) -> None:
     margin = 0.15 * (high - low) or 0.1
     axis.set_ylim(low - margin, high + margin)
     seconds = np.array([run.seconds for run in runs])
-    axis.set_xlim(seconds.min() / 2.5, seconds.max() * 1.6)
+    low, high = seconds.min() / 2.0, seconds.max() * 1.6
+    axis.set_xlim(low, high)
+    decades = math.log10(high / low)
+    axis.xaxis.set_major_locator(LogLocator(subs=_ticks(decades), numticks=20))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _ticks(decades: float) -> tuple[float, ...]:
+    """Which multiples of powers of ten are marked: few enough for a column's width."""
+    if decades < 1.0:
+        return (1.0, 2.0, 3.0, 5.0)
+    return (1.0, 2.0, 5.0) if decades < 2.0 else (1.0, 3.0) if decades < 3.5 else (1.0,)
