@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_t
 
 import nfanneal
 from nfanneal.assembly import build_problem
+from nfanneal.bench.peers import run_peer
 from nfanneal.proposals import log_standard_normal
 from nfanneal.spec import load_spec
 from nfanneal.weights import evidence
@@ -44,50 +44,12 @@ def results(tmp_path_factory):
     return result
 
 
-def prior_transform(problem):
-    """θ (d,) from u in the unit cube: scipy's quantiles take milliseconds per call."""
-
-    def quantile(prior, u):
-        a = prior.arguments
-        if prior.name == "uniform":
-            return a["low"] + (a["high"] - a["low"]) * u
-        if prior.name == "lognormal":
-            return math.exp(a["mu"] + a["sigma"] * ndtri(u))
-        below = ndtr((a["low"] - a["mean"]) / a["sd"])  # truncnormal without an upper end
-        return a["mean"] + a["sd"] * ndtri(below + u * (1.0 - below))
-
-    priors = [p.prior for p in problem.latent.parameters]
-
-    def transform(u):
-        inside = np.clip(u, 1e-300, 1.0 - 1e-16)
-        return np.array([quantile(p, x) for p, x in zip(priors, inside, strict=True)])
-
-    u = np.random.default_rng(0).random((50, len(priors)))
-    exact = problem.latent.from_latent(ndtri(u))
-    np.testing.assert_allclose([transform(row) for row in u], exact, rtol=1e-9)
-    return transform
-
-
 def dynesty_run(problem, live_points, seed):
     """log Z, its error and the calls of one static run with random walks."""
-    dynesty = pytest.importorskip("dynesty")
-
-    def log_likelihood(theta):
-        value = problem.likelihood.evaluate(theta[None], False).log_likelihood[0]
-        return value if np.isfinite(value) else -1e300
-
-    sampler = dynesty.NestedSampler(
-        log_likelihood,
-        prior_transform(problem),
-        problem.latent.dimension,
-        nlive=live_points,
-        sample="rwalk",
-        walks=60,
-        rstate=np.random.default_rng(seed),
-    )
-    sampler.run_nested(dlogz=0.05, print_progress=False)
-    found = sampler.results
-    return found.logz[-1], found.logzerr[-1], int(found.ncall.sum())
+    pytest.importorskip("dynesty")
+    changes = {"sampler": {"nlive": live_points, "walks": 60}}
+    drawn, meter = run_peer("dynesty", problem, seed, changes=changes)
+    return drawn.log_evidence, drawn.error, meter.calls
 
 
 @pytest.mark.slow
