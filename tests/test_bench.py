@@ -19,7 +19,7 @@ from nfanneal.assembly import build_settings
 from nfanneal.bench import merit
 from nfanneal.bench.bridge import autocorrelation_time, bridge_evidence
 from nfanneal.bench.meter import BudgetSpent, Meter
-from nfanneal.bench.peers import PEERS, run_peer
+from nfanneal.bench.peers import PEERS, run_peer, stuck_walkers
 from nfanneal.bench.quantiles import QUANTILES, transform_of
 from nfanneal.bench.race import INSTALL, Plan, own_name, race, score
 from nfanneal.bench.results import Outcome, Run
@@ -300,6 +300,13 @@ def test_emcee_tells_of_a_chain_that_is_too_short(problem):
     drawn, meter = run_peer("emcee", problem, 1, changes=short)
     assert any("chain too short" in note for note in drawn.notes)
     assert meter.calls < 20_000
+
+
+def test_walkers_that_are_stuck_are_counted():
+    log_target = -np.random.default_rng(5).chisquare(3, (200, 64))
+    assert stuck_walkers(log_target) == 0
+    log_target[:, :3] -= 30.0
+    assert stuck_walkers(log_target) == 3
 
 
 def test_the_meter_counts_and_stops(problem):

@@ -244,6 +244,8 @@ def _emcee(meter: Meter, seed: int, settings: Settings) -> Drawn:
     notes = ["log-evidence by a bridge from a Gaussian"]
     if steps < run["autocorrelation_times"] * tau:
         notes.append(f"chain too short: {steps / tau:.0f} autocorrelation times")
+    if stuck := stuck_walkers(log_target):
+        notes.append(f"{stuck} of {walkers} walkers are stuck: ESS and marginals are not right")
     return Drawn(
         theta=meter.transform.from_latent(chains.reshape(-1, chains.shape[2])),
         log_weight=np.zeros(chains.shape[0] * walkers),
@@ -270,6 +272,15 @@ def _tau(ensemble: Any, burn_in: int) -> float:
     times = ensemble.get_autocorr_time(discard=burn_in, tol=0)
     largest = float(np.max(times))
     return max(1.0, largest) if math.isfinite(largest) else float(ensemble.iteration)
+
+
+def stuck_walkers(log_target: Array) -> int:
+    """How many walkers never reach the median of all log-densities (steps, walkers).
+
+    A walker that mixes is above it half of the time; one in a poor mode, or in a good one that
+    others do not share, is not. The autocorrelation time, an average over walkers, hides them.
+    """
+    return int(np.sum(log_target.max(axis=0) < np.median(log_target)))
 
 
 def _good_prior_draws(meter: Meter, n: int, draws: int, rng: np.random.Generator) -> Array:
