@@ -110,7 +110,7 @@ def test_bytecode_beside_the_text_is_never_run(source, folder, monkeypatch):
 
 
 def test_folders_are_tried_in_turn(tmp_path, monkeypatch):
-    monkeypatch.delenv("NFANNEAL_CACHE_DIR")
+    monkeypatch.delenv("NFANNEAL_CACHE_DIR", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))

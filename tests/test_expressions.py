@@ -204,7 +204,7 @@ REFUSED = [
     ("hill(x, k, n=2)", 1, "hill(x, k, n=2)", "no named arguments"),
     ("min(*v)", 1, "min(*v)", "at least 2"),
     ("min(x, *v)", 8, "*v", "not allowed"),
-    ("exp + 1", 1, "exp", "unknown name 'exp'"),
+    ("exp + 1", 1, "exp", "'exp' is a function"),
     ("v", 1, "v", "vector of 3"),
     ("v[3]", 1, "v[3]", "0 … 2"),
     ("v[-1]", 1, "v[-1]", "0 … 2"),

@@ -116,8 +116,9 @@ def test_writing_leaves_nothing_else_behind(path):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda p: p.write_bytes(b"not hdf5 at all"), "not a readable HDF5 file"),
-        (lambda p: p.write_bytes(p.read_bytes()[:3000]), "not a readable HDF5 file"),
+        (lambda p: p.write_bytes(b"not hdf5 at all"), "not an HDF5 file"),
+        (lambda p: p.write_bytes(b""), "the file is empty"),
+        (lambda p: p.write_bytes(p.read_bytes()[:3000]), "cut off or damaged"),
         (lambda p: p.unlink(), "no such file"),
         (lambda p: remove(p, "weighted"), "damaged"),
         (lambda p: remove(p, "nfanneal/flow"), "damaged"),
