@@ -43,6 +43,16 @@ def exact_leave_one_out(with_slope: bool) -> float:
     return total
 
 
+def posterior_draws(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exact draws (n, 2) of the line's posterior, and log p of each datum there, (n, 12)."""
+    design = np.column_stack([np.ones(12), X])
+    precision = np.diag([1.0, 0.25]) + design.T @ design / SIGMA**2
+    posterior = np.linalg.inv(precision)
+    mean = posterior @ design.T @ Y / SIGMA**2
+    theta = np.random.default_rng(seed).multivariate_normal(mean, posterior, n)
+    return theta, norm(theta @ design.T, SIGMA).logpdf(Y)
+
+
 def linear_spec(function: str) -> dict:
     return {
         "name": function,

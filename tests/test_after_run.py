@@ -7,13 +7,14 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from commands import inside, run
-from regression import SEEDS, exact, exact_leave_one_out
+from regression import SEEDS, exact, exact_leave_one_out, posterior_draws
 
 from nfanneal import store
 from nfanneal.compare import leave_one_out
@@ -35,11 +36,23 @@ def test_bayes_factor_of_nested_conjugate_models(folder, capsys):
     assert best["loo"]["elpd"] > other["loo"]["elpd"]
 
 
-def test_leave_one_out_is_that_of_the_closed_form(folder):
-    """The mean over eight seeds, within 4 of its standard errors: a false alarm in 1,000 (t)."""
-    found = [leave_one_out(store.read(folder / f"line{seed}.h5")).elpd for seed in SEEDS]
-    error = np.std(found, ddof=1) / np.sqrt(len(found))
-    assert np.mean(found) == pytest.approx(exact_leave_one_out(True), abs=4.0 * error)
+def test_leave_one_out_is_that_of_exact_draws(folder):
+    """Means over eight runs and over eight sets of draws from the conjugate posterior.
+
+    Within 4 standard errors of their difference: a false alarm in 1,000 (t). The closed form is no
+    yardstick: with so few draws the estimator itself is 0.03 to 0.07 too high.
+    """
+    results = [store.read(folder / f"line{seed}.h5") for seed in SEEDS]
+    found = np.array([leave_one_out(result).elpd for result in results])
+    exact_draws = []
+    for seed, result in zip(SEEDS, results, strict=True):
+        theta, pointwise = posterior_draws(len(result.posterior), seed)
+        observed = {"y": replace(result.observed["y"], pointwise=pointwise)}
+        exact_draws.append(leave_one_out(replace(result, posterior=theta, observed=observed)).elpd)
+    gap = found - exact_draws
+    error = np.std(gap, ddof=1) / np.sqrt(len(gap))
+    assert abs(np.mean(gap)) < 4.0 * error
+    assert np.mean(exact_draws) == pytest.approx(exact_leave_one_out(True), abs=0.15)
 
 
 def test_results_without_data_are_compared_with_a_warning(folder, capsys):
