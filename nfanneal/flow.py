@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import zuko
 
+from nfanneal.autoregressive import MaskedAutoregressive
 from nfanneal.spline import CompiledSpline
 
 
@@ -31,7 +32,7 @@ def default_flow_settings(
     hidden: tuple[int, ...] | None = None,
 ) -> FlowSettings:
     """Fill in what is None by the dimension d of the latent space."""
-    width = 64 if dimension <= 16 else 128
+    width = 64 if dimension <= 32 else 128
     coupling = kind in ("coupling_nsf", "realnvp")
     return FlowSettings(
         kind=kind,
@@ -53,7 +54,7 @@ def _autoregressive(
     forward = torch.arange(dimension)
     orders = (forward, torch.flipud(forward))
     return [
-        zuko.flows.MaskedAutoregressiveTransform(
+        MaskedAutoregressive(
             dimension,
             0,
             order=orders[i % 2],

@@ -13,8 +13,8 @@ ROOT = Path(nfanneal.__file__).parent
 MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
-    "problem", "ode", "anneal", "result", "estimate", "compiled", "spline", "threads",
-    "prune", "modes", "bench",
+    "problem", "ode", "anneal", "autoregressive", "result", "estimate", "compiled", "spline",
+    "threads", "prune", "modes", "bench",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
@@ -22,7 +22,7 @@ HOMES = {
     "h5py": {"store"},
     "rich": {"report", "cli"},
     "click": {"cli"},
-    "zuko": {"flow"},
+    "zuko": {"flow", "autoregressive"},
     "numba": {"compiled", "ode", "spline"},
     "matplotlib": {"plots"},
     "corner": {"plots"},
