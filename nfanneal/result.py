@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.weights import (
+    PARETO_LIMIT,
     effective_sample_size,
     evidence,
     normalized,
@@ -20,7 +21,6 @@ from nfanneal.weights import (
 
 Array = NDArray[np.float64]
 
-PARETO_LIMIT = 0.7
 HEAVIEST_SHARE = 0.01
 """A heavy tail matters once one draw carries this share of all weight."""
 FEWEST_EFFECTIVE = 200

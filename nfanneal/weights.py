@@ -15,6 +15,9 @@ from scipy.special import logsumexp
 
 Array = NDArray[np.float64]
 
+PARETO_LIMIT = 0.7
+"""Estimates from weights with a larger tail index k̂ cannot be trusted."""
+
 
 def normalized(log_weights: Array) -> Array:
     """Weights of shape (n,) that sum to one; all zero if every log-weight is −inf."""

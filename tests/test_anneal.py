@@ -143,6 +143,15 @@ def view_of(log_likelihood: Array, beta: float, **more: object) -> LevelView:
     return LevelView(beta=beta, log_likelihood=log_likelihood, **given)  # type: ignore[arg-type]
 
 
+def test_a_step_leaves_no_more_points_than_are_enough() -> None:
+    log_likelihood = -0.5 * 1e3 * np.random.default_rng(0).standard_normal(20_000) ** 2
+    far = SCHEDULES["ess"](view_of(log_likelihood, 0.0, enough=2000.0), QUICK)
+    near = SCHEDULES["ess"](view_of(log_likelihood, 0.0), QUICK)
+    assert far > near
+    view = view_of(log_likelihood, 0.0)
+    assert view.truncated_ess(far) * 20_000 == pytest.approx(2000.0, rel=1e-3)
+
+
 @pytest.mark.parametrize("target", [0.9, 0.5, 0.1])
 def test_largest_beta_inverts_the_ess_of_a_gaussian(target: float) -> None:
     """ESS of N(0, 1) against the likelihood exp(−a·z²/2) at β: √(1 + 2aβ)/(1 + aβ)."""
@@ -257,4 +266,4 @@ def test_the_final_mixture_fits_the_newest_points_and_keeps_its_hot_share() -> N
 def test_settings_given_as_none_are_defaults() -> None:
     settings = default_anneal_settings(8, draws=None, steps=17)
     assert isinstance(settings, AnnealSettings)
-    assert (settings.draws > 8192, settings.steps) == (True, 17)
+    assert (settings.draws, settings.steps) == (default_anneal_settings(8).draws, 17)

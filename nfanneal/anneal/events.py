@@ -25,8 +25,9 @@ class Activity:
 class LevelInfo:
     """One level: its β, how well its flow did there, and what was spent so far.
 
-    ESS are shares of the level's draws; `log_evidence` is the pool's estimate of log Z(β), the
-    evidence of prior·L^β. `losses` (steps,) and `held_out` belong to the training that followed.
+    ESS are shares of the level's draws, `pareto_k` is of their weights; `log_evidence` is the
+    pool's estimate of log Z(β), the evidence of prior·L^β. `losses` (steps,)
+    and `held_out` belong to the training that followed.
     """
 
     level: int
@@ -34,6 +35,7 @@ class LevelInfo:
     ess: float
     truncated_ess: float
     pool_ess: float
+    pareto_k: float
     log_evidence: float
     n_evaluations: int
     n_gradients: int

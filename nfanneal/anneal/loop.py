@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -11,89 +12,46 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
+from nfanneal.anneal.explore import (
+    ENOUGH_TO_MOVE,
+    draw_locally,
+    explore,
+    moves_points,
+    scout_prior,
+    training_points,
+)
 from nfanneal.anneal.final import final_mixture
-from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
+from nfanneal.anneal.pool import Generation, Pool, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
-from nfanneal.anneal.scout import LocalPoints, local_points, scout
 from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.state import HOT_BETA, HOT_DRAWS, Means, State, add, affords, pool_weights
 from nfanneal.anneal.target import Target
-from nfanneal.anneal.training import PoolSample, Training, train
+from nfanneal.anneal.training import Training, WeightedPoints, train
 from nfanneal.errors import ModelError
 from nfanneal.flow import FlowSettings, make_flow
 from nfanneal.proposals import FlowProposal, PriorProposal, Proposal, whitening
 from nfanneal.weights import (
+    PARETO_LIMIT,
     effective_sample_size,
     evidence,
     normalized,
-    systematic_resample,
+    pareto_k,
     truncated,
 )
 
 Array = NDArray[np.float64]
 
-PATH_POINTS = 1024
-"""Draws of each level that are kept, past the pool, for the coverage check."""
-EVALUATION_CHUNK = 4096
-"""Points per call of the likelihood: bounds its memory and lets progress be seen."""
-LOCAL_COMPONENTS = 256
-"""Student-t components around scouted and pool points at each level."""
-ENOUGH_POINTS = 2000
-"""Effective points of the pool that make local exploration before a training superfluous."""
-MOST_EXPLORATIONS = 5
-"""Rounds of local exploration before a training, at most."""
+HELD_OUT = 8
+"""One pool point in this many is held out of the training."""
 FINAL_LEVELS = 4
 """The final proposal is a mixture of the proposals of so many last levels.
 
 Each flow overfits its own few effective points, in places of its own; their mixture does not.
 """
-HOT_BETA = 0.5
-"""The hot proposal of a level is the last one that was trained at this share of its β or below."""
-HOT_PROPOSALS = 2
-"""So many: one that is trained anew on a richer pool can lose what an older one covers."""
-HOT_DRAWS = 1 / 4
-"""A level draws so many points of its hot proposals too, per point of its own."""
+LEAST_ROUNDS = 2
+"""The final flow is trained at least once on points that a flow trained at β = 1 drew."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
-KEEP_FAILED = 1000
-"""At most so many failed points are kept for the user to look at."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What the next level needs; `ladder` are the trained proposals with their β, newest last."""
-
-    level: int
-    beta: float
-    rounds: int
-    flow: torch.nn.Module
-    proposal: Proposal
-    pool: Pool
-    path: tuple[Generation, ...]
-    n_evaluations: int
-    n_gradients: int
-    failed_z: Array
-    n_failed: int
-    ladder: tuple[tuple[float, Proposal], ...]
-    holds: int = 0
-    scouted: LocalPoints | None = None
-
-    @property
-    def hot(self) -> tuple[Proposal, ...]:
-        """The newest proposals of the ladder that are hot enough, see `HOT_BETA`."""
-        enough = [q for beta, q in self.ladder if beta <= HOT_BETA * self.beta]
-        return tuple(enough[-HOT_PROPOSALS:])
-
-
-@dataclass(frozen=True)
-class Means:
-    """What all steps of one annealing share: the target, the settings, randomness, an observer."""
-
-    target: Target
-    settings: AnnealSettings
-    generator: torch.Generator
-    rng: np.random.Generator
-    train_seed: np.random.SeedSequence
-    observe: Observer
 
 
 @dataclass(frozen=True)
@@ -133,13 +91,13 @@ def anneal(
     while True:
         state = _draw(state, means)
         if state.level == 0 and settings.scout == "auto" and target.has_information:
-            state = _scout(state, means)
+            state = scout_prior(state, means)
         info = _look(state, time.perf_counter() - clock)
         if _finished(state, info, settings):
             history.append(info)
             observe(info)
             break
-        state = _explore(_advance(state, settings), means)
+        state = explore(_advance(state, means), means)
         if state.rounds == 1:
             state = _renew_hot(state, means)
         state, training = _train(state, means)
@@ -175,98 +133,11 @@ def _draw(state: State, means: Means) -> State:
     draws = means.settings.draws
     means.observe(Activity("drawing", 0, draws))
     if state.scouted is not None:
-        state = _draw_locally(state, state.scouted, means)
+        state = draw_locally(state, state.scouted, means)
     for hot in state.hot if state.level > 0 else ():
-        state = _add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
-    state = _add(state, state.proposal, draws, means)
+        state = add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
+    state = add(state, state.proposal, draws, means)
     return replace(state, rounds=state.rounds + (state.beta == 1.0))
-
-
-def _scout(state: State, means: Means) -> State:
-    """Look for optima from the draws of the prior."""
-    means.observe(Activity("scouting for modes", 0, 1))
-    prior = state.pool.generations[0]
-    found, spent = scout(means.target, prior.z, prior.log_likelihood)
-    return replace(state, scouted=found, n_gradients=state.n_gradients + spent)
-
-
-def _draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
-    """Draw from components around scouted points and around points of the pool.
-
-    Half of the latter are the heaviest, where the proposals under-cover the target most; the
-    others are chosen by their weight.
-    """
-    size = LOCAL_COMPONENTS // 2
-    weights = _pool_weights(state)
-    heaviest = np.argsort(-weights, kind="stable")[: size // 2]
-    rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
-    near_pool = local_points(means.target, state.pool.z[rows])
-    points = scouted.chosen(state.beta, size, means.rng).joined(near_pool)
-    state = replace(state, n_gradients=state.n_gradients + len(rows))
-    shared = int(means.settings.scout_share * means.settings.draws)
-    return _add(state, points.mixture(state.beta), shared, means)
-
-
-def _explore(state: State, means: Means) -> State:
-    """Add rounds of local draws for as long as the pool is too poor to train on at its new β.
-
-    A round costs a fraction of a training, and a flow trained on few effective points is wasted.
-    The draws belong to the level before, whose points the flow is about to be trained on.
-    """
-    scouted, level = state.scouted, state.level
-    if scouted is None:
-        return state
-    state = replace(state, level=level - 1)
-    extra = int(means.settings.scout_share * means.settings.draws)
-    for _ in range(MOST_EXPLORATIONS):
-        enough = effective_sample_size(_pool_weights(state)) >= ENOUGH_POINTS
-        if enough or not _affords(state, extra, means.settings):
-            break
-        state = _draw_locally(state, scouted, means)
-    return replace(state, level=level)
-
-
-def _pool_weights(state: State) -> Array:
-    """Truncated weights of the pool at the state's β, (n,)."""
-    return truncated(tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta))
-
-
-def _add(state: State, proposal: Proposal, n: int, means: Means) -> State:
-    """Draw n points of `proposal` into the pool."""
-    z = proposal.draw(n, means.generator)
-    log_likelihood, failed = evaluate_in_chunks(means.target, z, means.observe)
-    if state.level == 0 and not np.isfinite(log_likelihood).any():
-        raise ModelError(_nowhere(len(z), int(failed.sum())))
-    generation = make_generation(state.level, proposal, z, log_likelihood)
-    return replace(
-        state,
-        pool=state.pool.added(generation),
-        path=(*state.path, generation.thinned(PATH_POINTS)),
-        n_evaluations=state.n_evaluations + len(z),
-        n_failed=state.n_failed + int(failed.sum()),
-        failed_z=np.concatenate([state.failed_z, z[failed]])[:KEEP_FAILED],
-    )
-
-
-def evaluate_in_chunks(
-    target: Target, z: Array, observe: Observer
-) -> tuple[Array, NDArray[np.bool_]]:
-    """log L (n,) and failures (n,) at z (n, d), with an event per chunk."""
-    log_likelihood, failed = np.empty(len(z)), np.empty(len(z), dtype=bool)
-    for start in range(0, len(z), EVALUATION_CHUNK):
-        part = slice(start, min(start + EVALUATION_CHUNK, len(z)))
-        evaluation = target.evaluate(z[part], False)
-        log_likelihood[part], failed[part] = evaluation.log_likelihood, evaluation.failed
-        observe(Activity("evaluating the model", part.stop, len(z)))
-    return log_likelihood, failed
-
-
-def _nowhere(n: int, n_failed: int) -> str:
-    return (
-        f"the likelihood is zero at all {n} draws from the prior "
-        f"({n_failed} of them because the model failed); "
-        "check the priors, the units of the data and the noise model with `nfanneal check`"
-    )
 
 
 def _look(state: State, seconds: float) -> LevelInfo:
@@ -282,6 +153,7 @@ def _look(state: State, seconds: float) -> LevelInfo:
         ess=effective_sample_size(normalized(own)) / len(own),
         truncated_ess=effective_sample_size(truncated(own)) / len(own),
         pool_ess=effective_sample_size(truncated(pooled)) / len(pooled),
+        pareto_k=pareto_k(own),
         log_evidence=evidence(pooled).log_evidence,
         n_evaluations=state.n_evaluations,
         n_gradients=state.n_gradients,
@@ -292,23 +164,16 @@ def _look(state: State, seconds: float) -> LevelInfo:
 
 def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
     """Good enough at β = 1, or out of rounds, levels or evaluations."""
-    if state.level >= settings.max_levels or not _affords(state, 0, settings):
+    if state.level >= settings.max_levels or not affords(state, 0, settings):
         return state.level > 0
-    return state.beta == 1.0 and (
-        state.rounds >= settings.max_rounds or info.truncated_ess >= settings.target_ess
-    )
+    good = info.truncated_ess >= settings.target_ess and not info.pareto_k >= PARETO_LIMIT
+    enough = state.rounds >= LEAST_ROUNDS and good
+    return state.beta == 1.0 and (enough or state.rounds >= settings.max_rounds)
 
 
-def _affords(state: State, extra: int, settings: AnnealSettings) -> bool:
-    """Whether the budget has room for `extra` evaluations and a level's own after them."""
-    local = settings.scout_share if state.scouted is not None else 0.0
-    level = int(settings.draws * (1.0 + HOT_DRAWS + local))
-    budget = settings.max_evaluations
-    return budget is None or state.n_evaluations + extra + level <= budget
-
-
-def _advance(state: State, settings: AnnealSettings) -> State:
+def _advance(state: State, means: Means) -> State:
     """Choose the next β from the pool."""
+    settings = means.settings
     view = LevelView(
         level=state.level,
         beta=state.beta,
@@ -316,6 +181,7 @@ def _advance(state: State, settings: AnnealSettings) -> State:
         log_likelihood=state.pool.log_likelihood,
         dimension=state.pool.generations[0].z.shape[1],
         patient=state.holds < MOST_HOLDS,
+        enough=ENOUGH_TO_MOVE if moves_points(state, means) else math.inf,
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
     held = beta <= state.beta * (1.0 + 1e-6)
@@ -336,11 +202,15 @@ def _train(state: State, means: Means) -> tuple[State, Training]:
     """Whiten and train a copy of the flow at the state's β; it becomes the proposal."""
     settings = means.settings
     z = state.pool.z
-    weights = _pool_weights(state)
+    weights = pool_weights(state)
     proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
+    order = means.rng.permutation(len(z))
+    held_out, others = np.split(order, [len(z) // HELD_OUT])
+    state, points = training_points(state, proposal, others, weights[others], means)
     training = train(
         proposal,
-        PoolSample(proposal.whiten(z), weights),
+        points,
+        WeightedPoints(proposal.whiten(z[held_out]), weights[held_out]),
         means.target,
         state.beta,
         settings,

@@ -28,7 +28,8 @@ MINIMUM_POINTS = 100
 class LevelView:
     """What a schedule may look at: the level's number and β, the pool's weights, log L, and d.
 
-    `patient` is False when β has stood still for long enough.
+    `patient` is False when β has stood still for long enough. No step needs to leave more than
+    `enough` effective points.
     """
 
     level: int
@@ -37,6 +38,7 @@ class LevelView:
     log_likelihood: Array
     dimension: int
     patient: bool = True
+    enough: float = math.inf
 
     def truncated_ess(self, beta: float) -> float:
         """ESS of the truncated weights at `beta`, as a share of the pool."""
@@ -54,7 +56,7 @@ def ess_schedule(view: LevelView, settings: AnnealSettings) -> float:
     n = len(view.log_likelihood)
     minimum = MINIMUM_POINTS * math.sqrt(view.dimension) / n if view.patient else 0.0
     wanted = settings.relative_ess * view.truncated_ess(view.beta)
-    target = min(max(wanted, minimum), max(ESS_CEILING, minimum))
+    target = max(min(wanted, ESS_CEILING, view.enough / n), minimum)
     return largest_beta(view.truncated_ess, target, view.beta)
 
 

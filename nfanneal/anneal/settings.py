@@ -29,6 +29,7 @@ class AnnealSettings:
     max_evaluations: int | None
     scout: str
     scout_share: float
+    moves: int
 
     @property
     def needs_gradient(self) -> bool:
@@ -47,10 +48,10 @@ def default_anneal_settings(
     defaults = {
         "schedule": "ess",
         "objective": "forward_kl",
-        "draws": 8192 if dimension <= 5 and not scouting else 16384,
+        "draws": 16384 if scouting else 8192,
         "keep_levels": 8,
         "steps": 200 if scouting else 150,
-        "batch": 1024,
+        "batch": 1024 if dimension <= 2 or scouting else 512,
         "learning_rate": 5e-3 if dimension <= 2 else 2e-3,
         "levels": 20,
         "first_beta": 1e-3,
@@ -58,10 +59,11 @@ def default_anneal_settings(
         "relative_ess": 0.3,
         "max_levels": 200,
         "max_rounds": 4,
-        "target_ess": 0.8,
+        "target_ess": 0.5,
         "max_evaluations": None,
         "scout": "auto",
         "scout_share": 0.5,
+        "moves": 3,
     }
     chosen = {key: value for key, value in given.items() if value is not None}
     return AnnealSettings(**(defaults | chosen))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,17 +16,21 @@ from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.target import Target
 from nfanneal.errors import ModelError
 from nfanneal.proposals import FlowProposal, in_chunks
-from nfanneal.threads import default_threads, torch_threads
+from nfanneal.threads import default_threads, over_threads, torch_threads
 from nfanneal.weights import systematic_resample
 
 Array = NDArray[np.float64]
 
 CHECK_EVERY = 25
 """Steps between looks at the held-out points."""
-HELD_OUT = 8
-"""One pool point in this many is held out."""
+PARTS = 2
+"""A batch is split into so many parts, whatever the number of threads, for the same sums."""
 GRADIENT_LIMIT = 100.0
 """Limit on a draw's whitened gradient norm, per √d: one wild draw must not steer the flow."""
+
+
+Term = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
+"""A part of the loss with its gradient."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ class Training:
 
 
 @dataclass(frozen=True)
-class PoolSample:
-    """Whitened pool points (n, d) in float32 with normalised weights (n,)."""
+class WeightedPoints:
+    """Whitened points (n, d) in float32 with weights (n,)."""
 
     y: torch.Tensor
     weights: Array
@@ -47,7 +52,8 @@ class PoolSample:
 
 def train(
     proposal: FlowProposal,
-    pool: PoolSample,
+    points: WeightedPoints,
+    held_out: WeightedPoints,
     target: Target,
     beta: float,
     settings: AnnealSettings,
@@ -58,14 +64,15 @@ def train(
 ) -> Training:
     """Train `proposal.flow` in place at inverse temperature `beta`.
 
-    Forward KL: −E_pool[log q]; reverse KL: E_q[log q − log prior − β·log L] with gradients of
+    Forward KL: −E_points[log q]; reverse KL: E_q[log q − log prior − β·log L] with gradients of
     log L (Wang, Chi & Dinner 2025, arXiv:2505.03652); hybrid: their sum. Keeps the state with the
-    best loss on held-out pool points (forward, hybrid): small pools are overfitted fast.
+    best loss on the `held_out` points (forward, hybrid): few points are overfitted fast.
     """
     flow = proposal.flow
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    held_out, indices = _split(pool.weights, steps * settings.batch, rng)
+    chosen = systematic_resample(points.weights, steps * settings.batch, rng)
+    indices = torch.from_numpy(chosen)
     optimizer = torch.optim.Adam(flow.parameters(), settings.learning_rate)
     best, best_state = math.inf, copy.deepcopy(flow.state_dict())
     losses = np.empty(steps)
@@ -73,19 +80,21 @@ def train(
     with torch_threads(1):
         for step in range(steps):
             _set_rate(optimizer, settings.learning_rate, step / steps)
-            loss = torch.zeros(())
+            terms: list[Term] = []
             if settings.objective != "reverse_kl":
                 batch = indices[step * settings.batch : (step + 1) * settings.batch]
-                loss = loss - flow().log_prob(pool.y[batch]).mean()
+                of_part = partial(_forward_kl, flow, points.y, len(batch))
+                terms += over_threads(of_part, batch.chunk(PARTS))
             if settings.needs_gradient:
-                loss = loss + _reverse_kl(proposal, target, beta, settings.batch, generator)
+                loss = _reverse_kl(proposal, target, beta, settings.batch, generator)
+                terms.append(_term(flow, loss))
                 n_gradients += settings.batch
-            losses[step] = _descend(flow, optimizer, loss)
+            losses[step] = _descend(flow, optimizer, terms)
             last = step == steps - 1
             if settings.objective != "reverse_kl" and (
                 last or step % CHECK_EVERY == CHECK_EVERY - 1
             ):
-                score = _held_out_loss(flow, pool, held_out)
+                score = _held_out_loss(flow, held_out)
                 if score < best:
                     best, best_state = score, copy.deepcopy(flow.state_dict())
                 progress(step + 1, steps)
@@ -94,41 +103,40 @@ def train(
     return Training(losses, best, n_gradients)
 
 
-def _split(
-    weights: Array, size: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], torch.Tensor]:
-    """Held-out indices, and `size` training indices drawn by weight from the others."""
-    order = rng.permutation(len(weights))
-    cut = len(weights) // HELD_OUT
-    held_out, others = order[:cut], order[cut:]
-    chosen = systematic_resample(weights[others], size, rng)
-    return held_out, torch.from_numpy(others[chosen])
-
-
 def _set_rate(optimizer: torch.optim.Optimizer, peak: float, progress: float) -> None:
     """Cosine decay of the learning rate to 2 % of its peak."""
     for group in optimizer.param_groups:
         group["lr"] = peak * max(0.02, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
-def _descend(flow: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
-    """One optimiser step; skipped if the loss or its gradient is not finite."""
-    optimizer.zero_grad()
-    if not bool(torch.isfinite(loss)):
-        return math.nan
-    loss.backward()
+def _forward_kl(flow: torch.nn.Module, y: torch.Tensor, n: int, rows: torch.Tensor) -> Term:
+    """What some `rows` of a batch of n points add to −E[log q]."""
+    return _term(flow, -flow().log_prob(y[rows]).sum() / n)
+
+
+def _term(flow: torch.nn.Module, loss: torch.Tensor) -> Term:
+    """A part of the loss, and its gradient by the flow's parameters."""
+    return loss.detach(), torch.autograd.grad(loss, list(flow.parameters()))
+
+
+def _descend(
+    flow: torch.nn.Module, optimizer: torch.optim.Optimizer, terms: Sequence[Term]
+) -> float:
+    """One optimiser step along the terms' sum; skipped if it or its gradient is not finite."""
+    loss = math.fsum(float(term) for term, _ in terms)
+    for parameter, *slopes in zip(flow.parameters(), *(g for _, g in terms), strict=True):
+        parameter.grad = torch.stack(slopes).sum(dim=0)
     norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), 10.0)
-    if bool(torch.isfinite(norm)):
+    if math.isfinite(loss) and bool(torch.isfinite(norm)):
         optimizer.step()
-    return float(loss.detach())
+    return loss
 
 
-def _held_out_loss(flow: torch.nn.Module, pool: PoolSample, held_out: NDArray[np.int64]) -> float:
+def _held_out_loss(flow: torch.nn.Module, held_out: WeightedPoints) -> float:
     """Weighted −log q over the held-out points that carry weight."""
-    weights = pool.weights[held_out]
-    used = np.flatnonzero(weights > 1e-3 / max(len(held_out), 1) * weights.sum())
-    y = pool.y[torch.from_numpy(held_out[used])]
-    log_q = in_chunks(flow().log_prob, y).double().numpy()
+    weights = held_out.weights
+    used = np.flatnonzero(weights > 1e-3 / max(len(weights), 1) * weights.sum())
+    log_q = in_chunks(flow().log_prob, held_out.y[torch.from_numpy(used)]).double().numpy()
     return -float(weights[used] @ log_q / weights[used].sum())
 
 

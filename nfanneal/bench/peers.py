@@ -132,7 +132,7 @@ def _nautilus(meter: Meter, seed: int, settings: Settings) -> Drawn:
     )
     sampler.run(verbose=False, **settings["run"])
     theta, log_weight, _ = sampler.posterior()
-    error = 1.0 / math.sqrt(sampler.n_eff)  # it reports none; this is its paper's rule
+    error = 1.0 / math.sqrt(sampler.n_eff)  # it reports none: what so many effective draws allow
     return _weighted(theta, log_weight, sampler.log_z, error)
 
 

@@ -59,6 +59,12 @@ class AnnealSpec(Section):
     scout_share: Number | None = Field(
         None, gt=0, le=2, description="local draws around scouted points, as a share of draws"
     )
+    moves: Whole | None = Field(
+        None,
+        ge=0,
+        description="Hamiltonian transitions that spread points before a flow is trained on them, "
+        "where gradients are there and the pool is poor",
+    )
     max_evaluations: Whole | None = Field(
         None, ge=1, description="budget of likelihood evaluations for training"
     )

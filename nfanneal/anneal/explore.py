@@ -1,0 +1,99 @@
+"""Where a pool is poor: local draws around scouted points, or moved points to train on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.anneal.events import Activity
+from nfanneal.anneal.moves import moved
+from nfanneal.anneal.scout import LocalPoints, local_points, scout
+from nfanneal.anneal.state import Means, State, add, affords, pool_weights
+from nfanneal.anneal.training import WeightedPoints
+from nfanneal.proposals import FlowProposal
+from nfanneal.weights import effective_sample_size, systematic_resample
+
+Array = NDArray[np.float64]
+
+LOCAL_COMPONENTS = 256
+"""Student-t components around scouted and pool points at each level."""
+ENOUGH_POINTS = 2000
+"""Effective points of the pool that make local exploration before a training superfluous."""
+MOST_EXPLORATIONS = 5
+"""Rounds of local exploration before a training, at most."""
+ENOUGH_TO_TRAIN = 1000
+"""Effective points of the pool, per dimension, that a flow is trained on as they are."""
+ENOUGH_TO_MOVE = 2000
+"""Effective points of the pool that need be left where points are moved."""
+MOVED_POINTS = 8192
+"""So many points are moved before a training if the pool has fewer effective ones."""
+
+
+def scout_prior(state: State, means: Means) -> State:
+    """Look for optima from the draws of the prior."""
+    means.observe(Activity("scouting for modes", 0, 1))
+    prior = state.pool.generations[0]
+    found, spent = scout(means.target, prior.z, prior.log_likelihood)
+    return replace(state, scouted=found, n_gradients=state.n_gradients + spent)
+
+
+def draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
+    """Draw from components around scouted points and around points of the pool.
+
+    Half of the latter are the heaviest, where the proposals under-cover the target most; the
+    others are chosen by their weight.
+    """
+    size = LOCAL_COMPONENTS // 2
+    weights = pool_weights(state)
+    heaviest = np.argsort(-weights, kind="stable")[: size // 2]
+    rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
+    near_pool = local_points(means.target, state.pool.z[rows])
+    points = scouted.chosen(state.beta, size, means.rng).joined(near_pool)
+    state = replace(state, n_gradients=state.n_gradients + len(rows))
+    shared = int(means.settings.scout_share * means.settings.draws)
+    return add(state, points.mixture(state.beta), shared, means)
+
+
+def explore(state: State, means: Means) -> State:
+    """Add rounds of local draws for as long as the pool is too poor to train on at its new β.
+
+    A round costs a fraction of a training, and a flow trained on few effective points is wasted.
+    The draws belong to the level before, whose points the flow is about to be trained on.
+    """
+    scouted, level = state.scouted, state.level
+    if scouted is None:
+        return state
+    state = replace(state, level=level - 1)
+    extra = int(means.settings.scout_share * means.settings.draws)
+    for _ in range(MOST_EXPLORATIONS):
+        enough = effective_sample_size(pool_weights(state)) >= ENOUGH_POINTS
+        if enough or not affords(state, extra, means.settings):
+            break
+        state = draw_locally(state, scouted, means)
+    return replace(state, level=level)
+
+
+def moves_points(state: State, means: Means) -> bool:
+    """Whether points are moved before a flow is trained on them."""
+    settings = means.settings
+    wanted = settings.moves > 0 and settings.objective != "reverse_kl"
+    return wanted and means.target.differentiable and state.scouted is None
+
+
+def training_points(
+    state: State, proposal: FlowProposal, rows: NDArray[np.int64], weights: Array, means: Means
+) -> tuple[State, WeightedPoints]:
+    """The pool's points in `rows`, or moved ones where few of them are effective."""
+    z, settings = state.pool.z[rows], means.settings
+    few = effective_sample_size(weights) < ENOUGH_TO_TRAIN * z.shape[1]
+    if not (few and moves_points(state, means)):
+        return state, WeightedPoints(proposal.whiten(z), weights)
+    means.observe(Activity("spreading points", 0, settings.moves))
+    start = z[systematic_resample(weights, MOVED_POINTS, means.rng)]
+    end, spent = moved(
+        means.target, start, state.beta, proposal.cholesky, settings.moves, means.rng
+    )
+    state = replace(state, n_gradients=state.n_gradients + spent)
+    return state, WeightedPoints(proposal.whiten(end), np.full(len(end), 1.0 / len(end)))

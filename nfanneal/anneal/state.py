@@ -1,0 +1,122 @@
+"""What annealing carries from level to level, and how points get into its pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.anneal.events import Activity, Observer
+from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
+from nfanneal.anneal.scout import LocalPoints
+from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.target import Target
+from nfanneal.errors import ModelError
+from nfanneal.proposals import Proposal
+from nfanneal.weights import truncated
+
+Array = NDArray[np.float64]
+
+PATH_POINTS = 1024
+"""Draws of each level that are kept, past the pool, for the coverage check."""
+EVALUATION_CHUNK = 4096
+"""Points per call of the likelihood: bounds its memory and lets progress be seen."""
+HOT_BETA = 0.5
+"""The hot proposal of a level is the last one that was trained at this share of its β or below."""
+HOT_PROPOSALS = 2
+"""So many: one that is trained anew on a richer pool can lose what an older one covers."""
+HOT_DRAWS = 1 / 4
+"""A level draws so many points of its hot proposals too, per point of its own."""
+KEEP_FAILED = 1000
+"""At most so many failed points are kept for the user to look at."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the next level needs; `ladder` are the trained proposals with their β, newest last."""
+
+    level: int
+    beta: float
+    rounds: int
+    flow: torch.nn.Module
+    proposal: Proposal
+    pool: Pool
+    path: tuple[Generation, ...]
+    n_evaluations: int
+    n_gradients: int
+    failed_z: Array
+    n_failed: int
+    ladder: tuple[tuple[float, Proposal], ...]
+    holds: int = 0
+    scouted: LocalPoints | None = None
+
+    @property
+    def hot(self) -> tuple[Proposal, ...]:
+        """The newest proposals of the ladder that are hot enough, see `HOT_BETA`."""
+        enough = [q for beta, q in self.ladder if beta <= HOT_BETA * self.beta]
+        return tuple(enough[-HOT_PROPOSALS:])
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all steps of one annealing share: the target, the settings, randomness, an observer."""
+
+    target: Target
+    settings: AnnealSettings
+    generator: torch.Generator
+    rng: np.random.Generator
+    train_seed: np.random.SeedSequence
+    observe: Observer
+
+
+def pool_weights(state: State) -> Array:
+    """Truncated weights of the pool at the state's β, (n,)."""
+    return truncated(tempered(state.pool.log_base_weights(), state.pool.log_likelihood, state.beta))
+
+
+def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
+    """Draw n points of `proposal` into the pool."""
+    z = proposal.draw(n, means.generator)
+    log_likelihood, failed = evaluate_in_chunks(means.target, z, means.observe)
+    if state.level == 0 and not np.isfinite(log_likelihood).any():
+        raise ModelError(_nowhere(len(z), int(failed.sum())))
+    generation = make_generation(state.level, proposal, z, log_likelihood)
+    return replace(
+        state,
+        pool=state.pool.added(generation),
+        path=(*state.path, generation.thinned(PATH_POINTS)),
+        n_evaluations=state.n_evaluations + len(z),
+        n_failed=state.n_failed + int(failed.sum()),
+        failed_z=np.concatenate([state.failed_z, z[failed]])[:KEEP_FAILED],
+    )
+
+
+def evaluate_in_chunks(
+    target: Target, z: Array, observe: Observer
+) -> tuple[Array, NDArray[np.bool_]]:
+    """log L (n,) and failures (n,) at z (n, d), with an event per chunk."""
+    log_likelihood, failed = np.empty(len(z)), np.empty(len(z), dtype=bool)
+    for start in range(0, len(z), EVALUATION_CHUNK):
+        part = slice(start, min(start + EVALUATION_CHUNK, len(z)))
+        evaluation = target.evaluate(z[part], False)
+        log_likelihood[part], failed[part] = evaluation.log_likelihood, evaluation.failed
+        observe(Activity("evaluating the model", part.stop, len(z)))
+    return log_likelihood, failed
+
+
+def _nowhere(n: int, n_failed: int) -> str:
+    return (
+        f"the likelihood is zero at all {n} draws from the prior "
+        f"({n_failed} of them because the model failed); "
+        "check the priors, the units of the data and the noise model with `nfanneal check`"
+    )
+
+
+def affords(state: State, extra: int, settings: AnnealSettings) -> bool:
+    """Whether the budget has room for `extra` evaluations and a level's own after them."""
+    local = settings.scout_share if state.scouted is not None else 0.0
+    level = int(settings.draws * (1.0 + HOT_DRAWS + local))
+    budget = settings.max_evaluations
+    return budget is None or state.n_evaluations + extra + level <= budget

@@ -1,0 +1,88 @@
+"""Hamiltonian moves: what they leave invariant, and that a flow may be trained on their points."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_anneal import FLOW, QUICK, final_evidence, gaussian_target, seed
+
+from nfanneal.anneal import Evaluation, Target, anneal
+from nfanneal.anneal.moves import LEAPS, moved
+from nfanneal.errors import ModelError
+
+N = 4000
+MEAN, NOISE = np.array([1.0, -0.5]), 0.01 * np.array([[1.0, 0.8], [0.8, 1.0]])
+
+
+def tempered_moments(beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of N(z; 0, I)·N(MEAN; z, NOISE)^β."""
+    precision = beta * np.linalg.inv(NOISE)
+    covariance = np.linalg.inv(np.eye(2) + precision)
+    return covariance @ precision @ MEAN, covariance
+
+
+def check_moments(z: np.ndarray, beta: float) -> None:
+    """Within 5 standard errors of N independent draws: five numbers, a false alarm in 300,000."""
+    mean, covariance = tempered_moments(beta)
+    sd = np.sqrt(np.diag(covariance))
+    assert np.all(np.abs(z.mean(axis=0) - mean) < 5.0 * sd / math.sqrt(len(z)))
+    found = np.cov(z.T) / np.outer(sd, sd)
+    expected = covariance / np.outer(sd, sd)
+    assert np.all(np.abs(found - expected) < 5.0 * math.sqrt(2.0 / len(z)))
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.3, 1.0])
+def test_the_tempered_posterior_is_left_as_it_is(beta):
+    target, _ = gaussian_target()
+    rng = np.random.default_rng(0)
+    mean, covariance = tempered_moments(beta)
+    start = rng.multivariate_normal(mean, covariance, N)
+    end, spent = moved(target, start, beta, np.linalg.cholesky(covariance), 5, rng)
+    check_moments(end, beta)
+    assert np.mean((end != start).any(axis=1)) > 0.9
+    assert spent == N * (1 + 5 * LEAPS)
+
+
+def test_copies_of_few_points_become_independent():
+    target, _ = gaussian_target()
+    rng = np.random.default_rng(1)
+    mean, covariance = tempered_moments(1.0)
+    start = np.repeat(rng.multivariate_normal(mean, covariance, 10), N // 10, axis=0)
+    end, _ = moved(target, start, 1.0, np.linalg.cholesky(covariance), 60, rng)
+    check_moments(end, 1.0)
+    assert len(np.unique(end, axis=0)) == N
+
+
+def test_no_point_enters_where_the_likelihood_is_zero_or_fails():
+    def evaluate(z, gradient):
+        inside = z[:, 0] > 0.0
+        values = np.where(inside, 0.0, np.where(z[:, 1] > 0.0, -np.inf, np.nan))
+        return Evaluation(values, np.isnan(values), np.zeros_like(z) if gradient else None)
+
+    rng = np.random.default_rng(2)
+    start = np.abs(rng.standard_normal((500, 2)))
+    end, _ = moved(Target(2, evaluate, differentiable=True), start, 1.0, np.eye(2), 5, rng)
+    assert np.all(end[:, 0] > 0.0)
+    assert np.any(end[:, 1] < 0.0)
+
+
+def test_targets_without_a_gradient_are_refused():
+    def evaluate(z, gradient):
+        return Evaluation(np.zeros(len(z)), np.zeros(len(z), dtype=bool))
+
+    rng = np.random.default_rng(0)
+    with pytest.raises(ModelError, match="no gradient"):
+        moved(Target(2, evaluate), np.zeros((3, 2)), 1.0, np.eye(2), 1, rng)
+
+
+@pytest.mark.parametrize(("change", "spends"), [({}, True), ({"moves": 0}, False)])
+def test_moves_can_be_turned_off_and_the_evidence_is_the_same(change, spends):
+    """Within 4 standard errors: a false alarm in 16,000."""
+    target, exact = gaussian_target()
+    result = anneal(target, FLOW, replace(QUICK, draws=512, **change), seed())
+    found = final_evidence(result, target)
+    assert abs(found.log_evidence - exact) < 4.0 * found.error
+    assert (result.n_gradients > 0) == spends
