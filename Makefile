@@ -1,11 +1,12 @@
 # make demo   the main job on the repressilator, in a virtual environment of its own
-# make test   the tests; make accuracy the slow ones; make lint style and types
+# make test   the tests; make lint style and types
+# make accuracy  the README's accuracy table; make reference  slow comparisons with other samplers
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test accuracy lint format clean
+.PHONY: demo test accuracy reference lint format clean
 
 demo: $(STAMP)
 	$(BIN)/nfanneal run configs/repressilator.yaml -o repressilator.h5 --force
@@ -14,6 +15,9 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 accuracy: $(STAMP)
+	$(BIN)/python -m pytest -m accuracy -rP --table=README.md tests/test_accuracy.py
+
+reference: $(STAMP)
 	$(BIN)/python -m pytest -m slow -rP
 
 lint: $(STAMP)

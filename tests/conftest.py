@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 from commands import run
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
+
+
+def pytest_addoption(parser):
+    parser.addoption("--table", type=Path, help="write the accuracy table into this file")
 
 
 @pytest.fixture(scope="session")
