@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 CHUNK = 2048
 """Points per pass of a flow: bounds memory, and fits the processor's cache."""
+MIXTURE_CHUNK = 2**18
+"""Points times components per pass of a mixture."""
 
 
 class Proposal(Protocol):
@@ -133,17 +135,18 @@ class StudentMixture:
         k, d = self.locations.shape
         df = self.df
         inverse = np.linalg.inv(self.choleskys)
-        maps = inverse.transpose(2, 0, 1).reshape(d, k * d)
-        shifts = np.einsum("kij,kj->ki", inverse, self.locations).reshape(k * d)
+        maps = torch.from_numpy(np.ascontiguousarray(inverse.transpose(1, 2, 0)))
+        shifts = torch.from_numpy(np.einsum("kij,kj->ik", inverse, self.locations))
         log_determinants = np.log(np.diagonal(self.choleskys, axis1=1, axis2=2)).sum(axis=1)
         constant = gammaln(0.5 * (df + d)) - gammaln(0.5 * df) - 0.5 * d * math.log(df * math.pi)
         log_heights = torch.from_numpy(self.log_weights - log_determinants + constant)
-        size = max(2**21 // (k * d), 64)
         parts = []
-        for points in np.split(z, range(size, len(z), size)):
-            y = torch.from_numpy(points @ maps - shifts).reshape(-1, k, d)
-            tail = -0.5 * (df + d) * torch.log1p(y.square().sum(dim=2) / df)
-            parts.append(torch.logsumexp(log_heights + tail, dim=1).numpy())
+        for points in torch.from_numpy(z).split(max(MIXTURE_CHUNK // k, 64)):
+            squares = torch.zeros(len(points), k, dtype=torch.float64)
+            for i in range(d):  # a row of the inverse factors at a time: passes over whole columns
+                squares += torch.addmm(-shifts[i], points, maps[i]).square_()
+            tail = squares.div_(df).log1p_().mul_(-0.5 * (df + d))
+            parts.append(torch.logsumexp(tail.add_(log_heights), dim=1).numpy())
         return np.concatenate(parts)
 
 
