@@ -206,6 +206,8 @@ def _train(state: State, means: Means) -> tuple[State, Training]:
     proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
     order = means.rng.permutation(len(z))
     held_out, others = np.split(order, [len(z) // HELD_OUT])
+    if not weights[others].any():  # all weight is that of a single held-out point
+        others = order
     state, points = training_points(state, proposal, others, weights[others], means)
     training = train(
         proposal,

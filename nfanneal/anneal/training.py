@@ -133,8 +133,10 @@ def _descend(
 
 
 def _held_out_loss(flow: torch.nn.Module, held_out: WeightedPoints) -> float:
-    """Weighted −log q over the held-out points that carry weight."""
+    """Weighted −log q over the held-out points that carry weight; inf if none does."""
     weights = held_out.weights
+    if not weights.any():
+        return math.inf
     used = np.flatnonzero(weights > 1e-3 / max(len(weights), 1) * weights.sum())
     log_q = in_chunks(flow().log_prob, held_out.y[torch.from_numpy(used)]).double().numpy()
     return -float(weights[used] @ log_q / weights[used].sum())
