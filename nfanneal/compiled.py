@@ -86,19 +86,22 @@ def key_of(source: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def load_module(source: str) -> ModuleType:
-    """The module of this source, compiled; its machine code from the cache where it is there."""
+def load_module(source: str, what: str) -> ModuleType:
+    """The module of this source, compiled; its machine code from the cache where it is there.
+
+    `what` it holds is told to the user while it is being compiled.
+    """
     name = f"nfanneal_kernel_{key_of(source)}"
     with _one_at_a_time:
         if name not in _loaded:
-            _loaded[name] = _load(name, source)
+            _loaded[name] = _load(name, source, what)
         return _loaded[name]
 
 
-def _load(name: str, source: str) -> ModuleType:
+def _load(name: str, source: str, what: str) -> ModuleType:
     folder = cache_folder()
     if folder is None or not _has_machine_code(folder / f"{name}.py"):
-        LOGGER.info("compiling to machine code (once, then it is cached)")
+        LOGGER.info("compiling %s to machine code (once, then it is cached)", what)
     if folder is None:
         return _run(name, source.replace(ON_DISK, IN_MEMORY), Path(f"<{name}>"))
     path = folder / f"{name}.py"

@@ -16,6 +16,9 @@ from nfanneal.models import Predictions, PythonLikelihood, Simulator
 
 Array = NDArray[np.float64]
 
+NOT_A_DENSITY = "the function returned nan or +infinity; return -inf where the likelihood is zero"
+"""Why a draw of a log-likelihood failed."""
+
 
 @dataclass(frozen=True)
 class NoiseArguments:
@@ -227,7 +230,7 @@ class DirectLikelihood:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
         values, slope = self.function.evaluate(theta, gradient)
         failed = np.isnan(values) | (values == np.inf)
-        reasons = {"the function returned nan or +inf": int(failed.sum())} if failed.any() else {}
+        reasons = {NOT_A_DENSITY: int(failed.sum())} if failed.any() else {}
         values = np.where(failed, -np.inf, values)
         return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))
 

@@ -25,6 +25,9 @@ from nfanneal.ode import CompiledSystem, SolverSettings, Status
 Array = NDArray[np.float64]
 Pullback = Callable[[Array], Array]
 
+NOT_FINITE = "the function returned nan or infinity; look for what overflows, or log(0) and 0/0"
+"""Why a draw of a Python model failed."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -125,12 +128,23 @@ class PythonFunction:
         except (Exception, SystemExit) as error:
             frames = traceback.extract_tb(error.__traceback__)[1:]
             lines = "".join(traceback.format_list(frames))
-            raise ModelError(
-                f"the model function '{self.name}' raised {type(error).__name__}: {error}\n{lines}"
-            ) from error
+            told = f"the model function '{self.name}' raised {type(error).__name__}: {error}"
+            raise ModelError(f"{told}\n{lines}{self._about_arrays(error)}") from error
         if found is None:
             raise ModelError(f"'{self.name}' returned None; does it lack a return?")
         return found
+
+    def _about_arrays(self, error: BaseException) -> str:
+        """A hint where the function may have been written for the other kind of array."""
+        if not isinstance(error, TypeError | AttributeError | RuntimeError):
+            return ""
+        kind, other = (
+            ("torch tensors", "numpy") if self.differentiable else ("numpy arrays", "torch")
+        )
+        return (
+            f"  hint: with model.array: {self.array}, parameters and times are {kind}; for a "
+            f"{other} function set model.array: {other}"
+        )
 
     def real(self, given: Any) -> Any:
         """An array or tensor (by `array`) of what the function returned.
@@ -142,10 +156,13 @@ class PythonFunction:
         try:
             found: Any = torch.as_tensor(given) if torches else np.asarray(given)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"'{self.name}' returned what is no array: {error}") from error
-        real = not found.is_complex() if torches else found.dtype.kind in "fiub"
-        if not real:
-            raise ModelError(f"'{self.name}' returned {found.dtype} values, not real numbers")
+            what = type(given).__name__
+            raise ModelError(f"'{self.name}' returned a {what} that is no array") from error
+        dtype = str(found.dtype).removeprefix("torch.")
+        if not dtype.startswith(("float", "bfloat", "int", "uint")):
+            kind = "object" if isinstance(given, Mapping | str) else dtype
+            what = type(given).__name__ if kind == "object" else f"{dtype} values"
+            raise ModelError(f"'{self.name}' returned {what}, not real numbers")
         return found
 
 
@@ -235,7 +252,7 @@ class PythonLikelihood:
 
 def _checked(values: Array) -> Predictions:
     failed = np.asarray(~np.isfinite(values).all(axis=(1, 2)))
-    reasons = {"the function returned nan or infinity": int(failed.sum())} if failed.any() else {}
+    reasons = {NOT_FINITE: int(failed.sum())} if failed.any() else {}
     return Predictions(values, failed, reasons)
 
 

@@ -126,7 +126,7 @@ def test_quiet_prints_nothing(ode, tmp_path, capsys):
         ({"model__equations": {"n": "__import__('os')"}}, "unknown function '__import__'"),
         ({"parameters__r": {"prior": {"uniformm": [0, 1]}}}, "did you mean 'uniform'"),
         ({"likelihood": {"m": {"normal": 1}}}, "no observable 'm'"),
-        ({"data__file": "nowhere.csv"}, "nowhere.csv: no such data file"),
+        ({"data__file": "."}, "a folder, not a file: "),
         ({"data__time": "time"}, "no column 'time'"),
         ({"modle": 1}, "unknown key 'modle'"),
     ],
@@ -148,6 +148,28 @@ def test_all_complaints_come_at_once_with_their_places(ode, capsys):
     assert f"growth.yaml:{row}:{lines[row - 1].index('KK') + 1}: " in err
     row = next(i for i, line in enumerate(lines, 1) if "{nromal" in line)
     assert f"growth.yaml:{row}:{lines[row - 1].index('nromal') + 1}: " in err
+
+
+def test_missing_files_are_placed_among_the_other_complaints(ode, capsys):
+    text = ode.read_text().replace("{normal: {", "{nromal: {").replace("growth.csv", "none.csv")
+    ode.write_text(text)
+    row = next(i for i, line in enumerate(text.splitlines(), 1) if "file: none.csv" in line)
+    code, _, err = inside(capsys, "check", ode)
+    assert code == 3
+    column = text.splitlines()[row - 1].index("none.csv") + 1
+    assert f"growth.yaml:{row}:{column}: no such data file: " in err
+    assert "unknown noise model 'nromal'" in err
+    _, _, err = inside(capsys, "check", ode, "--set", "data.file=other.csv")
+    assert "--set data.file=other.csv: no such data file: " in err
+
+
+def test_what_is_not_a_spec_is_named(tmp_path, capsys):
+    (tmp_path / "r.h5").write_bytes(b"\x89HDF\r\n" + bytes(6_000_000))
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "r.h5", "is an HDF5 file")):
+        code, _, err = inside(capsys, "check", path)
+        assert code == 3
+        assert f"{path}: {words}, not a spec" in err
+        assert "hint: " in err
 
 
 def test_overrides_are_checked_too(ode, capsys):

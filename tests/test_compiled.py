@@ -67,13 +67,13 @@ def folder(tmp_path, monkeypatch):
 
 def load_afresh(source, monkeypatch):
     monkeypatch.setattr(compiled, "_loaded", {})
-    return load_module(source).solve(21.0)
+    return load_module(source, "a test").solve(21.0)
 
 
 @pytest.mark.parametrize("ending", ["nbc", "nbi"])
 @pytest.mark.parametrize("left", [0, 40, -10])
 def test_damaged_machine_code_is_compiled_again(source, folder, monkeypatch, ending, left):
-    assert load_module(source).solve(21.0) == 42.0
+    assert load_module(source, "a test").solve(21.0) == 42.0
     (damaged,) = (folder / "__pycache__").glob(f"*.{ending}")
     damaged.write_bytes(damaged.read_bytes()[:left])
     assert load_afresh(source, monkeypatch) == 42.0
@@ -82,14 +82,14 @@ def test_damaged_machine_code_is_compiled_again(source, folder, monkeypatch, end
 def test_damage_in_numbas_own_folder_is_survived(source, folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("numba.config.CACHE_DIR", str(folder / "numba"))
-        assert load_module(source).solve(21.0) == 42.0
+        assert load_module(source, "a test").solve(21.0) == 42.0
         for index in (folder / "numba").rglob("*.nbi"):
             index.write_bytes(b"junk")
         assert load_afresh(source, monkeypatch) == 42.0
 
 
 def test_text_that_was_changed_is_put_right_and_never_run(source, folder, monkeypatch):
-    load_module(source)
+    load_module(source, "a test")
     (path,) = folder.glob("*.py")
     path.write_text("raise SystemExit('planted')\n")
     assert load_afresh(source, monkeypatch) == 42.0
@@ -97,7 +97,7 @@ def test_text_that_was_changed_is_put_right_and_never_run(source, folder, monkey
 
 
 def test_bytecode_beside_the_text_is_never_run(source, folder, monkeypatch):
-    load_module(source)
+    load_module(source, "a test")
     (path,) = folder.glob("*.py")
     state = path.stat()
     planted = compile("raise SystemExit('planted')", str(path), "exec")
@@ -151,12 +151,16 @@ def test_locks_that_do_not_work_are_done_without(source, folder, monkeypatch):
 
 def test_a_kernel_that_does_not_compile_says_so(folder):
     with pytest.raises(NameError, match="nonsense"):
-        load_module("CACHE = True\nnonsense\n")
+        load_module("CACHE = True\nnonsense\n", "a test")
 
 
 def test_threads_that_load_at_once_get_the_same_module(source, folder):
     found = []
-    threads = [threading.Thread(target=lambda: found.append(load_module(source))) for _ in range(4)]
+
+    def load():
+        found.append(load_module(source, "a test"))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -169,7 +173,7 @@ def test_compiling_is_told_and_loading_is_not(source, folder, monkeypatch, caplo
     monkeypatch.setattr(logging.getLogger("nfanneal"), "propagate", True)
     with caplog.at_level(logging.INFO, "nfanneal"):
         load_afresh(source, monkeypatch)
-        assert "compiling to machine code" in caplog.text
+        assert "compiling a test to machine code" in caplog.text
         caplog.clear()
         load_afresh(source, monkeypatch)
     assert not caplog.text

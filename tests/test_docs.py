@@ -18,8 +18,11 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.stem)
 def test_every_config_loads_and_says_how_to_run_it(path):
-    checked = load_spec(path)
-    assert f"nfanneal run {path.relative_to(ROOT)}" in path.read_text()
+    text = path.read_text()  # a pipeline simulates its data: they are not there
+    checked = (
+        spec_from_text(text, path.parent) if path.parent.name == "pipeline" else load_spec(path)
+    )
+    assert f"nfanneal run {path.relative_to(ROOT)}" in text
     if checked.spec.model.kind == "python":  # the others are compiled
         problem = build_problem(checked)
         assert problem.latent.dimension > 0

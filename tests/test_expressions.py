@@ -259,6 +259,25 @@ def test_refusals_give_the_nearest_name(text, hint):
     assert complaint(text, {"alpha": None, "rate": None}).hint == hint
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ln(x)", "the natural logarithm is log(x)"),
+        ("np.exp(x)", "write exp(…)"),
+        ("1 + NaN", "finite"),
+        ("Inf", "finite"),
+        ("True", "where(condition, a, b)"),
+        ("true", "where(condition, a, b)"),
+        ("sinh(x)", "there are exp, "),
+        ("alpha", None),
+        ("expp(x)", "did you mean 'exp'?"),
+    ],
+)
+def test_what_other_languages_write_gets_a_hint(text, hint):
+    found = complaint(text).hint
+    assert found is None if hint is None else hint in found
+
+
 def test_nearest_lists_nothing_that_is_far():
     assert nearest("quux", ["alpha", "beta"]) is None
 

@@ -180,7 +180,9 @@ def test_broken_functions_are_named(function, words, folder):
     ("value", "words"),
     [
         ("None", "returned None"),
-        ("['a'] * 8", "not real numbers|no array"),
+        ("['a'] * 8", "returned .*, not real numbers|returned a list that is no array"),
+        ("[{}] * 8", "returned .*, not real numbers|returned a list that is no array"),
+        ("[True] * 8", "returned bool values, not real numbers"),
         ("[1j] * 8", "complex.* values, not real numbers"),
         ("sys.exit(0)", "raised SystemExit"),
     ],
@@ -196,6 +198,25 @@ def test_what_is_not_an_array_of_real_numbers_is_refused(array, kind, value, wor
         text += "data: {file: data.csv, time: t}\nlikelihood: {y: {normal: 1}}\n"
     with pytest.raises(ModelError, match=words):
         problem(text, folder).evaluate(np.zeros((8, 1)), False)
+
+
+@pytest.mark.parametrize(
+    ("array", "body", "hint"),
+    [
+        ("torch", "scipy.stats.norm.logpdf(p['k'])", "set model.array: numpy"),
+        ("torch", "np.where(p['k'] > 0, p['k'], 0).sum(1)", "set model.array: numpy"),
+        ("numpy", "torch.exp(p['k'])", "set model.array: torch"),
+    ],
+)
+def test_functions_for_the_other_kind_of_array_get_a_hint(array, body, hint, folder):
+    text = f"import numpy as np, scipy.stats, torch\n\ndef f(p):\n    return {body}\n"
+    (folder / "other.py").write_text(text)
+    spec = (
+        f"model: {{kind: python, file: other.py, log_likelihood: f, array: {array}}}\n"
+        "parameters: {k: {prior: {normal: [0, 1]}}}\n"
+    )
+    with pytest.raises(ModelError, match=hint):
+        problem(spec, folder).evaluate(np.zeros((8, 1)), array == "torch")
 
 
 def test_files_and_functions_that_are_missing_are_placed(folder):

@@ -50,6 +50,7 @@ def write(tmp_path, monkeypatch):
     def file(text):
         content = text if isinstance(text, bytes) else text.encode()
         Path("s.yaml").write_bytes(content)
+        Path("d.csv").touch()
         return Path("s.yaml")
 
     return file
@@ -113,6 +114,8 @@ def test_paths_are_relative_to_the_file(tmp_path):
     folder = tmp_path / "configs"
     folder.mkdir()
     (folder / "s.yaml").write_text(edited(("d.csv", "../data/d.csv")))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "d.csv").touch()
     assert load_spec(folder / "s.yaml").data_file == folder / ".." / "data" / "d.csv"
 
 
@@ -447,7 +450,7 @@ def test_hostile_files_are_refused_soon(text, expected):
 def test_files_that_cannot_be_read(write, tmp_path):
     with pytest.raises(SpecError, match=r"none\.yaml: no such file"):
         load_spec(Path("none.yaml"))
-    with pytest.raises(SpecError, match="cannot be read: Is a directory"):
+    with pytest.raises(SpecError, match="is a folder, not a spec"):
         load_spec(tmp_path)
     with pytest.raises(SpecError, match="cannot be read"):
         load_spec(Path("a\0b"))

@@ -60,8 +60,20 @@ FUNCTIONS: dict[str, tuple[tuple[int, int], Callable[..., sympy.Expr]]] = {
 }
 """Functions of the grammar: least and most arguments, and what they build."""
 
-NOT_NUMBERS = {"nan", "inf"}
-"""Names that other languages have; the nearest ones here would only mislead."""
+_NUMBERS = "an expression is a finite real number"
+_CONDITIONS = "write where(condition, a, b)"
+_LISTED = f"there are {', '.join(FUNCTIONS)}"
+FOREIGN = {
+    **dict.fromkeys(("nan", "inf", "infinity"), _NUMBERS),
+    **dict.fromkeys(("true", "false", "ifelse", "piecewise", "heaviside"), _CONDITIONS),
+    **dict.fromkeys(("sinh", "cosh", "asin", "acos", "atan", "floor", "ceil", "mod"), _LISTED),
+    "ln": "the natural logarithm is log(x)",
+    "log2": "write log(x)/log(2)",
+    "pow": "write x**y",
+    "fabs": "write abs(x)",
+    "square": "write x**2",
+}
+"""What to write for names, in lower case, of other languages: the nearest here would mislead."""
 CONSTANTS = {"pi": sympy.Float(math.pi), "e": sympy.Float(math.e)}
 
 
@@ -171,7 +183,8 @@ class _Parser:
                 return self._element(node)
             case ast.Compare() | ast.BoolOp() | ast.IfExp() | ast.UnaryOp(op=ast.Not()):
                 raise self._fail(node, "conditions are allowed only as where(condition, a, b)")
-        raise self._fail(node, "not allowed in an expression")
+        is_truth = isinstance(node, ast.Constant) and isinstance(node.value, bool)
+        raise self._fail(node, "not allowed in an expression", _CONDITIONS if is_truth else None)
 
     def _name(self, node: ast.Name) -> sympy.Expr:
         if node.id not in self._names:
@@ -180,7 +193,7 @@ class _Parser:
             if node.id in FUNCTIONS:
                 raise self._fail(node, f"'{node.id}' is a function; write {node.id}(…)")
             known = [*self._sizes, *CONSTANTS, *FUNCTIONS]
-            hint = None if node.id in NOT_NUMBERS else nearest(node.id, known)
+            hint = FOREIGN.get(node.id.lower()) or nearest(node.id, known)
             raise self._fail(node, f"unknown name '{node.id}'", hint)
         name = self._names[node.id]
         size = self._sizes[name]
@@ -219,8 +232,11 @@ class _Parser:
         name = node.func.id if isinstance(node.func, ast.Name) else None
         if name is None or name not in FUNCTIONS:
             shown = name or self._fail(node.func, "").text[:40]
-            is_value = name is None or name in self._names
-            hint = "write * to multiply" if is_value else nearest(shown, FUNCTIONS)
+            hint: str | None = "write * to multiply"
+            if isinstance(node.func, ast.Attribute) and node.func.attr in FUNCTIONS:  # math.exp
+                hint = f"write {node.func.attr}(…)"
+            elif name is not None and name not in self._names:
+                hint = FOREIGN.get(name.lower()) or nearest(name, FUNCTIONS)
             raise self._fail(node, f"unknown function '{shown}'", hint)
         if node.keywords:
             raise self._fail(node, f"{name} takes no named arguments")

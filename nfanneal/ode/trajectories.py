@@ -111,7 +111,9 @@ def _check_times(times: Array, start: float) -> None:
 
 
 def _solver(system: OdeSystem, gradient: bool) -> Callable[..., None]:
-    module: Any = load_module(kernel_source(system, gradient))
+    module: Any = load_module(
+        kernel_source(system, gradient), "the model's gradient" if gradient else "the model"
+    )
     solve: Callable[..., None] = module.solve
     return solve
 

@@ -77,9 +77,15 @@ def read_document(path: Path) -> Document:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        hint = "name a YAML file in it; `nfanneal init` writes one"
+        raise SpecError([Complaint(f"{path}: is a folder, not a spec", hint=hint)]) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpecError(f"{path}: cannot be read: {reason}") from error
+    if raw.startswith(b"\x89HDF"):
+        hint = "`nfanneal report`, `plot` and `sample` read results; `run` and `check` read a spec"
+        raise SpecError([Complaint(f"{path}: is an HDF5 file, not a spec", hint=hint)])
     if len(raw) > LARGEST_FILE:
         raise SpecError(f"{path}: {len(raw):,} bytes; a spec has at most {LARGEST_FILE:,}")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -100,15 +100,16 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
     """Read a YAML file; `overrides` are `a.b.c=value` texts.
 
     Raises:
-        SpecError: with every complaint about the file and the overrides.
+        SpecError: with every complaint about the file and the overrides; files that it names and
+            that are not there are among them.
     """
     document = read_document(path)
     apply_overrides(document, overrides)
-    return _check(document, path.parent)
+    return _check(document, path.parent, with_files=True)
 
 
 def spec_from_text(text: str, folder: Path = Path(), overrides: Sequence[str] = ()) -> CheckedSpec:
-    """The same for YAML text, whose relative paths start from `folder`.
+    """The same for YAML text, whose relative paths start from `folder`; no file need be there.
 
     Raises:
         SpecError: with every complaint about the text.
@@ -122,7 +123,7 @@ _SECTIONS = ("name", "flow", "anneal", "output", "seed")
 """Sections of the top level that have defaults and say nothing about the others."""
 
 
-def _check(document: Document, folder: Path) -> CheckedSpec:
+def _check(document: Document, folder: Path, *, with_files: bool = False) -> CheckedSpec:
     """Validate the shape, then the meaning; what is wrong with either is told at once."""
     document.data = _without_empty(document.data)
     complaints = list(document.complaints)
@@ -136,10 +137,21 @@ def _check(document: Document, folder: Path) -> CheckedSpec:
     meaning = Meaning()
     if spec is not None:
         meaning, found = find_meaning(spec, document)
+        found = [*found, *(_about_files(document, folder, spec) if with_files else ())]
         complaints += [c for c in found if c.location not in hidden]
     if complaints or spec is None:
         raise SpecError(_in_order(complaints))
     return CheckedSpec(spec, folder, meaning, document)
+
+
+def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Complaint]:
+    """Complaints about the data and the model file, where they are not there."""
+    named = {"data": spec.data, "model": spec.model if isinstance(spec.model, PythonSpec) else None}
+    for section, said in named.items():
+        path = None if said is None else folder / said.file
+        if path is not None and (path.is_dir() or not path.exists()):
+            what = "a folder, not a file" if path.is_dir() else f"no such {section} file"
+            yield Complaint(f"{what}: '{path}'", document.place((section, "file")).value)
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ SCALE = -1.0 / math.log(1e-3)
 
 @cache
 def _kernel() -> ModuleType:
-    return load_module(resources.files("nfanneal.spline").joinpath("kernel.py").read_text("utf-8"))
+    text = resources.files("nfanneal.spline").joinpath("kernel.py").read_text("utf-8")
+    return load_module(text, "the flow's splines")
 
 
 class CompiledSpline(Transform):
