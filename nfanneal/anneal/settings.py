@@ -42,8 +42,9 @@ def default_anneal_settings(
 ) -> AnnealSettings:
     """`given` settings, with those that are None or missing chosen by the dimension d.
 
-    With `scouting`, local components draw half as many points again at every level. A flow is
-    limited by the distinct points that it learns from more than by its steps or its size.
+    With `scouting`, local components draw half as many points again at every level, and more
+    rounds at β = 1 than two add nothing. A flow is limited by the distinct points that it learns
+    from more than by its steps or its size.
     """
     defaults = {
         "schedule": "ess",
@@ -58,7 +59,7 @@ def default_anneal_settings(
         "tolerance": 0.5,
         "relative_ess": 0.3,
         "max_levels": 200,
-        "max_rounds": 4,
+        "max_rounds": 2 if scouting else 4,
         "target_ess": 0.5,
         "max_evaluations": None,
         "scout": "auto",
