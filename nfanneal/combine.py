@@ -55,7 +55,7 @@ def combine(
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     observed: Mapping[str, ObservedData] = {}
     if first.observed:
-        problem = revived_problem(first, model_file)
+        problem, *_ = [revived_problem(result, model_file) for result in results]
         noise = np.random.default_rng(noise_seed)
         observed = observed_at(problem, draws.theta[chosen], noise)
     agreement = agreement_of(results)
@@ -139,18 +139,23 @@ def _disagreement(agreement: Combination) -> tuple[str, ...]:
 
 
 def _pooled(results: Sequence[Result]) -> Diagnostics:
-    """What the runs' annealing paths said, averaged; the rest follows from the weights."""
+    """What the runs' annealing paths said; the rest follows from the weights.
+
+    The paths' log-evidences count by their precision, so that a poor run does not blunt a good
+    one's.
+    """
     all_of = [r.diagnostics for r in results]
     k = len(all_of)
     path = np.array([d.path_log_evidence for d in all_of])
     errors = np.array([d.path_log_evidence_error for d in all_of])
+    precision = 1.0 / np.maximum(errors, 1e-12) ** 2
     uncovered = np.array([d.uncovered_error for d in all_of])
     return replace(
         all_of[0],
         uncovered_mass=sum(d.uncovered_mass for d in all_of) / k,
         uncovered_error=float(np.sqrt(np.sum(uncovered**2))) / k,
-        path_log_evidence=float(path.mean()),
-        path_log_evidence_error=float(np.sqrt(np.sum(errors**2))) / k,
+        path_log_evidence=float(precision @ path / precision.sum()),
+        path_log_evidence_error=float(precision.sum() ** -0.5),
         reached_beta=min(d.reached_beta for d in all_of),
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ MOST_COMPLAINTS = 20
 class Table:
     """Numbers of shape (rows, columns); nan is a missing cell.
 
-    `lines` are the rows' lines in the file, `header_line` is the header's.
+    `lines` are the rows' lines in the file, `header_line` is the header's. `odd` are the
+    complaints about cells that are not numbers, by column: only the columns in use matter.
     """
 
     path: str
@@ -32,12 +33,14 @@ class Table:
     values: Array
     lines: tuple[int, ...]
     header_line: int = 1
+    odd: Mapping[str, Sequence[Complaint]] = field(default_factory=dict)
 
     def column(self, name: str) -> Array:
         """One column (rows,), by its name.
 
         Raises:
-            DataError: there is no such column; the message lists those there are.
+            DataError: there is no such column (the message lists those there are), or some of its
+                cells are not numbers.
         """
         if name not in self.columns:
             where = Location(self.path, self.header_line)
@@ -45,6 +48,8 @@ class Table:
             close = nearest(name, self.columns)
             hint = f"{close}; {listed}" if close else listed
             raise DataError([Complaint(f"no column '{name}' in the header", where, hint)])
+        if name in self.odd:
+            raise DataError(self.odd[name])
         return self.values[:, self.columns.index(name)]
 
 
@@ -78,7 +83,7 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
     for name in dict.fromkeys(wanted):
         complaints += _column_complaints(table, name)
     if complaints:
-        raise DataError(_capped(complaints))
+        raise DataError(_capped(sorted(complaints, key=_line_of)))
     row_times = table.column(time_column)
     complaints = [
         Complaint(f"the time ('{time_column}') is missing", Location(table.path, line))
@@ -99,6 +104,10 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
     return Observations(times, tuple(data), tuple(index), tuple(cells))
 
 
+def _line_of(complaint: Complaint) -> int:
+    return 0 if complaint.location is None else complaint.location.line
+
+
 def _column_complaints(table: Table, name: str) -> tuple[Complaint, ...]:
     try:
         values = table.column(name)
@@ -112,11 +121,12 @@ def _column_complaints(table: Table, name: str) -> tuple[Complaint, ...]:
 def read_table(path: Path) -> Table:
     """Read a CSV or TSV file with a header row; `#` lines and blank lines are skipped.
 
-    An empty cell, NA or NaN is a missing value. The delimiter is a tab in .tsv and .tab files,
-    else whichever of comma, semicolon and tab the header has most of.
+    An empty cell, NA or NaN is a missing value; other text matters only in columns that are used.
+    The delimiter is a tab in .tsv and .tab files, else whichever of comma, semicolon and tab the
+    header has most of.
 
     Raises:
-        DataError: every complaint about the file at once, each with its line.
+        DataError: the file's form is wrong; every complaint at once, each with its line.
     """
     rows = _rows(path)
     if not rows:
@@ -127,6 +137,7 @@ def read_table(path: Path) -> Table:
     if not body:
         complaints.append(Complaint("a header, but no data", Location(str(path), header_line)))
     values = np.full((len(body), len(names)), np.nan)
+    odd: dict[str, list[Complaint]] = {}
     for i, (line, cells) in enumerate(body):
         if len(cells) != len(names):
             message = f"{len(cells)} cells, but the header has {len(names)}"
@@ -136,12 +147,14 @@ def read_table(path: Path) -> Table:
             number = _number(cell)
             if isinstance(number, str):
                 message = f"{number} in column '{names[j]}': '{cell.strip()[:40]}'"
-                complaints.append(Complaint(message, Location(str(path), line), _hint(cell)))
+                complaint = Complaint(message, Location(str(path), line), _hint(cell))
+                odd.setdefault(names[j], []).append(complaint)
             else:
                 values[i, j] = number
     if complaints:
-        raise DataError(_capped(complaints))
-    return Table(str(path), names, values, tuple(line for line, _ in body), header_line)
+        complaints += [complaint for found in odd.values() for complaint in found]
+        raise DataError(_capped(sorted(complaints, key=_line_of)))
+    return Table(str(path), names, values, tuple(line for line, _ in body), header_line, odd)
 
 
 def _hint(cell: str) -> str | None:

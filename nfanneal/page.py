@@ -76,7 +76,7 @@ def _together(results: Mapping[str, Result]) -> str:
     try:
         parts.append(_figure("corner", results))
     except NfannealError:
-        parts.append("<p>The models share no parameter.</p>")
+        parts.append("<p>No parameter is shared by all models.</p>")
     return "\n".join(parts)
 
 

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 HEAVIEST_SHARE = 0.01
 """A heavy tail matters once one draw carries this share of all weight."""
 FEWEST_EFFECTIVE = 200
+GOOD_SHARE = 0.05
+"""Where so many of few draws are effective, more draws are what is missing."""
 UNCOVERED_LIMIT = 0.02
 DISAGREEMENT = 4.0
 
@@ -312,10 +314,15 @@ def _beta(d: Diagnostics) -> str | None:
 def _ess(d: Diagnostics) -> str | None:
     if d.ess >= FEWEST_EFFECTIVE:
         return None
+    few = d.ess_fraction >= GOOD_SHARE
+    advice = (
+        "The flow is good: draw more with `nfanneal sample`, or set output.samples"
+        if few
+        else "Raise anneal.max_rounds or anneal.draws, or use a larger flow"
+    )
     return (
         f"only {d.ess:.0f} of the {d.n_samples} draws are effective (at least {FEWEST_EFFECTIVE} "
-        "are needed): moments and evidence rest on a handful of draws. Raise anneal.max_rounds "
-        "or anneal.draws, or use a larger flow"
+        f"are needed): moments and evidence rest on a handful of draws. {advice}"
     )
 
 

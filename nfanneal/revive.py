@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from nfanneal.data import Observations
 from nfanneal.errors import ModelError, ResultError
 from nfanneal.estimate import final_draws, observed_at
 from nfanneal.likelihood import DataLikelihood
+from nfanneal.models import OdeSimulator
 from nfanneal.problem import Problem
 from nfanneal.proposals import Proposal, restored
 from nfanneal.result import (
@@ -32,6 +34,10 @@ from nfanneal.weights import effective_sample_size, normalized, systematic_resam
 Array = NDArray[np.float64]
 
 BATCH = 10_000
+RECHECKED = 16
+"""So many stored draws are evaluated again to see that a Python file is the result's model."""
+SAME = 1e-6
+"""Relative difference of log-likelihoods that may come from another machine's rounding."""
 MOST_PER_DRAW = 100
 """Equal-weight draws cost at most so many draws of the proposal each."""
 
@@ -43,25 +49,50 @@ def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
         ResultError: the model is a Python file and none was given: no file is run because a
             result names it.
     """
-    overrides = [] if model_file is None else [f"model.file={model_file.resolve()}"]
-    checked = spec_from_text(result.spec_yaml, overrides=overrides)
-    if isinstance(checked.spec.model, PythonSpec) and model_file is None:
+    checked = spec_from_text(result.spec_yaml)
+    if not isinstance(checked.spec.model, PythonSpec):
+        if model_file is not None:
+            raise ResultError(
+                f"--model {model_file}: the model is an ODE, which the result holds itself"
+            )
+        return checked
+    if model_file is None:
         raise ResultError(
             f"the model is the Python file '{checked.spec.model.file}', which runs only if you "
             "name it: --model FILE"
         )
-    return checked
+    if not model_file.is_file():
+        raise ResultError(f"--model {model_file}: no such file")
+    return spec_from_text(result.spec_yaml, overrides=[f"model.file={model_file.resolve()}"])
 
 
 def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
     """The problem of a result, with the data that the result holds.
 
     Raises:
-        ResultError: a Python model, and no file was given.
+        ResultError: a Python model, and no file was given or another model's.
         ModelError: the Python model cannot be imported.
     """
     checked = checked_spec(result, model_file)
-    return build_problem(checked, _observations(result) if result.observed else None)
+    problem = build_problem(checked, _observations(result) if result.observed else None)
+    if model_file is not None:
+        _refuse_other_model(result, problem, model_file)
+    return problem
+
+
+def _refuse_other_model(result: Result, problem: Problem, model_file: Path) -> None:
+    """The model must give the log-likelihoods that the result holds, at a few of its draws."""
+    stored = result.draws.log_likelihood
+    rows = np.flatnonzero(np.isfinite(stored))[:RECHECKED]
+    found = problem.likelihood.evaluate(result.draws.theta[rows], False).log_likelihood
+    other = np.flatnonzero(~np.isclose(found, stored[rows], rtol=SAME, atol=SAME))
+    if len(other):
+        i = int(other[0])
+        raise ResultError(
+            f"--model {model_file}: not the model of this result: at the result's draw "
+            f"{rows[i]} its log-likelihood is {found[i]:.6g}, the result says "
+            f"{stored[rows[i]]:.6g}; name the file as it was"
+        )
 
 
 def _observations(result: Result) -> Observations:
@@ -101,8 +132,10 @@ def sample(
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     parts: list[WeightedDraws] = []
     failed = 0
+    expected = math.ceil(1.1 * n / max(result.diagnostics.ess_fraction, 1.0 / MOST_PER_DRAW))
     while _wanting(parts, n, resampled):
-        size = BATCH if resampled else min(BATCH, n - sum(len(p.log_weight) for p in parts))
+        wanted = expected if resampled else n - sum(len(p.log_weight) for p in parts)
+        size = min(BATCH, wanted)
         draws, bad = final_draws(problem, proposal, size, generator)
         parts.append(draws)
         failed += int(bad.sum())
@@ -187,6 +220,13 @@ def predict(
         name: Prediction(times, np.where(bad, np.nan, found.values[:, :, k]), noisy.get(name))
         for k, name in enumerate(likelihood.simulator.observables)
     }
+
+
+def start_of(problem: Problem) -> float:
+    """The time before which the model predicts nothing; −inf if there is none."""
+    likelihood = problem.likelihood
+    simulator = likelihood.simulator if isinstance(likelihood, DataLikelihood) else None
+    return simulator.settings.start if isinstance(simulator, OdeSimulator) else -math.inf
 
 
 def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> Array:

@@ -17,6 +17,7 @@ from commands import inside, run
 from regression import SEEDS, exact, exact_leave_one_out, posterior_draws
 
 from nfanneal import store
+from nfanneal.combine import combine
 from nfanneal.compare import leave_one_out
 
 
@@ -223,6 +224,64 @@ def test_a_python_model_runs_only_if_it_is_named(made, folder, capsys):
     assert "--model" in err
     named = ("sample", folder / "line0.h5", "-n", 100, "--model", made / "model.py")
     assert inside(capsys, *named)[0] in (0, 5)  # a hundred draws are too few to trust
+
+
+def test_a_changed_python_model_is_refused(made, folder, capsys):
+    text = (made / "model.py").read_text()
+    (folder / "changed.py").write_text(f"{text}\n\n_old = line\n\n\ndef line(p, t):\n"
+                                       "    return {'y': 1.01 * _old(p, t)['y']}\n")  # fmt: skip
+    one, two = folder / "line0.h5", folder / "line1.h5"
+    named = ("--model", folder / "changed.py", "-o", folder / "x.h5")
+    for command in (("sample", one, "-n", 100), ("combine", one, two), ("predict", one)):
+        code, _, err = inside(capsys, *command, *named)
+        assert code == 3
+        assert "changed.py: not the model of this result: at the result's draw" in err
+    code, _, err = inside(capsys, "sample", one, "-n", 100, "--model", folder / "none.py")
+    assert (code, "none.py: no such file" in err) == (3, True)
+    code, _, err = inside(capsys, "predict", folder / "ode.h5", "--model", folder / "changed.py")
+    assert (code, "the model is an ODE" in err) == (3, True)
+
+
+def test_a_result_is_never_overwritten_by_what_reads_it(folder, capsys):
+    ode = folder / "ode.h5"
+    before = ode.read_bytes()
+    for command in (("prune", ode), ("sample", ode, "-n", 100), ("predict", ode)):
+        code, _, err = inside(capsys, *command, "-o", ode, "--force")
+        assert code == 3
+        assert "is what the command reads" in err
+    assert ode.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("prune", "--max-bias", "nan"), "not a number"),
+        (("prune", "--method", "psis", "--max-bias", "0.1"), "does not apply"),
+        (("predict", "--times=-1,0,1"), "before 0, where the model starts"),
+        (("predict", "--times", "0:1e9:1e-3"), "more than 100,000 times"),
+        (("predict", "--times", "3:1:1"), "neither START:STOP:STEP nor a list"),
+    ],
+)
+def test_what_options_refuse(folder, capsys, arguments, words):
+    command, *options = arguments
+    code, _, err = inside(capsys, command, folder / "ode.h5", *options)
+    assert code == 2
+    assert words in err
+
+
+def test_a_poor_path_does_not_blunt_a_good_one(folder):
+    """Path log-evidences are averaged by their precision."""
+    results = [store.read(folder / f"line{seed}.h5") for seed in (0, 1)]
+    told = ((-5.0, 0.1), (-8.0, 1.0))
+    results = [
+        replace(r, diagnostics=replace(r.diagnostics, path_log_evidence=z,
+                                       path_log_evidence_error=e))
+        for r, (z, e) in zip(results, told, strict=True)
+    ]  # fmt: skip
+    observed = [replace(r, observed={}) for r in results]
+    both = combine(observed, ("a", "b")).diagnostics
+    assert both.path_log_evidence == pytest.approx((100 * -5.0 + 1 * -8.0) / 101)
+    assert both.path_log_evidence_error == pytest.approx(101**-0.5)
 
 
 def test_predictions_match_the_closed_form(folder, capsys):

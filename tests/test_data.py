@@ -25,7 +25,7 @@ def write(tmp_path):
 def words(path):
     """The complaints about a file, its folder left out."""
     with pytest.raises(DataError, match=r".") as caught:
-        read_table(path)
+        observations(read_table(path), "t", {"x": "x"})
     return str(caught.value).replace(f"{path.parent}/", "")
 
 
@@ -112,6 +112,15 @@ def test_complaints_are_capped(write):
     message = words(write("t,x\n" + "0,one\n" * 100))
     assert message.count("\n") == MOST_COMPLAINTS
     assert message.endswith("… and 80 more")
+
+
+def test_text_matters_only_in_columns_that_are_used(write):
+    path = write("t,who,x\n0,Ada,1\n1,Bea,two\n")
+    assert words(path) == "data.csv:3: not a number in column 'x': 'two'"
+    table = read_table(write("t,who,x\n0,Ada,1\n1,Bea,2\n"))
+    assert observations(table, "t", {"x": "x"}).values[0].tolist() == [1.0, 2.0]
+    with pytest.raises(DataError, match="not a number in column 'who': 'Ada'"):
+        observations(table, "t", {"x": "who"})
 
 
 def test_exit_code(write):

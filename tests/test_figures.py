@@ -59,6 +59,12 @@ def test_csv_goes_to_stdout_with_an_explanation(folder, capsys):
     assert inside(capsys, "export", folder / "ode.h5", "--to", "getdist", "-o", "-")[0] == 3
 
 
+def with_posterior(result, theta):
+    """`result` with these draws (n, d), all of the same weight."""
+    draws = replace(result.draws, theta=theta, log_weight=np.zeros(len(theta)))
+    return replace(result, posterior=theta, draws=draws)
+
+
 def test_modes_are_counted_and_weighed(folder):
     """Three Gaussians 10 sd apart with masses 0.5, 0.3, 0.2, and one alone."""
     result = store.read(folder / "line0.h5")
@@ -66,12 +72,28 @@ def test_modes_are_counted_and_weighed(folder):
     which = rng.choice(3, size=1500, p=[0.5, 0.3, 0.2])
     one = rng.standard_normal((1500, 2))
     three = one + np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])[which]
-    modes = find_modes(replace(result, posterior=three))
+    modes = find_modes(with_posterior(result, three))
     assert len(modes.masses) == 3
     # 4 standard errors of three masses: a false alarm in 5,000
     assert (np.abs(modes.masses - [0.5, 0.3, 0.2]) < 4.0 * modes.errors).all()
-    assert len(set(zip(which, modes.labels, strict=True)) - {(w, -1) for w in which}) == 3
-    assert len(find_modes(replace(result, posterior=one)).masses) == 1
+    assert modes.masses.sum() == pytest.approx(1.0)
+    assert len(set(zip(which, modes.labels, strict=True))) == 3
+    assert len(find_modes(with_posterior(result, one)).masses) == 1
+
+
+@pytest.mark.parametrize("d", [1, 2, 8])
+def test_a_sparse_mode_is_one_and_so_is_a_tail(folder, d):
+    """A twentieth of the draws is far away; exponential draws thin out towards one side."""
+    result = store.read(folder / "line0.h5")
+    rng = np.random.default_rng(d)
+    for _ in range(5):
+        two = rng.standard_normal((4000, d))
+        far = rng.random(4000) < 0.05
+        two[far] += 10.0
+        modes = find_modes(with_posterior(result, two))
+        np.testing.assert_allclose(modes.masses, [1.0 - far.mean(), far.mean()], atol=1e-12)
+        tail = rng.exponential(1.0, (4000, d))
+        assert len(find_modes(with_posterior(result, tail)).masses) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,7 +131,8 @@ def test_figures_of_two_results_truths_and_choices(folder, capsys):
         (("none.h5", "corner"), 3, "no such file"),
         (("ode.h5", "corner", "-o", "x.gif"), 2, "PDF|pdf"),
         (("ode.h5", "corner", "--parameters", "zz"), 3, "no parameter 'zz'"),
-        (("ode.h5", "flat.h5", "weights"), 3, "shows one result"),
+        (("ode.h5", "flat.h5", "corner", "weights"), 2, "'weights' shows one result"),
+        (("ode.h5", "corner", "--truth", "nn0=1"), 2, "no parameter 'nn0'"),
         (("ode.h5", "corner", "--truth", "n0=x"), 2, "not a number"),
         (("ode.h5", "corner", "--truth", "none.yaml"), 3, "cannot be read"),
     ],

@@ -28,7 +28,8 @@ def command(
 ) -> None:
     """Compare models of the same data: Bayes factors, model probabilities, and leave-one-out.
 
-    The best model comes first; Bayes factors are its own over the others.
+    The most probable model comes first; Bayes factors are those of the model with the largest
+    evidence over the others.
     """
     odds = None
     if prior_odds is not None:

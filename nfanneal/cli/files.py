@@ -11,12 +11,14 @@ FORMATS = (".pdf", ".png", ".svg")
 """What figures can be."""
 
 
-def refuse_existing(path: Path, force: bool) -> None:
-    """Nothing is overwritten without --force.
+def refuse_existing(path: Path, force: bool, *inputs: Path) -> None:
+    """Nothing is overwritten without --force, and none of the `inputs` ever.
 
     Raises:
-        ResultError: the file is there, it is a folder, or its own folder is not.
+        ResultError: the file is there, it is a folder or an input, or its own folder is not.
     """
+    if any(path.exists() and given.exists() and path.samefile(given) for given in inputs):
+        raise ResultError(f"{path}: is what the command reads; name another --output")
     if path.is_dir():
         raise ResultError(f"{path}: is a folder")
     if path.exists() and not force:

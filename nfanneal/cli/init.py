@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nfanneal.cli.files import refuse_existing
+from nfanneal.cli.files import refuse_existing, write_text
 
 TEMPLATES = {
     "ode": {"ode.yaml": "{stem}.yaml", "data.csv": "{stem}.csv"},
@@ -34,6 +34,6 @@ def command(spec: Path | None, template: str, force: bool) -> None:
     for path in targets:
         refuse_existing(path, force)
     for path, text in targets.items():
-        path.write_text(text.replace("{stem}", spec.stem), encoding="utf-8")
+        write_text(path, text.replace("{stem}", spec.stem))
         click.echo(f"wrote {path}")
     click.echo(f"try: nfanneal check {spec}, then nfanneal run {spec}")

@@ -12,7 +12,7 @@ from nfanneal.api import read_numbers
 from nfanneal.atomic import replaced
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
-from nfanneal.plots import KINDS, Options, draw
+from nfanneal.plots import KINDS, ONE_RESULT, Options, draw
 
 
 @click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")
@@ -40,7 +40,8 @@ def command(
 
     \b
     Kinds:
-      corner        marginals with their priors, and pairs (several results overlaid)
+      corner        marginals with their priors, and pairs (several results overlaid); contours
+                    hold 39 % and 86 % of the mass, 1 and 2 sd of a Gaussian in two dimensions
       history       the annealing: beta, ESS, log-evidence, loss
       weights       the importance weights, their tail, and what pruning would cut
       predictive    data with posterior predictive bands
@@ -60,8 +61,13 @@ def command(
     for path in paths.values():
         refuse_existing(path, force)
     results = {str(path): store.read(path) for path in files}
+    alone = [kind for kind in kinds if kind in ONE_RESULT]
+    if alone and len(files) > 1:
+        raise click.UsageError(f"the figure '{alone[0]}' shows one result, not {len(files)}")
+    truths = _truth(truth)
+    _refuse_unknown(truths, {name for r in results.values() for name in r.column_names})
     wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
-    options = Options(wanted, _truth(truth), model)
+    options = Options(wanted, truths, model)
     for kind, path in paths.items():
         figure = draw(kind, results, options)
         with replaced(path) as temporary:
@@ -80,6 +86,12 @@ def _refuse(kinds: list[str], files: list[Path]) -> None:
     for path in files:
         if not path.exists() and not path.suffix:
             raise click.UsageError(f"no figure '{path}'{nearest_word(str(path), KINDS)}")
+
+
+def _refuse_unknown(truths: Iterable[str], known: set[str]) -> None:
+    for name in truths:
+        if name not in known:
+            raise click.UsageError(f"--truth: no parameter '{name}'{nearest_word(name, known)}")
 
 
 def _truth(given: Iterable[str]) -> dict[str, float]:

@@ -13,8 +13,15 @@ from nfanneal import store
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
 from nfanneal.export import predictions_as_csv
+from nfanneal.problem import Problem
 from nfanneal.result import Prediction, Result
-from nfanneal.revive import predict, prior_draws, revived_problem, thinned_posterior
+from nfanneal.revive import (
+    predict,
+    prior_draws,
+    revived_problem,
+    start_of,
+    thinned_posterior,
+)
 from nfanneal.threads import set_threads
 
 POINTS = 200
@@ -61,11 +68,12 @@ def command(
     output = output or result.with_suffix(".predictions.h5")
     table = output.with_suffix(".csv")
     for path in (output, table):
-        refuse_existing(path, force)
+        refuse_existing(path, force, result)
     found = store.read(result)
     set_threads(threads)
     problem = revived_problem(found, model)
     times = _times(wanted, found)
+    _refuse_before_start(times, problem)
     rng = np.random.default_rng(seed)
     drawn = {"predictions": thinned_posterior(found, count, rng)}
     if prior:
@@ -96,7 +104,9 @@ def _times(wanted: str | None, found: Result) -> NDArray[np.float64]:
         if ":" in wanted:
             start, stop, step = (float(text) for text in wanted.split(":"))
             size = (stop - start) / step
-            if not 0 <= size <= MOST_POINTS:
+            if size > MOST_POINTS:
+                raise click.UsageError(f"--times: more than {MOST_POINTS:,} times")
+            if size < 0:
                 raise ValueError
             return np.asarray(start + step * np.arange(int(size + 1e-9) + 1))
         times = np.array([float(text) for text in wanted.split(",")])
@@ -107,6 +117,15 @@ def _times(wanted: str | None, found: Result) -> NDArray[np.float64]:
     if not np.isfinite(times).all():
         raise click.UsageError("--times must be finite")
     return np.unique(times)
+
+
+def _refuse_before_start(times: NDArray[np.float64], problem: Problem) -> None:
+    """An ODE model has no values before those it starts from."""
+    start = start_of(problem)
+    if len(times) and times[0] < start:
+        raise click.UsageError(
+            f"--times: {times[0]:g} lies before {start:g}, where the model starts (model.start)"
+        )
 
 
 def _chosen(all_of: Mapping[str, Prediction], wanted: str | None) -> dict[str, Prediction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import click
@@ -45,8 +46,11 @@ def command(
     RESULT itself is not changed; the new file holds the weights before and after. Ends with exit
     code 5 if the dropped draws look like a mode, or another diagnostic says not to trust it.
     """
+    if max_bias is not None and (math.isnan(max_bias) or method != "ess"):
+        odd = "not a number" if math.isnan(max_bias) else f"does not apply to --method {method}"
+        raise click.UsageError(f"--max-bias: {odd}")
     output = output or result.with_suffix(".pruned.h5")
-    refuse_existing(output, force)
+    refuse_existing(output, force, result)
     pruned = prune(store.read(result), method, max_bias=max_bias, source=str(result))
     store.write(pruned, output)
     if as_json:

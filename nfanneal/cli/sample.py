@@ -50,7 +50,7 @@ def command(
     trained: the flow stays as it is.
     """
     output = output or result.with_suffix(".sample.h5")
-    refuse_existing(output, force)
+    refuse_existing(output, force, result)
     set_threads(threads)
     drawn = sample(
         store.read(result),

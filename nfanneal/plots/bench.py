@@ -13,8 +13,6 @@ from nfanneal.bench.results import Bench, Run
 from nfanneal.plots.style import COLORS, WIDTH, styled
 
 MARKERS = "osD^vP*X"
-WIDEST_ERRORS = 4.0
-"""An error bar beyond so many times the others' does not set the scale."""
 
 
 def bench_figure(bench: Bench) -> Figure:
@@ -69,7 +67,6 @@ def _limits(axis: Any, bench: Bench) -> None:
         return
     values = np.array([run.log_evidence for run in runs])
     errors = np.array([run.error if math.isfinite(run.error) else 0.0 for run in runs])
-    errors = np.minimum(errors, WIDEST_ERRORS * max(float(np.median(errors)), 1e-3))
     low, high = float((values - errors).min()), float((values + errors).max())
     margin = 0.15 * (high - low) or 0.1
     axis.set_ylim(low - margin, high + margin)

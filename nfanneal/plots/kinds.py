@@ -60,6 +60,9 @@ KINDS: dict[str, Callable[[Mapping[str, Result], Options], Figure]] = {
     "modes": _modes,
 }
 
+ONE_RESULT = frozenset({"weights", "trajectories", "modes"})
+"""Kinds that show one result at a time."""
+
 
 def draw(kind: str, results: Mapping[str, Result], options: Options) -> Figure:
     """The figure of this kind for results by their file's name.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nfanneal.modes import Modes, find_modes
-from nfanneal.plots.style import COLORS, GREY, WIDTH, chosen_columns, column_labels
+from nfanneal.plots.style import COLORS, WIDTH, chosen_columns, column_labels
 from nfanneal.result import Result
 
 SHOWN_MODES = 20
@@ -25,10 +25,9 @@ def modes_figure(result: Result, wanted: Sequence[str] | None) -> Figure:
     left, right = figure.subplots(2, 1, height_ratios=[2.0, 1.0])
     theta = result.posterior[modes.rows]
     y = theta[:, j] if j is not None else np.random.default_rng(0).random(len(theta))
-    for mode in range(-1, len(modes.masses)):
+    for mode in range(len(modes.masses)):
         inside = modes.labels == mode
-        color = GREY if mode < 0 else COLORS[mode % len(COLORS)]
-        left.plot(theta[inside, i], y[inside], ".", ms=2 if mode >= 0 else 1, color=color)
+        left.plot(theta[inside, i], y[inside], ".", ms=2, color=COLORS[mode % len(COLORS)])
     left.set_xlabel(labels[names[i]])
     left.set_ylabel("" if j is None else labels[names[j]])
     count = len(modes.masses)
@@ -41,7 +40,7 @@ def modes_figure(result: Result, wanted: Sequence[str] | None) -> Figure:
         color=[COLORS[m % len(COLORS)] for m in range(shown)],
         error_kw={"lw": 0.8},
     )
-    right.set_xlim(0.3, max(shown, 4) + 0.7)
+    right.set_xlim(0.3, shown + 0.7)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("mode" if shown == count else f"mode (the {shown} largest)")
     right.set_ylabel("posterior mass")

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from nfanneal.anneal.events import Activity, Event, LevelInfo
 from nfanneal.compare import Comparison
-from nfanneal.result import Result
+from nfanneal.result import Pruning, Result
+from nfanneal.weights import PARETO_LIMIT
 
 SHOWN_LEVELS = 12
 SHOWN_PARAMETERS = 40
@@ -79,6 +80,11 @@ def _print_warnings(result: Result, console: Console) -> None:
         console.print(Text("Do not trust this result as it is.", style="bold red"))
 
 
+def _tail_index(k: float) -> str:
+    shown = f"{k:.3f}" if round(k, 2) == PARETO_LIMIT else f"{k:.2f}"
+    return f"{shown} (good below {PARETO_LIMIT})"
+
+
 def _evidence_table(result: Result) -> Table:
     d = result.diagnostics
     table = Table(title=result.name, show_header=False, title_justify="left", box=None)
@@ -86,7 +92,7 @@ def _evidence_table(result: Result) -> Table:
         "log-evidence": f"{d.log_evidence:.4f} ± {d.log_evidence_error:.4f}",
         "  the path's own estimate": f"{d.path_log_evidence:.3f} ± {d.path_log_evidence_error:.3f}",
         "effective sample size": f"{d.ess:.0f} of {d.n_samples} draws ({d.ess_fraction:.1%})",
-        "Pareto k of the weights": f"{d.pareto_k:.2f} (good below 0.7)",
+        "Pareto k of the weights": _tail_index(d.pareto_k),
         "largest share of one draw": f"{d.largest_weight:.2%}",
         "under-covered posterior mass": f"{d.uncovered_mass:.2%} ± {d.uncovered_error:.2%}",
         "likelihood evaluations": f"{result.n_likelihood_evaluations:,}"
@@ -236,11 +242,20 @@ def print_pruning(result: Result, console: Console) -> None:
     table.add_row("Pareto k", *(f"{n['pareto_k']:.2f}" for n in (p.before, p.after)))
     console.print(table)
     console.print(
-        f"{verb} {len(p.changed)} of {len(p.original_log_weight)} draws, with {p.lost_share:.2%} "
-        f"of the weight: this may have lowered the log-evidence by {p.bias:.4f}",
+        f"{verb} {len(p.changed)} of {len(p.original_log_weight)} draws, {_cost_of(p)}",
         soft_wrap=True,
     )
     _print_warnings(result, console)
+
+
+def _cost_of(p: Pruning) -> str:
+    rise = p.after["log_evidence"] - p.before["log_evidence"]
+    if rise > 0.0:
+        return f"which raised the log-evidence by {rise:.4f}"
+    return (
+        f"with {p.lost_share:.2%} of the weight: this may have lowered the log-evidence by "
+        f"{p.bias:.4f}"
+    )
 
 
 def combination_json(result: Result) -> dict[str, Any]:
