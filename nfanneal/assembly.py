@@ -82,7 +82,7 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
 
 
 def _anneal_settings(checked: CheckedSpec, dimension: int, *, scouting: bool) -> AnnealSettings:
-    given = checked.spec.anneal.model_dump()
+    given = checked.spec.anneal.model_dump(exclude={"preset"})
     scouting = scouting and checked.spec.anneal.scout == "auto"
     return default_anneal_settings(dimension, scouting=scouting, **given)
 

@@ -124,6 +124,17 @@ def test_examples_load_without_warnings(path):
     assert load_spec(path).warnings == ()
 
 
+def test_a_preset_gives_way_to_what_stands_beside_it():
+    paper = read(BASE + "anneal: {preset: paper, moves: 2}\n").spec.anneal
+    assert (paper.objective, paper.scout, paper.moves) == ("reverse_kl", "off", 2)
+    plain = read(BASE).spec.anneal
+    quick = read(BASE, ["anneal.preset=quick", "anneal.draws=512"]).spec.anneal
+    assert (quick.draws, quick.max_rounds, plain.max_rounds) == (512, 2, None)
+    assert read(read(BASE + "anneal: {preset: paper}\n").yaml).spec.anneal.moves == 0
+    (complaint,) = complaints(BASE + "anneal: {preset: quik}\n")
+    assert "did you mean 'quick'?" in complaint
+
+
 @pytest.mark.parametrize("given", ["{normal: {sigma: s}}", "{normal: s}", '{"normal": "s"}'])
 def test_ways_to_write_the_noise(given):
     text = edited(("{normal: 0.3}", given), ("x0: 2", "x0: 2\n  s: {prior: {halfnormal: 1}}"))

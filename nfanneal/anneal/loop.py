@@ -193,9 +193,9 @@ def _renew_hot(state: State, means: Means) -> State:
 
     The path's own are from before the pool knew the posterior, or much hotter than they need be.
     """
-    flow, beta = state.flow, state.beta
+    flow, beta, pool = state.flow, state.beta, state.pool
     state, _ = _train(replace(state, beta=HOT_BETA * beta), means)
-    return replace(state, flow=flow, beta=beta)
+    return replace(state, flow=flow, beta=beta, pool=pool)
 
 
 def _train(state: State, means: Means) -> tuple[State, Training]:

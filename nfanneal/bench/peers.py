@@ -27,6 +27,8 @@ from nfanneal.weights import effective_sample_size, normalized
 Array = NDArray[np.float64]
 Settings = Mapping[str, Mapping[str, Any]]
 
+FEW_DIMENSIONS = 5
+"""Up to these dynesty samples uniformly, as it does by itself."""
 MANY_DIMENSIONS = 10
 """Beyond these UltraNest's documentation advises a step sampler."""
 ENOUGH_TAUS = 50
@@ -299,7 +301,13 @@ def _weighted(theta: Array, log_weight: Array, log_evidence: float, error: float
 
 
 def _dynesty_settings(dimension: int) -> Settings:
-    return {"sampler": {"nlive": 500, "sample": "rwalk", "bound": "multi"}, "run": {"dlogz": 0.05}}
+    """Its own choice up to five dimensions; beyond, random walks, which it chooses from ten on.
+
+    On an eight-dimensional posterior of an oscillator its uniform sampling took more than thirty
+    times as long as random walks.
+    """
+    walks = {"sample": "rwalk"} if dimension > FEW_DIMENSIONS else {}
+    return {"sampler": {"nlive": 500, **walks}, "run": {"dlogz": 0.05}}
 
 
 def _nautilus_settings(dimension: int) -> Settings:

@@ -71,7 +71,7 @@ def command(
     """Run other samplers on the likelihood of CONFIG, and say what each costs.
 
     All run one after the other on the same compiled likelihood, with the same number of threads
-    and the defaults that their documentation gives. One that fails, is not installed or runs out
+    and the settings that their documentation gives. One that fails, is not installed or runs out
     of its budget is a row that says so.
 
     \b

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nfanneal.spec.fields import Number, Section, Whole
 
@@ -24,9 +24,21 @@ class FlowSpec(Section):
     )
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"draws": 2048, "steps": 50, "max_rounds": 2},
+    "paper": {"objective": "reverse_kl", "scout": "off", "moves": 0, "keep_levels": 1},
+}
+"""What a preset sets, where the spec says nothing else."""
+
+
 class AnnealSpec(Section):
     """How the flow gets from the prior to the posterior."""
 
+    preset: Literal["quick", "paper"] | None = Field(
+        None,
+        description="quick: a first look, with few draws and short trainings; paper: reverse KL on "
+        "fresh draws alone, as in arXiv:2505.03652; keys beside it go before it",
+    )
     schedule: Literal["ess", "linear", "geometric", "adaann", "none"] = Field(
         "ess", description="how the inverse temperature moves from 0 to 1"
     )
@@ -68,3 +80,12 @@ class AnnealSpec(Section):
     max_evaluations: Whole | None = Field(
         None, ge=1, description="budget of likelihood evaluations for training"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, given: Any) -> Any:
+        """What is given, over what the preset sets."""
+        preset = given.get("preset") if isinstance(given, dict) else None
+        if not isinstance(preset, str) or preset not in PRESETS:
+            return given
+        return PRESETS[preset] | {key: value for key, value in given.items() if value is not None}
