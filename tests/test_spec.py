@@ -247,6 +247,10 @@ ONE = {
         "4:18: model.solver.atol must be above 0, not '0",
     ),
     "choice": (("name: decay", "flow: {kind: nfs}"), "1:14: flow.kind must be 'nsf', 'maf'"),
+    "time in the noise": (
+        ("{normal: 0.3}", "{normal: 0.1*t}"),
+        "the time stands in equations and observables only",
+    ),
     "choice, hint": (("name: decay", "anneal: {schedule: linar}"), "hint: did you mean 'linear'?"),
     "whole": (("name: decay", "seed: 1.5"), "1:7: seed must be a whole number, not '1.5'"),
     "list item": (

@@ -190,9 +190,10 @@ class _Reader:
                 where = Location(where.file, where.line, where.column + error.column - 1)
             shown = f"'{error.text}': " if error.text not in error.message else ""
             dotted = ".".join(map(str, path))
-            self.complaints.append(
-                Complaint(f"{dotted}: {shown}{error.message}", where, error.hint)
-            )
+            hint = error.hint
+            if error.text == getattr(self._spec.model, "time", None) and error.text not in names:
+                hint = "the time stands in equations and observables only"
+            self.complaints.append(Complaint(f"{dotted}: {shown}{error.message}", where, hint))
             return None
 
     def likelihood(self) -> tuple[NoiseMeaning, ...]:
