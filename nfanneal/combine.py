@@ -24,7 +24,7 @@ from nfanneal.result import (
     WeightedDraws,
     equal_weight_indices,
 )
-from nfanneal.revive import joined, revived_problem, stored_proposal, with_draws
+from nfanneal.revive import joined, refuse_other_model, revived_problem, stored_proposal, with_draws
 from nfanneal.spec import spec_from_text
 from nfanneal.weights import mixture_log_density
 
@@ -55,7 +55,10 @@ def combine(
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     observed: Mapping[str, ObservedData] = {}
     if first.observed:
-        problem, *_ = [revived_problem(result, model_file) for result in results]
+        problem = revived_problem(first, model_file)
+        if model_file is not None:
+            for other in results[1:]:
+                refuse_other_model(other, problem, model_file)
         noise = np.random.default_rng(noise_seed)
         observed = observed_at(problem, draws.theta[chosen], noise)
     agreement = agreement_of(results)

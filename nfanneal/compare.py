@@ -69,7 +69,7 @@ class Comparison:
 def compare(
     results: Mapping[str, Result], prior_odds: Sequence[float] | None = None, *, any_data: bool
 ) -> list[Comparison]:
-    """Compare results, by their file's name; the most probable model comes first.
+    """Compare results, by their file's name; the best model comes first.
 
     Raises:
         ResultError: fewer than two, data that differ (unless `any_data`), or odds that do not
@@ -110,7 +110,7 @@ def compare(
                 loo=leave_one_out(result),
             )
         )
-    return sorted(rows, key=lambda row: -row.probability)
+    return sorted(rows, key=lambda row: -row.log_evidence)
 
 
 def in_words(size: float, scale: Sequence[tuple[float, str]]) -> str:

@@ -314,10 +314,9 @@ def _beta(d: Diagnostics) -> str | None:
 def _ess(d: Diagnostics) -> str | None:
     if d.ess >= FEWEST_EFFECTIVE:
         return None
-    few = d.ess_fraction >= GOOD_SHARE
     advice = (
         "The flow is good: draw more with `nfanneal sample`, or set output.samples"
-        if few
+        if d.ess_fraction >= GOOD_SHARE
         else "Raise anneal.max_rounds or anneal.draws, or use a larger flow"
     )
     return (

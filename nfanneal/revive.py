@@ -76,12 +76,16 @@ def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
     checked = checked_spec(result, model_file)
     problem = build_problem(checked, _observations(result) if result.observed else None)
     if model_file is not None:
-        _refuse_other_model(result, problem, model_file)
+        refuse_other_model(result, problem, model_file)
     return problem
 
 
-def _refuse_other_model(result: Result, problem: Problem, model_file: Path) -> None:
-    """The model must give the log-likelihoods that the result holds, at a few of its draws."""
+def refuse_other_model(result: Result, problem: Problem, model_file: Path) -> None:
+    """The model must give the log-likelihoods that the result holds, at a few of its draws.
+
+    Raises:
+        ResultError: it does not.
+    """
     stored = result.draws.log_likelihood
     rows = np.flatnonzero(np.isfinite(stored))[:RECHECKED]
     found = problem.likelihood.evaluate(result.draws.theta[rows], False).log_likelihood

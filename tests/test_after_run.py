@@ -245,7 +245,8 @@ def test_a_changed_python_model_is_refused(made, folder, capsys):
 def test_a_result_is_never_overwritten_by_what_reads_it(folder, capsys):
     ode = folder / "ode.h5"
     before = ode.read_bytes()
-    for command in (("prune", ode), ("sample", ode, "-n", 100), ("predict", ode)):
+    several = ("combine", ode, folder / "ode2.h5")
+    for command in (("prune", ode), ("sample", ode, "-n", 100), ("predict", ode), several):
         code, _, err = inside(capsys, *command, "-o", ode, "--force")
         assert code == 3
         assert "is what the command reads" in err

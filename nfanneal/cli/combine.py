@@ -39,7 +39,7 @@ def command(
     log-evidences is held against their errors: if they disagree, some run missed something, and
     the exit code is 5.
     """
-    refuse_existing(output, force)
+    refuse_existing(output, force, *runs)
     set_threads(threads)
     pooled = combine([store.read(run) for run in runs], [str(run) for run in runs], model)
     store.write(pooled, output)

@@ -28,8 +28,7 @@ def command(
 ) -> None:
     """Compare models of the same data: Bayes factors, model probabilities, and leave-one-out.
 
-    The most probable model comes first; Bayes factors are those of the model with the largest
-    evidence over the others.
+    The model with the largest evidence comes first; Bayes factors are its own over the others.
     """
     odds = None
     if prior_odds is not None:

@@ -298,8 +298,8 @@ def comparison_json(rows: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def print_comparison(rows: Sequence[Comparison], console: Console) -> None:
-    """Print the models, the best first."""
-    table = Table(title="models of the same data, the best first", title_justify="left")
+    """Print the models, that of the largest evidence first."""
+    table = Table(title="models of the same data, the largest evidence first", title_justify="left")
     table.add_column("result", overflow="fold")
     for heading in ("log-evidence", "log Bayes f.", "probability", "LOO elpd"):
         table.add_column(heading, justify="right", no_wrap=True)
