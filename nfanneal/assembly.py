@@ -26,12 +26,12 @@ from nfanneal.models import (
     PythonLikelihood,
     PythonSimulator,
     Simulator,
-    load_python_file,
 )
 from nfanneal.noise import NOISE_MODELS, check_support
 from nfanneal.ode import OdeSystem, SolverSettings, compile_system
 from nfanneal.priors import LatentMap
 from nfanneal.problem import Problem
+from nfanneal.pythonfile import load_python_file
 from nfanneal.spec import CheckedSpec, OdeSpec, PythonSpec
 
 
@@ -218,10 +218,10 @@ def _python_function(
     if not path.is_file():
         place = checked.place("model", "file")
         raise SpecError([Complaint(f"no such model file: '{path}'", place)])
-    module = load_python_file(path)
-    function = getattr(module, name, None)
+    loaded = load_python_file(path)
+    function = getattr(loaded.module, name, None)
     if not callable(function):
-        known = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
+        known = [k for k, v in vars(loaded.module).items() if callable(v) and not k.startswith("_")]
         hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
         kind = "simulate" if model.log_likelihood is None else "log_likelihood"
         place = checked.place("model", kind)
@@ -229,4 +229,5 @@ def _python_function(
     slices: dict[str, slice | int] = {}
     for parameter, where in zip(latent.parameters, latent.slices().values(), strict=True):
         slices[parameter.name] = where.start if parameter.size is None else where
-    return PythonFunction(function, name, slices, checked.meaning.fixed, model.array)
+    fixed = checked.meaning.fixed
+    return PythonFunction(function, name, slices, fixed, model.array, loaded.settings)

@@ -72,6 +72,7 @@ def combine(
         n_likelihood_evaluations=sum(r.n_likelihood_evaluations for r in results),
         n_gradient_evaluations=sum(r.n_gradient_evaluations for r in results),
         n_failed=sum(r.n_failed for r in results),
+        n_gradients_dropped=sum(r.n_gradients_dropped for r in results),
         failed_theta=np.concatenate([r.failed_theta for r in results]),
         wall_time=sum(r.wall_time for r in results),
         origin="combine",

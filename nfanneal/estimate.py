@@ -103,6 +103,7 @@ def estimate(
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
         n_likelihood_evaluations=annealed.n_evaluations + settings.samples,
         n_gradient_evaluations=annealed.n_gradients,
+        n_gradients_dropped=annealed.n_dropped,
         n_failed=annealed.n_failed + int(failed.sum()),
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
         wall_time=time.perf_counter() - clock,

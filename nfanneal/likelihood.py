@@ -151,13 +151,15 @@ class ObservedSeries:
 class LikelihoodValues:
     """log L (n,), failures (n,), why; if asked for, ∂ log L/∂θ (n, p) and the Fisher information
 
-    (n, p, p), the latter only where the model's Jacobian comes for free."""
+    (n, p, p), the latter only where the model's Jacobian comes for free. `dropped` (n,) are draws
+    whose gradient is not finite although log L is."""
 
     log_likelihood: Array
     failed: NDArray[np.bool_]
     reasons: Mapping[str, int]
     gradient: Array | None = None
     information: Array | None = None
+    dropped: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,8 @@ class DirectLikelihood:
         failed = np.isnan(values) | (values == np.inf)
         reasons = {NOT_A_DENSITY: int(failed.sum())} if failed.any() else {}
         values = np.where(failed, -np.inf, values)
-        return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))
+        slope, dropped = _finite_rows(slope, values)
+        return LikelihoodValues(values, failed, reasons, slope, dropped=dropped)
 
 
 Likelihood = DataLikelihood | DirectLikelihood
@@ -251,12 +254,18 @@ def _with_failures(total: Array, predictions: Predictions, slope: Array | None) 
         reasons["the noise model gave no finite density"] = int(odd.sum())
     failed = predictions.failed | odd
     values = np.where(failed, -np.inf, total)
-    return LikelihoodValues(values, failed, reasons, _finite_rows(slope, values))
+    slope, dropped = _finite_rows(slope, values)
+    if dropped is not None and predictions.overflowed is not None:
+        dropped |= predictions.overflowed & np.isfinite(values)
+    return LikelihoodValues(values, failed, reasons, slope, dropped=dropped)
 
 
-def _finite_rows(slope: Array | None, values: Array) -> Array | None:
-    """Zero the gradient of draws whose value or gradient is not finite."""
+def _finite_rows(
+    slope: Array | None, values: Array
+) -> tuple[Array | None, NDArray[np.bool_] | None]:
+    """Zero the gradient of draws whose value or gradient is not finite; which values were."""
     if slope is None:
-        return None
-    good = np.isfinite(values) & np.isfinite(slope).all(axis=1)
-    return np.where(good[:, None], slope, 0.0)
+        return None, None
+    known = np.isfinite(slope).all(axis=1)
+    good = np.isfinite(values) & known
+    return np.where(good[:, None], slope, 0.0), np.isfinite(values) & ~known

@@ -6,13 +6,8 @@ tensors (differentiable) or numpy arrays.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +16,8 @@ from numpy.typing import NDArray
 
 from nfanneal.errors import ModelError
 from nfanneal.ode import CompiledSystem, SolverSettings, Status
+from nfanneal.priors import NAMED_COLUMNS, point_in_words
+from nfanneal.pythonfile import LibrarySettings, own_lines
 
 Array = NDArray[np.float64]
 Pullback = Callable[[Array], Array]
@@ -35,7 +32,7 @@ class Predictions:
 
     `pullback` maps ∂S/∂observables (n, m, k) of a sum S over draws to ∂S/∂θ (n, p); None unless
     gradients were asked for. `jacobian` (n, m, k, p) is there only where it comes for free.
-    `reasons` counts why draws failed.
+    `reasons` counts why draws failed. `overflowed` (n,) are draws whose derivatives are not known.
     """
 
     values: Array
@@ -43,6 +40,7 @@ class Predictions:
     reasons: Mapping[str, int]
     pullback: Pullback | None = None
     jacobian: Array | None = None
+    overflowed: NDArray[np.bool_] | None = None
 
 
 class Simulator(Protocol):
@@ -91,18 +89,23 @@ class OdeSimulator:
         def pullback(slope: Array) -> Array:
             return np.asarray(np.einsum("nmk,nmkp->np", slope, jacobian))
 
-        return Predictions(solved.observables, failed, reasons, pullback, jacobian)
+        values = solved.observables
+        return Predictions(values, failed, reasons, pullback, jacobian, solved.overflowed)
 
 
 @dataclass(frozen=True)
 class PythonFunction:
-    """A user's function of named parameters: where its columns are, constants, array kind."""
+    """A user's function of named parameters: where its columns are, constants, array kind.
+
+    It is called under the `settings` that its file made.
+    """
 
     function: Callable[..., Any]
     name: str
     slices: Mapping[str, slice | int]
     fixed: Mapping[str, float]
     array: str
+    settings: LibrarySettings
 
     @property
     def differentiable(self) -> bool:
@@ -124,25 +127,70 @@ class PythonFunction:
             ModelError: it raised, or returned nothing; the message shows the user's own lines.
         """
         try:
-            found = self.function(self.arguments(theta), *extra)
+            found = self._called(theta, extra)
         except (Exception, SystemExit) as error:
-            frames = traceback.extract_tb(error.__traceback__)[1:]
-            lines = "".join(traceback.format_list(frames))
             told = f"the model function '{self.name}' raised {type(error).__name__}: {error}"
-            raise ModelError(f"{told}\n{lines}{self._about_arrays(error)}") from error
+            where = self._where(theta, extra)
+            hint = self._about_arrays(error)
+            raise ModelError(f"{told}\n{own_lines(error)}  it does so at {where}{hint}") from error
         if found is None:
             raise ModelError(f"'{self.name}' returned None; does it lack a return?")
         return found
 
+    def _called(self, theta: Any, extra: tuple[Any, ...]) -> Any:
+        arguments = self.arguments(theta)
+        with self.settings.in_force():
+            return self.function(arguments, *extra)
+
+    def _where(self, theta: Any, extra: tuple[Any, ...]) -> str:
+        """A draw at which the function raises, by halving the batch; else the batch's ranges."""
+        rows = theta
+        while len(rows) > 1:
+            halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+            rows = next((half for half in halves if self._raises(half, extra)), None)
+            if rows is None:
+                return self._ranges(theta)
+        return point_in_words(self._columns(), self._plain(rows)[0])
+
+    def _raises(self, theta: Any, extra: tuple[Any, ...]) -> bool:
+        try:
+            self._called(theta, extra)
+        except (Exception, SystemExit):
+            return True
+        return False
+
+    def _ranges(self, theta: Any) -> str:
+        values = self._plain(theta)
+        low, high = values.min(axis=0), values.max(axis=0)
+        few = zip(self._columns()[:NAMED_COLUMNS], low, high, strict=False)
+        shown = ", ".join(f"{name} from {a:.6g} to {b:.6g}" for name, a, b in few)
+        return f"{len(values)} draws together, but not at half of them: {shown}"
+
+    @staticmethod
+    def _plain(theta: Any) -> Array:
+        return np.asarray(theta.detach().numpy() if isinstance(theta, torch.Tensor) else theta)
+
+    def _columns(self) -> list[str]:
+        """A name for each column of θ."""
+        named: dict[int, str] = {}
+        for name, where in self.slices.items():
+            if isinstance(where, int):
+                named[where] = name
+            else:
+                named |= {c: f"{name}[{c - where.start}]" for c in range(where.start, where.stop)}
+        return [named[column] for column in sorted(named)]
+
     def _about_arrays(self, error: BaseException) -> str:
-        """A hint where the function may have been written for the other kind of array."""
+        """A hint where a parameter is misnamed, or the function is for the other kind of array."""
+        if isinstance(error, KeyError):
+            return f"\n  hint: the parameters are {', '.join((*self.slices, *self.fixed))}"
         if not isinstance(error, TypeError | AttributeError | RuntimeError):
             return ""
         kind, other = (
             ("torch tensors", "numpy") if self.differentiable else ("numpy arrays", "torch")
         )
         return (
-            f"  hint: with model.array: {self.array}, parameters and times are {kind}; for a "
+            f"\n  hint: with model.array: {self.array}, parameters and times are {kind}; for a "
             f"{other} function set model.array: {other}"
         )
 
@@ -191,7 +239,7 @@ class PythonSimulator:
             stacked = torch.stack(self._stack(given, shape), dim=2).double()
 
         def pullback(slope: Array) -> Array:
-            return _gradient(leaf, stacked, slope)
+            return _gradient(self.function.name, leaf, stacked, slope)
 
         predictions = _checked(stacked.detach().numpy())
         if not gradient:
@@ -239,7 +287,8 @@ class PythonLikelihood:
         values = self._checked(given.detach().numpy(), len(theta))
         if not gradient:
             return values, None
-        return values, _gradient(leaf, given, np.isfinite(values).astype(np.float64))
+        slope = np.isfinite(values).astype(np.float64)
+        return values, _gradient(self.function.name, leaf, given, slope)
 
     def _checked(self, values: NDArray[Any], n: int) -> Array:
         if values.shape != (n,):
@@ -256,36 +305,22 @@ def _checked(values: Array) -> Predictions:
     return Predictions(values, failed, reasons)
 
 
-def _gradient(leaf: torch.Tensor, output: torch.Tensor, slope: Array) -> Array:
-    """Σ slope·∂output/∂θ as (n, p); zero where the output does not depend on θ."""
-    if not output.requires_grad:
-        return np.zeros(tuple(leaf.shape))
-    (gradient,) = torch.autograd.grad(
-        output, leaf, torch.from_numpy(slope).to(output.dtype), retain_graph=True, allow_unused=True
-    )
-    return np.zeros(tuple(leaf.shape)) if gradient is None else gradient.numpy()
-
-
-def load_python_file(path: Path) -> ModuleType:
-    """Import a user's Python file; modules beside it can be imported from it.
+def _gradient(name: str, leaf: torch.Tensor, output: torch.Tensor, slope: Array) -> Array:
+    """Σ slope·∂output/∂θ as (n, p); zero where the output does not depend on θ.
 
     Raises:
-        ModelError: the file is missing, or importing it raised.
+        ModelError: the function `name` cannot be differentiated.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file")
-    spec = importlib.util.spec_from_file_location(f"nfanneal_model_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ModelError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
+    if not output.requires_grad:
+        return np.zeros(tuple(leaf.shape))
+    along = torch.from_numpy(slope).to(output.dtype)
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        lines = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)[1:]))
+        (gradient,) = torch.autograd.grad(output, leaf, along, retain_graph=True, allow_unused=True)
+    except Exception as error:
         raise ModelError(
-            f"{path}: importing it raised {type(error).__name__}: {error}\n{lines}"
+            f"the model function '{name}' cannot be differentiated: torch raised "
+            f"{type(error).__name__}: {error}\n"
+            "  hint: do without operations in place (x += 1, x[0] = 1), or without gradients: "
+            "model.array: numpy"
         ) from error
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
+    return np.zeros(tuple(leaf.shape)) if gradient is None else gradient.numpy()

@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 Arguments = float | Sequence[float] | Mapping[str, float]
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
-
+NAMED_COLUMNS = 12
+"""A message names at most so many parameters."""
 
 Quantile = Callable[..., Array]
 
@@ -249,3 +250,14 @@ class LatentMap:
     def log_density(self, theta: Array) -> Array:
         """log prior density of θ of shape (n, d), summed over columns: (n,)."""
         return self._by_block("log_density", theta).sum(axis=1)
+
+    def in_words(self, z: Array) -> str:
+        """The parameters at one latent point z (d,): `a = 1.2, k = 0.3`."""
+        return point_in_words(self.column_names, self.from_latent(z[None])[0])
+
+
+def point_in_words(names: Sequence[str], values: Sequence[float] | Array) -> str:
+    """`a = 1.2, k = 0.3` for the columns of one θ; no more than `NAMED_COLUMNS` of them."""
+    shown = [f"{name} = {value:.6g}" for name, value in zip(names, values, strict=True)]
+    more = len(shown) - NAMED_COLUMNS
+    return ", ".join(shown[:NAMED_COLUMNS]) + (f", … and {more} more" if more > 0 else "")

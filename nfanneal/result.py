@@ -160,6 +160,7 @@ class Result:
     """Everything a run leaves behind; `nfanneal.store` writes and reads it.
 
     `origin` is the command that made it, `sources` the files that it was made from.
+    `n_gradients_dropped` of the gradients were not finite where the likelihood was.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Result:
     sources: tuple[str, ...] = ()
     pruning: Pruning | None = None
     combination: Combination | None = None
+    n_gradients_dropped: int = 0
 
     @property
     def converged(self) -> bool:

@@ -34,11 +34,14 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     evaluation, seconds = _timed(problem, z, False)
     values = evaluation.log_likelihood
     finite = np.isfinite(values)
-    gradients = None
+    gradients, dropped = None, np.zeros(n, dtype=bool)
     warnings = []
     if problem.likelihood.differentiable:
         _timed(problem, z[:PROBE], True)
-        gradients = n / _timed(problem, z, True)[1]
+        sloped, seconds_sloped = _timed(problem, z, True)
+        gradients = n / seconds_sloped
+        dropped = dropped if sloped.dropped is None else sloped.dropped
+        warnings += _dropped_warnings(problem, z, dropped)
         warnings += _roughness(problem, z[finite], values[finite])
     warnings = _failure_warnings(problem, z, evaluation.failed, finite) + warnings
     data = problem.likelihood
@@ -51,6 +54,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         "gradients_per_second": gradients,
         "failed_fraction": float(evaluation.failed.mean()),
         "zero_fraction": float((~finite & ~evaluation.failed).mean()),
+        "dropped_gradient_fraction": float(dropped.mean()),
         "best_log_likelihood": float(values[finite].max()) if finite.any() else None,
         "median_log_likelihood": float(np.median(values[finite])) if finite.any() else None,
         "warnings": warnings,
@@ -68,11 +72,7 @@ def _failure_warnings(
 ) -> list[str]:
     warnings = []
     if failed.any():
-        theta = problem.latent.from_latent(z[failed][:1])
-        where = ", ".join(
-            f"{name} = {value:.4g}"
-            for name, value in zip(problem.latent.column_names, theta[0], strict=True)
-        )
+        where = problem.latent.in_words(z[failed][0])
         reasons = "; ".join(_reasons(problem, z[failed]))
         warnings.append(f"the model fails at {failed.mean():.1%} of the prior. {reasons}".strip())
         warnings.append(f"the first failure is at {where}")
@@ -91,6 +91,16 @@ def _failure_warnings(
                 "is model.start the time of the initial values?"
             )
     return warnings
+
+
+def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) -> list[str]:
+    if not dropped.any():
+        return []
+    return [
+        f"the gradient is not finite at {dropped.mean():.1%} of the prior although the likelihood "
+        f"is, first at {problem.latent.in_words(z[dropped][0])}: such gradients are dropped. Look "
+        "for sqrt or abs at 0, and for torch.where around a branch that overflows"
+    ]
 
 
 def _reasons(problem: Problem, z: Array) -> list[str]:

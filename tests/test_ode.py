@@ -297,6 +297,8 @@ def test_sensitivities_that_overflow_leave_the_value(power):
     np.testing.assert_array_equal(value.observables, both.observables)
     assert (both.sensitivities[0] == 0.0).all()
     assert (both.sensitivities[1, :, 0] != 0.0).any()
+    assert list(both.overflowed) == [True, False]
+    assert not value.overflowed.any()
 
 
 def test_sensitivities_from_zero_are_finite(compiled):

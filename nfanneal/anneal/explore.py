@@ -36,7 +36,7 @@ def scout_prior(state: State, means: Means) -> State:
     means.observe(Activity("scouting for modes", 0, 1))
     prior = state.pool.generations[0]
     found, spent = scout(means.target, prior.z, prior.log_likelihood)
-    return replace(state, scouted=found, n_gradients=state.n_gradients + spent)
+    return replace(state.spending(spent), scouted=found)
 
 
 def draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
@@ -49,9 +49,9 @@ def draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
     weights = pool_weights(state)
     heaviest = np.argsort(-weights, kind="stable")[: size // 2]
     rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
-    near_pool = local_points(means.target, state.pool.z[rows])
+    near_pool, spent = local_points(means.target, state.pool.z[rows])
     points = scouted.chosen(state.beta, size, means.rng).joined(near_pool)
-    state = replace(state, n_gradients=state.n_gradients + len(rows))
+    state = state.spending(spent)
     shared = int(means.settings.scout_share * means.settings.draws)
     return add(state, points.mixture(state.beta), shared, means)
 
@@ -95,5 +95,5 @@ def training_points(
     end, spent = moved(
         means.target, start, state.beta, proposal.cholesky, settings.moves, means.rng
     )
-    state = replace(state, n_gradients=state.n_gradients + spent)
+    state = state.spending(spent)
     return state, WeightedPoints(proposal.whiten(end), np.full(len(end), 1.0 / len(end)))

@@ -66,6 +66,7 @@ class AnnealResult:
     n_gradients: int
     n_failed: int
     failed_z: Array
+    n_dropped: int = 0
 
 
 def anneal(
@@ -226,8 +227,7 @@ def _train(state: State, means: Means) -> tuple[State, Training]:
         proposal=proposal,
         ladder=(*state.ladder, (state.beta, proposal)),
         pool=state.pool.since(state.level + 1 - settings.keep_levels),
-        n_gradients=state.n_gradients + training.n_gradients,
-    )
+    ).spending(training.spent)
     return state, training
 
 
@@ -243,4 +243,5 @@ def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
         n_gradients=state.n_gradients,
         n_failed=state.n_failed,
         failed_z=state.failed_z,
+        n_dropped=state.n_dropped,
     )

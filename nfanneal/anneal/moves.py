@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import Target
+from nfanneal.anneal.target import Spent, Target, bounded
 from nfanneal.errors import ModelError
 
 Array = NDArray[np.float64]
@@ -30,11 +30,15 @@ GAIN = 1.0
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Points z (n, d) with the log-density (n,) and its gradient (n, d) there."""
+    """Points z (n, d) with the log-density (n,) and its whitened gradient (n, d) there.
+
+    `spent` are the gradients that it took to get there from the ensemble before.
+    """
 
     z: Array
     log_density: Array
-    gradient: Array
+    force: Array
+    spent: Spent
 
 
 def moved(
@@ -44,29 +48,34 @@ def moved(
     cholesky: Array,
     transitions: int,
     rng: np.random.Generator,
-) -> tuple[Array, int]:
+) -> tuple[Array, Spent]:
     """Points z (n, d) after `transitions` that leave prior·L^β invariant.
 
     The momenta's covariance is (L·Lᵀ)⁻¹ for the factor `cholesky` L (d, d) of the points' own
-    covariance. Returns the points, and how many gradients were spent.
+    covariance. Forces are bounded, and 0 where a gradient is not finite: both are functions of
+    the position alone, under which leapfrog steps stay reversible. Returns the points, and the
+    gradients that were spent.
 
     Source: Neal (2011), MCMC using Hamiltonian dynamics, arXiv:1206.1901, section 5.2.
     """
-    ensemble = _at(target, z, beta)
+    ensemble = _at(target, z, beta, cholesky)
+    spent = ensemble.spent
     step = FIRST_STEP / z.shape[1] ** 0.25
     for _ in range(transitions):
         ensemble, acceptance = _transition(target, ensemble, beta, cholesky, step, rng)
         step *= math.exp(GAIN * (acceptance - ACCEPTANCE))
-    return ensemble.z, len(z) * (1 + LEAPS * transitions)
+        spent += ensemble.spent
+    return ensemble.z, spent
 
 
-def _at(target: Target, z: Array, beta: float) -> Ensemble:
-    """The tempered log-density and its gradient; where the likelihood is zero both are useless."""
+def _at(target: Target, z: Array, beta: float, cholesky: Array) -> Ensemble:
+    """The tempered log-density and the force; where the likelihood is zero both are useless."""
     evaluation = target.evaluate(z, True)
     if evaluation.gradient is None:
         raise ModelError("the model gave no gradient")
     log_density = beta * evaluation.log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z)
-    return Ensemble(z, log_density, beta * evaluation.gradient - z)
+    force = bounded((beta * evaluation.gradient - z) @ cholesky)
+    return Ensemble(z, log_density, force, evaluation.spent)
 
 
 def _transition(
@@ -85,11 +94,12 @@ def _transition(
     n, d = start.z.shape
     epsilon = step * np.exp(-rng.exponential(1.0, (n, 1)))
     momentum = rng.standard_normal((n, d))
-    end, p = start, momentum
+    end, p, spent = start, momentum, Spent()
     for _ in range(LEAPS):
-        half = p + 0.5 * epsilon * (end.gradient @ cholesky)
-        end = _at(target, end.z + epsilon * (half @ cholesky.T), beta)
-        p = half + 0.5 * epsilon * (end.gradient @ cholesky)
+        half = p + 0.5 * epsilon * end.force
+        end = _at(target, end.z + epsilon * (half @ cholesky.T), beta, cholesky)
+        p = half + 0.5 * epsilon * end.force
+        spent += end.spent
     kinetic = 0.5 * (np.einsum("ij,ij->i", momentum, momentum) - np.einsum("ij,ij->i", p, p))
     with np.errstate(invalid="ignore", over="ignore"):
         log_ratio = end.log_density - start.log_density + kinetic
@@ -98,6 +108,7 @@ def _transition(
     chosen = Ensemble(
         np.where(taken[:, None], end.z, start.z),
         np.where(taken, end.log_density, start.log_density),
-        np.where(taken[:, None], end.gradient, start.gradient),
+        np.where(taken[:, None], end.force, start.force),
+        spent,
     )
     return chosen, float(probability.mean())

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import Target
+from nfanneal.anneal.target import Spent, Target
 from nfanneal.errors import ModelError
 from nfanneal.proposals import StudentMixture
 from nfanneal.weights import normalized, systematic_resample
@@ -87,8 +87,8 @@ def _lower_factors(square_roots: Array) -> Array:
     return np.ascontiguousarray(np.swapaxes(upper * signs[:, :, None], 1, 2))
 
 
-def local_points(target: Target, z: Array) -> LocalPoints:
-    """Evaluate log L and the Fisher information at z (k, d).
+def local_points(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
+    """Evaluate log L and the Fisher information at z (k, d): points, and gradients spent.
 
     Raises:
         ModelError: the target has no Fisher information.
@@ -97,30 +97,31 @@ def local_points(target: Target, z: Array) -> LocalPoints:
     if evaluation.information is None:
         raise ModelError("the model gives no Fisher information")
     good = np.isfinite(evaluation.log_likelihood)
-    return LocalPoints(z[good], evaluation.log_likelihood[good], evaluation.information[good])
+    points = LocalPoints(z[good], evaluation.log_likelihood[good], evaluation.information[good])
+    return points, evaluation.spent
 
 
-def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints | None, int]:
+def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints | None, Spent]:
     """Search from the best of the prior draws z (n, d): end points, and gradients spent.
 
     None if no draw has a finite likelihood.
     """
-    spent = 0
+    spent = Spent()
 
     def negative(points: Array) -> tuple[Array, Array, Array]:
         nonlocal spent
-        spent += len(points)
         evaluation = target.evaluate(points, True)
+        spent += evaluation.spent
         if evaluation.gradient is None or evaluation.information is None:
             raise ModelError("the model gives no Fisher information")
         largest = np.abs(evaluation.gradient).max(axis=1, keepdims=True)
-        gradient = evaluation.gradient * np.minimum(1.0, STEEPEST / np.maximum(largest, 1e-300))
+        gradient = evaluation.gradient * (STEEPEST / np.maximum(largest, STEEPEST))
         value = 0.5 * np.einsum("ij,ij->i", points, points) - evaluation.log_likelihood
         return value, points - gradient, evaluation.information
 
     starts = _starts(z, log_likelihood, STARTS_PER_DIMENSION * target.dimension)
     if not len(starts):
-        return None, 0
+        return None, spent
     found, value, information = minimize(negative, starts)
     log_l = 0.5 * np.einsum("ij,ij->i", found, found) - value
     good = np.isfinite(value)

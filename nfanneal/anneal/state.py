@@ -12,7 +12,7 @@ from nfanneal.anneal.events import Activity, Observer
 from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
 from nfanneal.anneal.scout import LocalPoints
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.target import Target
+from nfanneal.anneal.target import Spent, Target
 from nfanneal.errors import ModelError
 from nfanneal.proposals import Proposal
 from nfanneal.weights import truncated
@@ -51,6 +51,15 @@ class State:
     ladder: tuple[tuple[float, Proposal], ...]
     holds: int = 0
     scouted: LocalPoints | None = None
+    n_dropped: int = 0
+
+    def spending(self, spent: Spent) -> State:
+        """This state after so many gradients more."""
+        return replace(
+            self,
+            n_gradients=self.n_gradients + spent.gradients,
+            n_dropped=self.n_dropped + spent.dropped,
+        )
 
     @property
     def hot(self) -> tuple[Proposal, ...]:
@@ -81,7 +90,7 @@ def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     z = proposal.draw(n, means.generator)
     log_likelihood, failed = evaluate_in_chunks(means.target, z, means.observe)
     if state.level == 0 and not np.isfinite(log_likelihood).any():
-        raise ModelError(_nowhere(len(z), int(failed.sum())))
+        raise ModelError(_nowhere(means.target, z, failed))
     generation = make_generation(state.level, proposal, z, log_likelihood)
     return replace(
         state,
@@ -106,11 +115,13 @@ def evaluate_in_chunks(
     return log_likelihood, failed
 
 
-def _nowhere(n: int, n_failed: int) -> str:
+def _nowhere(target: Target, z: Array, failed: NDArray[np.bool_]) -> str:
+    row = int(np.argmax(failed))
+    advice = "" if failed.all() else ", or draw more (anneal.draws)"
     return (
-        f"the likelihood is zero at all {n} draws from the prior "
-        f"({n_failed} of them because the model failed); "
-        "check the priors, the units of the data and the noise model with `nfanneal check`"
+        f"the likelihood is zero at all {len(z)} draws from the prior ({int(failed.sum())} of them "
+        f"because the model failed), such as {target.in_words(z[row])}; check the priors, the "
+        f"units of the data and the noise model with `nfanneal check`{advice}"
     )
 
 

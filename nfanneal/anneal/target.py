@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,12 +11,28 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+GRADIENT_LIMIT = 100.0
+"""Limit on a draw's whitened gradient norm, per √d: one wild draw must not steer what follows."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Gradients that were asked for, and how many of them were not finite and dropped."""
+
+    gradients: int = 0
+    dropped: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        """Both together."""
+        return Spent(self.gradients + other.gradients, self.dropped + other.dropped)
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """log L (n,) at n points, ∂ log L/∂z (n, d) if asked for, and where the model failed (n,).
 
     log L is −inf where the model failed or the likelihood is zero; the gradient is 0 there.
+    `dropped` (n,) are the draws whose gradient was not finite although log L is: it is 0 too.
     `information` (n, d, d) is the Fisher information of z, for models that have it for free.
     """
 
@@ -23,6 +40,13 @@ class Evaluation:
     failed: NDArray[np.bool_]
     gradient: Array | None = None
     information: Array | None = None
+    dropped: NDArray[np.bool_] | None = None
+
+    @property
+    def spent(self) -> Spent:
+        """The gradients of this evaluation."""
+        n_dropped = 0 if self.dropped is None else int(self.dropped.sum())
+        return Spent(len(self.log_likelihood), n_dropped)
 
 
 @dataclass(frozen=True)
@@ -31,9 +55,18 @@ class Target:
 
     `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
     `differentiable` target. One that `has_information` gives the Fisher information with it.
+    `in_words` says what a point z (d,) is, for messages.
     """
 
     dimension: int
     evaluate: Callable[[Array, bool], Evaluation]
     differentiable: bool = False
     has_information: bool = False
+    in_words: Callable[[Array], str] = lambda z: f"z = {z}"
+
+
+def bounded(slope: Array) -> Array:
+    """Whitened gradients (n, d), those shortened that are longer than `GRADIENT_LIMIT`·√d."""
+    norm = np.linalg.norm(slope, axis=1, keepdims=True)
+    longest = GRADIENT_LIMIT * math.sqrt(slope.shape[1])
+    return np.asarray(slope * (longest / np.maximum(norm, longest)))

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.target import Target
+from nfanneal.anneal.target import Spent, Target, bounded
 from nfanneal.errors import ModelError
 from nfanneal.proposals import FlowProposal, in_chunks
 from nfanneal.threads import default_threads, over_threads, torch_threads
@@ -25,21 +25,17 @@ CHECK_EVERY = 25
 """Steps between looks at the held-out points."""
 PARTS = 2
 """A batch is split into so many parts, whatever the number of threads, for the same sums."""
-GRADIENT_LIMIT = 100.0
-"""Limit on a draw's whitened gradient norm, per √d: one wild draw must not steer the flow."""
-
-
 Term = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
 """A part of the loss with its gradient."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What training did: loss per step, best held-out loss, draws spent on gradients."""
+    """What training did: loss per step, best held-out loss, gradients of log L spent."""
 
     losses: Array
     held_out: float
-    n_gradients: int
+    spent: Spent
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def train(
     optimizer = torch.optim.Adam(flow.parameters(), settings.learning_rate)
     best, best_state = math.inf, copy.deepcopy(flow.state_dict())
     losses = np.empty(steps)
-    n_gradients = 0
+    spent = Spent()
     with torch_threads(1):
         for step in range(steps):
             _set_rate(optimizer, settings.learning_rate, step / steps)
@@ -86,9 +82,9 @@ def train(
                 of_part = partial(_forward_kl, flow, points.y, len(batch))
                 terms += over_threads(of_part, batch.chunk(PARTS))
             if settings.needs_gradient:
-                loss = _reverse_kl(proposal, target, beta, settings.batch, generator)
+                loss, used = _reverse_kl(proposal, target, beta, settings.batch, generator)
                 terms.append(_term(flow, loss))
-                n_gradients += settings.batch
+                spent += used
             losses[step] = _descend(flow, optimizer, terms)
             last = step == steps - 1
             if settings.objective != "reverse_kl" and (
@@ -100,7 +96,7 @@ def train(
                 progress(step + 1, steps)
     if math.isfinite(best):
         flow.load_state_dict(best_state)
-    return Training(losses, best, n_gradients)
+    return Training(losses, best, spent)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, peak: float, progress: float) -> None:
@@ -144,11 +140,12 @@ def _held_out_loss(flow: torch.nn.Module, held_out: WeightedPoints) -> float:
 
 def _reverse_kl(
     proposal: FlowProposal, target: Target, beta: float, n: int, generator: torch.Generator
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, Spent]:
     """A loss whose gradient is that of E_q[log q − log prior − β·log L] on n fresh draws.
 
     The target enters by its gradient at the draws, so only log L's values and gradients are
-    needed; draws where the model failed contribute nothing.
+    needed. Draws where the model failed contribute nothing; where only the gradient of log L was
+    dropped, log q and the prior still do: without them the flow would leave such places.
     """
     d = target.dimension
     distribution = proposal.flow()
@@ -160,10 +157,8 @@ def _reverse_kl(
         evaluation = target.evaluate(z, True)
     if evaluation.gradient is None:
         raise ModelError("the model gave no gradient; use anneal.objective: forward_kl")
-    slope = (beta * evaluation.gradient - z) @ proposal.cholesky
-    norm = np.linalg.norm(slope, axis=1, keepdims=True)
-    slope *= np.minimum(1.0, GRADIENT_LIMIT * math.sqrt(d) / np.maximum(norm, 1e-300))
-    good = torch.from_numpy(np.isfinite(evaluation.log_likelihood) & np.isfinite(norm[:, 0]))
+    slope = bounded((beta * evaluation.gradient - z) @ proposal.cholesky)
+    good = np.isfinite(evaluation.log_likelihood) & np.isfinite(slope).all(axis=1)
     pull = (torch.from_numpy(slope.astype(np.float32)) * y).sum(-1)
-    per_draw = (log_q - pull)[good]
-    return per_draw.mean() if len(per_draw) else log_q.sum() * 0.0
+    per_draw = (log_q - pull)[torch.from_numpy(good)]
+    return per_draw.mean() if len(per_draw) else log_q.sum() * 0.0, evaluation.spent

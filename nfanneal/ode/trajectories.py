@@ -28,13 +28,15 @@ class Trajectories:
 
     Where the status is not OK, both are nan. Steps and status are the same with sensitivities and
     without; values agree to rounding. Where sensitivities overflow although the trajectory itself
-    does not, all of that row's are 0: no direction is known, and the value stands.
+    does not, all of that row's are 0 and it is `overflowed`: no direction is known, and the value
+    stands.
     """
 
     observables: Array
     sensitivities: Array | None
     status: NDArray[np.int64]
     steps: NDArray[np.int64]
+    overflowed: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,12 @@ class CompiledSystem:
         over_threads(solve_rows, range(0, n, ROWS), threads)
         failed = status != Status.OK
         values[failed] = np.nan
+        overflowed = np.zeros(n, dtype=bool)
         if sensitivities:
-            slopes[~np.isfinite(slopes).all(axis=(1, 2, 3))] = 0.0
+            overflowed = ~np.isfinite(slopes).all(axis=(1, 2, 3)) & ~failed
+            slopes[overflowed] = 0.0
             slopes[failed] = np.nan
-        return Trajectories(values, slopes if sensitivities else None, status, steps)
+        return Trajectories(values, slopes if sensitivities else None, status, steps, overflowed)
 
 
 def _check_times(times: Array, start: float) -> None:

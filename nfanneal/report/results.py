@@ -15,6 +15,7 @@ from rich.text import Text
 
 from nfanneal.anneal.events import Activity, Event, LevelInfo
 from nfanneal.compare import Comparison
+from nfanneal.priors import point_in_words
 from nfanneal.result import Pruning, Result
 from nfanneal.weights import PARETO_LIMIT
 
@@ -41,7 +42,10 @@ def summary_json(result: Result) -> dict[str, Any]:
             "n_posterior": len(result.posterior),
             "n_likelihood_evaluations": result.n_likelihood_evaluations,
             "n_gradient_evaluations": result.n_gradient_evaluations,
+            "n_gradients_dropped": result.n_gradients_dropped,
             "n_failed": result.n_failed,
+            "failed_fraction": result.n_failed / max(result.n_likelihood_evaluations, 1),
+            "first_failed": _first_failed(result),
             "wall_time_s": result.wall_time,
             "converged": result.converged,
             "warnings": list(result.warnings),
@@ -68,6 +72,7 @@ def print_summary(result: Result, console: Console) -> None:
     if len(result.column_names) > SHOWN_PARAMETERS:
         hidden = len(result.column_names) - SHOWN_PARAMETERS
         console.print(f"… and {hidden} more; all of them with --json")
+    _print_failures(result, console)
     _print_warnings(result, console)
 
 
@@ -101,12 +106,39 @@ def _evidence_table(result: Result) -> Table:
             if result.n_gradient_evaluations
             else ""
         ),
-        "failed evaluations": f"{result.n_failed:,}",
+        "failed evaluations": _failures(result),
         "wall time": f"{result.wall_time:.0f} s",
     }
     for name, text in rows.items():
         table.add_row(name, text)
     return table
+
+
+def _first_failed(result: Result) -> dict[str, float] | None:
+    """The first θ that the model failed at, by the names of its columns."""
+    if not len(result.failed_theta):
+        return None
+    return dict(zip(result.column_names, result.failed_theta[0].tolist(), strict=True))
+
+
+def _failures(result: Result) -> str:
+    share = result.n_failed / max(result.n_likelihood_evaluations, 1)
+    return f"{result.n_failed:,}" + (f" ({100 * share:.2g}%)" if result.n_failed else "")
+
+
+def _print_failures(result: Result, console: Console) -> None:
+    """Where the model failed first, and what became of gradients that are not finite."""
+    first, dropped = _first_failed(result), result.n_gradients_dropped
+    if first is not None:
+        where = point_in_words(list(first), list(first.values()))
+        console.print(f"The model failed first at {where}", soft_wrap=True, highlight=False)
+    if dropped:
+        share = 100 * dropped / max(result.n_gradient_evaluations, 1)
+        console.print(
+            f"{dropped:,} gradients ({share:.2g}%) were not finite and were dropped",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _parameter_table(result: Result) -> Table:

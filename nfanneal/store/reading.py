@@ -94,6 +94,7 @@ def _read_all(file: h5py.File) -> Result:
         sources=tuple(json.loads(attributes.get("sources", "[]"))),
         pruning=_read_pruning(file),
         combination=_read_combination(file),
+        n_gradients_dropped=int(attributes.get("n_gradients_dropped", 0)),
     )
 
 

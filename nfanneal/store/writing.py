@@ -122,6 +122,7 @@ def _write_attributes(file: h5py.File, result: Result) -> None:
     file.attrs["n_likelihood_evaluations"] = result.n_likelihood_evaluations
     file.attrs["n_gradient_evaluations"] = result.n_gradient_evaluations
     file.attrs["n_failed"] = result.n_failed
+    file.attrs["n_gradients_dropped"] = result.n_gradients_dropped
 
 
 def _draw_group(file: h5py.File, name: str, n: int) -> _Group:
