@@ -8,7 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+import numba
 import torch
+from threadpoolctl import threadpool_limits
+
+from nfanneal.cores import job_cores
+from nfanneal.errors import InputError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -16,25 +21,43 @@ Answer = TypeVar("Answer")
 VARIABLE = "NFANNEAL_THREADS"
 
 
+class _Count:
+    """The number of threads that `set_threads` chose; None before."""
+
+    chosen: int | None = None
+
+
 def available_threads() -> int:
-    """The cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """$NFANNEAL_THREADS, else the cores that this job may use.
+
+    Raises:
+        InputError: the variable is no number of threads.
+    """
+    given = os.environ.get(VARIABLE, "").strip()
+    if not given:
+        return job_cores()
+    if not (given.isdecimal() and int(given) > 0):
+        raise InputError(f"{VARIABLE}='{given}': must be a whole number of threads, at least 1")
+    return int(given)
 
 
 def set_threads(threads: int | None) -> int:
-    """Give `threads` (None: all cores that there are) to torch, flows and trajectories."""
+    """Give `threads` (None: as many as are available) to torch, numba, BLAS and trajectories.
+
+    They are never at work at once, so that each may have them all: what is spread over threads
+    by `over_threads` calls torch under `torch_threads(1)`.
+    """
     count = available_threads() if threads is None else threads
     torch.set_num_threads(count)
-    os.environ[VARIABLE] = str(count)
+    threadpool_limits(count, user_api="blas")
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    _Count.chosen = count
     return count
 
 
 def default_threads() -> int:
-    """$NFANNEAL_THREADS, else the cores that this process may run on."""
-    given = os.environ.get(VARIABLE, "")
-    return int(given) if given.isdigit() and int(given) > 0 else available_threads()
+    """The threads that were given by `set_threads`, else those that are available."""
+    return available_threads() if _Count.chosen is None else _Count.chosen
 
 
 def over_threads(

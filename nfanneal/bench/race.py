@@ -14,16 +14,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nfanneal.anneal.events import Event, LevelInfo
 from nfanneal.bench import merit
 from nfanneal.bench.meter import BudgetSpent, Meter
 from nfanneal.bench.peers import PEERS, Drawn, Settings, changed, metered_run
 from nfanneal.bench.results import Bench, Outcome, Reference, Run, Score
+from nfanneal.cores import job_cores
 from nfanneal.estimate import Settings as OwnSettings
 from nfanneal.estimate import estimate
 from nfanneal.problem import Problem
-from nfanneal.threads import available_threads, default_threads
+from nfanneal.threads import default_threads
 
 INSTALL = "pip install 'nfanneal[bench]'"
 NOT_TRUSTED = "not to be trusted (exit code 5 of run)"
@@ -123,12 +125,7 @@ def _warm_up(problem: Problem) -> None:
 
 @contextmanager
 def _all_threads(count: int) -> Iterator[None]:
-    """Hold linear algebra, too, to so many threads; where threadpoolctl is there to do it."""
-    try:
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415
-    except ImportError:
-        yield
-        return
+    """Hold all pools to so many threads, those too that a sampler's libraries brought along."""
     with threadpool_limits(count):
         yield
 
@@ -319,5 +316,5 @@ def _machine() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "available_cores": available_threads(),
+        "available_cores": job_cores(),
     }

@@ -13,6 +13,7 @@ from nfanneal.atomic import replaced
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.plots import KINDS, ONE_RESULT, Options, draw
+from nfanneal.threads import set_threads
 
 
 @click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")
@@ -68,6 +69,7 @@ def command(
     _refuse_unknown(truths, {name for r in results.values() for name in r.column_names})
     wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
     options = Options(wanted, truths, model)
+    set_threads(None)
     for kind, path in paths.items():
         figure = draw(kind, results, options)
         with replaced(path) as temporary:

@@ -9,6 +9,7 @@ import click
 from nfanneal import store
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.page import page
+from nfanneal.threads import set_threads
 
 
 @click.command("report", epilog="Example: nfanneal report model.h5 -o report.html")
@@ -26,5 +27,6 @@ def command(results: tuple[Path, ...], output: Path, force: bool) -> None:
     The page needs no network and no other file. Several results of the same data are compared.
     """
     refuse_existing(output, force)
+    set_threads(None)
     write_text(output, page({str(path): store.read(path) for path in results}))
     click.echo(f"written to {output}", err=True)
