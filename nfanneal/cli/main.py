@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "Write a result for other programs: netCDF, CSV, Parquet, GetDist, JSON.",
     "report": "Write one HTML page about results, figures included.",
     "bench": "Run other samplers on the same likelihood, and say what each costs.",
+    "slurm": "Print a batch script for SLURM that runs a spec.",
     "init": "Write a commented example to start from.",
     "schema": "Print the JSON Schema of a spec, for editors.",
 }
