@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,13 @@ HOME = Path(__file__).parent
 
 @dataclass(frozen=True)
 class LibrarySettings:
-    """What a user's file may set for all of the process: torch's default dtype, numpy's errors."""
+    """What a user's file set for all of the process: torch's default dtype, numpy's errors.
+
+    `errors` is empty if it set none: those of the caller hold then.
+    """
 
     dtype: torch.dtype
-    errors: Any
+    errors: Mapping[str, Any]
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
@@ -76,8 +79,12 @@ def load_python_file(path: Path) -> LoadedFile:
     sys.path.insert(0, str(path.parent))
     try:
         with kept_settings():
+            before: Mapping[str, Any] = np.geterr()
             spec.loader.exec_module(module)
-            settings = LibrarySettings(torch.get_default_dtype(), np.geterr())
+            errors: Mapping[str, Any] = np.geterr()
+            settings = LibrarySettings(
+                torch.get_default_dtype(), {} if errors == before else errors
+            )
     except (Exception, SystemExit) as error:
         told = f"{path}: importing it raised {type(error).__name__}: {error}"
         raise ModelError(f"{told}\n{own_lines(error)}".rstrip()) from error
