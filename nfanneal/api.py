@@ -14,7 +14,7 @@ from nfanneal.assembly import build_problem, build_settings
 from nfanneal.errors import SpecError
 from nfanneal.estimate import estimate
 from nfanneal.result import Result
-from nfanneal.spec import CheckedSpec, load_spec, spec_from_text
+from nfanneal.spec import CheckedSpec, load_spec, read_document, spec_from_text
 from nfanneal.threads import set_threads
 
 
@@ -93,11 +93,10 @@ def read_numbers(path: Path) -> dict[str, float]:
     Raises:
         SpecError: it cannot be read, or holds anything else.
     """
+    document = read_document(path)
+    if document.complaints:
+        raise SpecError(document.complaints)
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{path}: cannot be read: {error}") from error
-    try:
-        return {str(name): float(value) for name, value in content.items()}
-    except (AttributeError, TypeError, ValueError):
+        return {name: float(value) for name, value in document.data.items()}
+    except (TypeError, ValueError):
         raise SpecError(f"{path}: must hold numbers by name, such as 'k: 0.5'") from None

@@ -9,9 +9,9 @@ import sympy
 
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.data import Observations, observations, read_table
-from nfanneal.errors import Complaint, DataError, SpecError
+from nfanneal.errors import Complaint, DataError, Location, SpecError
 from nfanneal.estimate import Settings
-from nfanneal.expressions import nearest, symbol
+from nfanneal.expressions import nearest, symbol, with_numbers
 from nfanneal.flow import FlowSettings, default_flow_settings
 from nfanneal.likelihood import (
     DataLikelihood,
@@ -152,7 +152,8 @@ def _series(
         problem = check_support(model, data.values[i])
         if problem:
             complaints.append(Complaint(f"{checked.data_file}: '{noise.observable}': {problem}"))
-        expressions = tuple(_substituted(e, known, observables) for e in noise.arguments)
+        where = checked.place("likelihood", noise.observable)
+        expressions = tuple(_substituted(e, known, observables, where) for e in noise.arguments)
         series.append(
             ObservedSeries(
                 name=noise.observable,
@@ -176,26 +177,36 @@ def _known_numbers(checked: CheckedSpec) -> dict[str, float]:
 
 
 def _substituted(
-    expression: sympy.Expr, known: Mapping[str, float], but_not: Mapping[sympy.Symbol, int]
+    expression: sympy.Expr,
+    known: Mapping[str, float],
+    but_not: Mapping[sympy.Symbol, int],
+    where: Location | None = None,
 ) -> sympy.Expr:
-    values = {symbol(k): sympy.Float(v) for k, v in known.items() if symbol(k) not in but_not}
+    used = {k: v for k, v in known.items() if symbol(k) in expression.free_symbols}
+    values = {symbol(k): v for k, v in used.items() if symbol(k) not in but_not}
     try:
-        found = expression.subs(values)
-    except (TypeError, OverflowError):
-        found = sympy.nan
-    if found.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I):
-        numbers = ", ".join(f"{k} = {v:g}" for k, v in known.items() if symbol(k) in values)
-        raise SpecError(f"with {numbers}, '{expression}' is not a finite real number")
-    return found
+        return with_numbers(expression, values, {})
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        numbers = ", ".join(f"{k} = {v:g}" for k, v in used.items() if symbol(k) in values)
+        shown = str(expression)[:200]
+        message = f"with {numbers}, '{shown}' is not a finite real number"
+        raise SpecError([Complaint(message, where)]) from None
 
 
 def _ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
     meaning, known = checked.meaning, _known_numbers(checked)
     states = tuple(model.states)
     observables = tuple(meaning.observables)
-    initial = tuple(_substituted(meaning.initial[s], known, {}) for s in states)
-    equations = tuple(_substituted(meaning.equations[s], known, {}) for s in states)
-    shown = tuple(_substituted(meaning.observables[o], known, {}) for o in observables)
+
+    def with_known(section: str, expressions: Mapping[str, sympy.Expr]) -> tuple[sympy.Expr, ...]:
+        return tuple(
+            _substituted(e, known, {}, checked.place("model", section, name))
+            for name, e in expressions.items()
+        )
+
+    initial = with_known("states", {s: meaning.initial[s] for s in states})
+    equations = with_known("equations", {s: meaning.equations[s] for s in states})
+    shown = with_known("observables", meaning.observables)
     used = set().union(*(e.free_symbols for e in (*initial, *equations, *shown)))
     columns = tuple(i for i, name in enumerate(latent.column_names) if symbol(name) in used)
     system = OdeSystem(

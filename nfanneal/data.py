@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +15,43 @@ from numpy.typing import NDArray
 
 from nfanneal.errors import Complaint, DataError, Location
 from nfanneal.expressions import nearest
+from nfanneal.textfile import decoded, read_bytes
 
 Array = NDArray[np.float64]
 
 MISSING = {"", "na", "nan", "n/a", "null"}
 MOST_COMPLAINTS = 20
+LARGEST_FILE = 100_000_000
+MOST_LINES, MOST_COLUMNS = 1_000_001, 10_000
+"""A likelihood of more cells than that would take minutes per batch of draws."""
+LISTED_COLUMNS = 30
+
+
+@dataclass
+class Several:
+    """The first of many complaints, and how many there are."""
+
+    first: list[Complaint] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, *complaints: Complaint) -> None:
+        """Count them, and keep those that will be shown."""
+        self.count += len(complaints)
+        self.first += complaints[: MOST_COMPLAINTS - len(self.first)]
+
+    def error(self) -> DataError:
+        """All of them in the order of their lines, or the first and how many more there are."""
+        shown = sorted(self.first, key=_line_of)[:MOST_COMPLAINTS]
+        if self.count > len(shown):
+            shown.append(Complaint(f"… and {self.count - len(shown):,} more"))
+        return DataError(shown)
+
+
+def merged(parts: Iterable[Several]) -> Several:
+    """The complaints of all parts together."""
+    parts = list(parts)
+    first = [complaint for part in parts for complaint in part.first]
+    return Several(first, sum(part.count for part in parts))
 
 
 @dataclass(frozen=True)
@@ -33,7 +67,7 @@ class Table:
     values: Array
     lines: tuple[int, ...]
     header_line: int = 1
-    odd: Mapping[str, Sequence[Complaint]] = field(default_factory=dict)
+    odd: Mapping[str, Several] = field(default_factory=dict)
 
     def column(self, name: str) -> Array:
         """One column (rows,), by its name.
@@ -44,12 +78,13 @@ class Table:
         """
         if name not in self.columns:
             where = Location(self.path, self.header_line)
-            listed = f"columns: {', '.join(self.columns)}"
+            more = ", …" if len(self.columns) > LISTED_COLUMNS else ""
+            listed = f"columns: {', '.join(self.columns[:LISTED_COLUMNS])}{more}"
             close = nearest(name, self.columns)
             hint = f"{close}; {listed}" if close else listed
             raise DataError([Complaint(f"no column '{name}' in the header", where, hint)])
         if name in self.odd:
-            raise DataError(self.odd[name])
+            raise self.odd[name].error()
         return self.values[:, self.columns.index(name)]
 
 
@@ -79,19 +114,15 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
         DataError: a column is missing or empty, or a time is missing.
     """
     wanted = [time_column, *columns.values()]
-    complaints: list[Complaint] = []
-    for name in dict.fromkeys(wanted):
-        complaints += _column_complaints(table, name)
-    if complaints:
-        raise DataError(_capped(sorted(complaints, key=_line_of)))
+    wrong = merged(_wrong_with(table, name) for name in dict.fromkeys(wanted))
+    if wrong.count:
+        raise wrong.error()
     row_times = table.column(time_column)
-    complaints = [
-        Complaint(f"the time ('{time_column}') is missing", Location(table.path, line))
-        for line, time in zip(table.lines, row_times, strict=True)
-        if math.isnan(time)
-    ]
-    if complaints:
-        raise DataError(_capped(complaints))
+    for row in np.flatnonzero(np.isnan(row_times)):
+        where = Location(table.path, table.lines[row])
+        wrong.add(Complaint(f"the time ('{time_column}') is missing", where))
+    if wrong.count:
+        raise wrong.error()
     data = {name: table.column(column) for name, column in columns.items()}
     order = np.argsort(row_times, kind="stable")
     there = ~np.isnan(np.column_stack(list(data.values()))).all(axis=1)
@@ -108,14 +139,20 @@ def _line_of(complaint: Complaint) -> int:
     return 0 if complaint.location is None else complaint.location.line
 
 
-def _column_complaints(table: Table, name: str) -> tuple[Complaint, ...]:
+def _wrong_with(table: Table, name: str) -> Several:
+    """What keeps a column from being used."""
+    if name in table.odd:
+        return table.odd[name]
+    wrong = Several()
     try:
         values = table.column(name)
     except DataError as error:
-        return error.complaints
-    where = Location(table.path, table.header_line)
-    empty = bool(np.isnan(values).all())
-    return (Complaint(f"column '{name}' holds no number", where),) if empty else ()
+        wrong.add(*error.complaints)
+        return wrong
+    if np.isnan(values).all():
+        where = Location(table.path, table.header_line)
+        wrong.add(Complaint(f"column '{name}' holds no number", where))
+    return wrong
 
 
 def read_table(path: Path) -> Table:
@@ -128,68 +165,96 @@ def read_table(path: Path) -> Table:
     Raises:
         DataError: the file's form is wrong; every complaint at once, each with its line.
     """
-    rows = _rows(path)
-    if not rows:
-        raise DataError([Complaint("the file is empty", Location(str(path), 1))])
-    (header_line, header), *body = rows
+    raw = read_bytes(path, LARGEST_FILE, DataError, "data file")
+    return table_of(decoded(raw, path, DataError), path)
+
+
+def table_of(text: str, path: Path) -> Table:
+    """The table in the text of a file; `path` is for messages and says whether tabs delimit.
+
+    Raises:
+        DataError: the file's form is wrong; every complaint at once, each with its line.
+    """
+    rows = _rows(text.replace("\r\n", "\n").replace("\r", "\n"), path)
+    try:
+        header_line, header = next(rows)
+    except StopIteration:
+        raise DataError([Complaint("the file is empty", Location(str(path), 1))]) from None
     names = tuple(cell.strip() for cell in header)
-    complaints = _header_complaints(names, str(path), header_line)
-    if not body:
-        complaints.append(Complaint("a header, but no data", Location(str(path), header_line)))
-    values = np.full((len(body), len(names)), np.nan)
-    odd: dict[str, list[Complaint]] = {}
-    for i, (line, cells) in enumerate(body):
+    if len(names) > MOST_COLUMNS:
+        message = f"{len(names):,} columns; a data file has at most {MOST_COLUMNS:,}"
+        raise DataError([Complaint(message, Location(str(path), header_line))])
+    wrong = Several()
+    wrong.add(*_header_complaints(names, str(path), header_line))
+    values, lines, ragged, odd = _numbers_of(rows, names, str(path))
+    if not lines and not ragged.count:
+        wrong.add(Complaint("a header, but no data", Location(str(path), header_line)))
+    if wrong.count or ragged.count:
+        raise merged([wrong, ragged, *odd.values()]).error()
+    table = np.array(values).reshape(-1, len(names))
+    return Table(str(path), names, table, tuple(lines), header_line, odd)
+
+
+def _numbers_of(
+    rows: Iterator[tuple[int, list[str]]], names: tuple[str, ...], path: str
+) -> tuple[array[float], array[int], Several, dict[str, Several]]:
+    """Cells row by row and the rows' lines; complaints about ragged rows, and about odd cells."""
+    values, lines = array("d"), array("q")
+    ragged, odd = Several(), defaultdict[str, Several](Several)
+    for line, cells in rows:
         if len(cells) != len(names):
             message = f"{len(cells)} cells, but the header has {len(names)}"
-            complaints.append(Complaint(message, Location(str(path), line)))
+            ragged.add(Complaint(message, Location(path, line)))
             continue
-        for j, cell in enumerate(cells):
+        lines.append(line)
+        for name, cell in zip(names, cells, strict=True):
             number = _number(cell)
             if isinstance(number, str):
-                message = f"{number} in column '{names[j]}': '{cell.strip()[:40]}'"
-                complaint = Complaint(message, Location(str(path), line), _hint(cell))
-                odd.setdefault(names[j], []).append(complaint)
-            else:
-                values[i, j] = number
-    if complaints:
-        complaints += [complaint for found in odd.values() for complaint in found]
-        raise DataError(_capped(sorted(complaints, key=_line_of)))
-    return Table(str(path), names, values, tuple(line for line, _ in body), header_line, odd)
+                message = f"{number} in column '{name}': '{cell.strip()[:40]}'"
+                odd[name].add(Complaint(message, Location(path, line), _hint(cell)))
+                number = math.nan
+            values.append(number)
+    return values, lines, ragged, dict(odd)
 
 
 def _hint(cell: str) -> str | None:
-    point = cell.strip().replace(",", ".")
-    return f"write {point}" if "," in cell and isinstance(_number(point), float) else None
+    point = cell.strip().replace(",", ".").replace("\u2212", "-")  # a typographic minus
+    written = point != cell.strip() and isinstance(_number(point), float)
+    return f"write {point}" if written else None
 
 
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line, cells) of every row that is neither blank nor a comment."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such data file") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; save the file as CSV in UTF-8") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot be read: {reason}") from error
+def _rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of every row that is neither blank nor a comment, one after the other."""
+    _refuse_nul_and_length(text, path)
     # comments are blanked, not dropped, so that lines keep their numbers
     lines = ["" if line.startswith("#") else line for line in text.split("\n")]
     header = next((line for line in lines if line.strip()), "")
     reader = csv.reader(
         (f"{line}\n" for line in lines), delimiter=_delimiter(path, header), strict=True
     )
-    rows, line = [], 1
+    line = 1
     try:
         for cells in reader:
             if "".join(cells).strip():
-                rows.append((line, cells))
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
-            [Complaint(f"not valid CSV: {error}", Location(str(path), line))]
-        ) from error
-    return rows
+        is_open = any(words in str(error) for words in ("field limit", "end of data"))
+        hint = 'is a quote (") never closed?' if is_open else None
+        where = Location(str(path), line)
+        raise DataError([Complaint(f"not valid CSV: {error}", where, hint)]) from error
+
+
+def _refuse_nul_and_length(text: str, path: Path) -> None:
+    nul = text.find("\0")
+    if nul >= 0:
+        where = Location(str(path), text.count("\n", 0, nul) + 1)
+        raise DataError([Complaint("a NUL byte: this is no text file", where)])
+    n_lines = text.count("\n") + 1
+    if n_lines > MOST_LINES:
+        hint = "thin the data out, or average replicates"
+        message = f"{n_lines:,} lines; a data file has at most {MOST_LINES:,}"
+        raise DataError([Complaint(message, Location(str(path), MOST_LINES + 1), hint)])
 
 
 def _delimiter(path: Path, header: str) -> str:
@@ -208,7 +273,7 @@ def _header_complaints(names: tuple[str, ...], path: str, line: int) -> list[Com
         for j, name in enumerate(names, start=1)
         if not name
     ]
-    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if name and times > 1)
     return complaints + [
         Complaint(f"the header names '{name}' more than once", where) for name in repeated
     ]
@@ -224,10 +289,3 @@ def _number(cell: str) -> float | str:
     except ValueError:
         return "not a number"
     return value if math.isfinite(value) else "not a finite number"
-
-
-def _capped(complaints: list[Complaint]) -> list[Complaint]:
-    if len(complaints) <= MOST_COMPLAINTS:
-        return complaints
-    more = len(complaints) - MOST_COMPLAINTS
-    return [*complaints[:MOST_COMPLAINTS], Complaint(f"… and {more} more")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -33,18 +34,34 @@ class Location:
         return f"{self.file}:{self.line}{column}"
 
 
+LONGEST_MESSAGE = 1000
+
+
 @dataclass(frozen=True)
 class Complaint:
-    """One thing that is wrong with an input: where, what, and what to do about it."""
+    """One thing that is wrong with an input: where, what, and what to do about it.
+
+    What it quotes may be hostile: it is shown without control characters, and not without end.
+    """
 
     message: str
     location: Location | None = None
     hint: str | None = None
 
     def __str__(self) -> str:
-        place = "" if self.location is None else f"{self.location}: "
-        hint = "" if self.hint is None else f"\n  hint: {self.hint}"
-        return f"{place}{self.message}{hint}"
+        place = "" if self.location is None else f"{_shown(str(self.location))}: "
+        hint = "" if self.hint is None else f"\n  hint: {_shown(self.hint)}"
+        return f"{place}{_shown(self.message)}{hint}"
+
+
+def _shown(text: str) -> str:
+    """The text for a terminal: escapes for what steers one or cannot be written, and an end."""
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[:LONGEST_MESSAGE]} …"
+    return "".join(
+        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs") else ascii(c)[1:-1]
+        for c in text
+    )
 
 
 class NfannealError(Exception):

@@ -134,7 +134,7 @@ def test_figures_of_two_results_truths_and_choices(folder, capsys):
         (("ode.h5", "flat.h5", "corner", "weights"), 2, "'weights' shows one result"),
         (("ode.h5", "corner", "--truth", "nn0=1"), 2, "no parameter 'nn0'"),
         (("ode.h5", "corner", "--truth", "n0=x"), 2, "not a number"),
-        (("ode.h5", "corner", "--truth", "none.yaml"), 3, "cannot be read"),
+        (("ode.h5", "corner", "--truth", "none.yaml"), 3, "no such file"),
     ],
 )
 def test_what_plot_refuses(folder, capsys, monkeypatch, arguments, code, words):

@@ -197,9 +197,9 @@ def test_files_that_cannot_be_read(write, tmp_path):
         load_spec(tmp_path)
     with pytest.raises(SpecError, match="cannot be read"):
         load_spec(Path("a\0b"))
-    with pytest.raises(SpecError, match=r"s\.yaml:2: not UTF-8 text"):
+    with pytest.raises(SpecError, match=r"s\.yaml:2:\d+: not UTF-8 text"):
         load_spec(write(b"a: 1\nb: \xe9\n"))
-    with pytest.raises(SpecError, match=r"a spec has at most 5,000,000"):
+    with pytest.raises(SpecError, match=r"a file has at most 5,000,000"):
         load_spec(write(b"#" * 5_000_001))
 
 

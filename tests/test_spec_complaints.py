@@ -291,7 +291,7 @@ def test_later_overrides_win():
         ("a..b=3", "not of the form key=value"),
         ("model.states.x.y=3", "'model.states.x' holds no keys"),
         ("name=[1", "not valid YAML: expected ',' or ']'"),
-        ("name=a\0", "not valid YAML: the character"),
+        ("name=a\ufffe", "not valid YAML: the character"),
         ("model.constants={a: 1, a: 2}", "the key 'a' stands here twice"),
         ("name=!!python/name:os.system x", "the tag !!python/name:os.system is not allowed"),
     ],

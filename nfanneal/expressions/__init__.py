@@ -1,5 +1,6 @@
 """Expressions of models: text → sympy → derivatives → Python source."""
 
+from nfanneal.expressions.cost import Cost, cost_of
 from nfanneal.expressions.functions import SCALAR_FUNCTIONS, VECTOR_FUNCTIONS, symbol
 from nfanneal.expressions.grammar import (
     CONSTANTS,
@@ -8,6 +9,7 @@ from nfanneal.expressions.grammar import (
     Names,
     nearest,
     parse,
+    with_numbers,
 )
 from nfanneal.expressions.printing import compile_numpy, differentiate, to_python
 
@@ -16,12 +18,15 @@ __all__ = [
     "FUNCTIONS",
     "SCALAR_FUNCTIONS",
     "VECTOR_FUNCTIONS",
+    "Cost",
     "ExpressionError",
     "Names",
     "compile_numpy",
+    "cost_of",
     "differentiate",
     "nearest",
     "parse",
     "symbol",
     "to_python",
+    "with_numbers",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import itertools
 import math
 import unicodedata
 import warnings
@@ -30,6 +31,8 @@ Names = Mapping[str, int | None]
 
 LONGEST = 10_000
 DEEPEST = 80
+MOST_COMPARED, LONGEST_COMPARED = 500, 100
+"""A search for the nearest name costs the product of both lengths, for every name."""
 RELATIONS = {ast.Lt: sympy.Lt, ast.LtE: sympy.Le, ast.Gt: sympy.Gt, ast.GtE: sympy.Ge}
 
 
@@ -99,7 +102,7 @@ def parse(text: str | float | int, names: Names) -> sympy.Expr:
     try:
         return _Parser(text, source, columns, names).expression(_python_tree(source, columns, text))
     except RecursionError:
-        raise ExpressionError("nested too deeply", 1, text[:40]) from None
+        raise ExpressionError("too long, or nested too deeply", 1, text[:40]) from None
 
 
 def _with_double_stars(text: str) -> tuple[str, list[int]]:
@@ -139,8 +142,6 @@ class _Parser:
         self._bytes = source.strip().encode(errors="replace")
         self._columns = columns[len(source) - len(source.lstrip()) :]
         self._depth = 0
-        # Python reads identifiers in this form, in which µ (micro) is μ (mu)
-        self._names = {unicodedata.normalize("NFKC", name): name for name in names}
         self._sizes = names
 
     def _fail(self, node: ast.AST, message: str, hint: str | None = None) -> ExpressionError:
@@ -157,7 +158,7 @@ class _Parser:
             raise self._fail(node, f"nested more than {DEEPEST} levels deep")
         try:
             found = self._build(node)
-            finite = _is_finite(found)
+            finite = is_finite(found)
         except (OverflowError, ValueError, ZeroDivisionError):
             finite = False
         if not finite:
@@ -186,8 +187,16 @@ class _Parser:
         is_truth = isinstance(node, ast.Constant) and isinstance(node.value, bool)
         raise self._fail(node, "not allowed in an expression", _CONDITIONS if is_truth else None)
 
+    def _known(self, written: str) -> str | None:
+        """The known name of an identifier, which Python normalises: µ (micro) becomes μ (mu)."""
+        if written in self._sizes:
+            return written
+        odd = (name for name in self._sizes if not name.isascii())
+        return next((name for name in odd if unicodedata.normalize("NFKC", name) == written), None)
+
     def _name(self, node: ast.Name) -> sympy.Expr:
-        if node.id not in self._names:
+        name = self._known(node.id)
+        if name is None:
             if node.id in CONSTANTS:
                 return CONSTANTS[node.id]
             if node.id in FUNCTIONS:
@@ -195,7 +204,6 @@ class _Parser:
             known = [*self._sizes, *CONSTANTS, *FUNCTIONS]
             hint = FOREIGN.get(node.id.lower()) or nearest(node.id, known)
             raise self._fail(node, f"unknown name '{node.id}'", hint)
-        name = self._names[node.id]
         size = self._sizes[name]
         if size is not None:
             elements = f"{name}[0]" if size == 1 else f"{name}[0] … {name}[{size - 1}]"
@@ -235,7 +243,7 @@ class _Parser:
             hint: str | None = "write * to multiply"
             if isinstance(node.func, ast.Attribute) and node.func.attr in FUNCTIONS:  # math.exp
                 hint = f"write {node.func.attr}(…)"
-            elif name is not None and name not in self._names:
+            elif name is not None and self._known(name) is None:
                 hint = FOREIGN.get(name.lower()) or nearest(name, FUNCTIONS)
             raise self._fail(node, f"unknown function '{shown}'", hint)
         if node.keywords:
@@ -273,9 +281,9 @@ class _Parser:
 
     def _element(self, node: ast.Subscript) -> sympy.Expr:
         written = node.value.id if isinstance(node.value, ast.Name) else ""
-        name = self._names.get(written, "")
-        size = self._sizes.get(name)
-        if size is None:
+        name = self._known(written)
+        size = None if name is None else self._sizes[name]
+        if name is None or size is None:
             raise self._fail(node, "only vector parameters can be indexed")
         index = node.slice.value if isinstance(node.slice, ast.Constant) else None
         if type(index) is not int or not 0 <= index < size:
@@ -284,7 +292,7 @@ class _Parser:
         return symbol(f"{name}[{index}]")
 
 
-def _is_finite(expression: sympy.Expr) -> bool:
+def is_finite(expression: sympy.Expr) -> bool:
     """Whether the numbers that the last operation can have changed are finite and real."""
     near = [expression, *expression.args, *(inner for a in expression.args for inner in a.args)]
     if any(p in (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo, sympy.I) for p in near):
@@ -294,7 +302,32 @@ def _is_finite(expression: sympy.Expr) -> bool:
     return all(math.isfinite(float(p)) for p in near if p.is_Number)
 
 
+def with_numbers(
+    expression: sympy.Basic, values: Mapping[sympy.Symbol, float], known: dict[Any, Any]
+) -> Any:
+    """The expression with numbers for symbols, computed part by part.
+
+    No part is computed from a number that is not finite in 64 bits: sympy's own numbers have no
+    largest, and a tower of exponentials of one would never be done. `known` is filled on the way.
+
+    Raises:
+        OverflowError: some part has no finite real value.
+    """
+    if expression in values:
+        return sympy.Float(values[expression])
+    if not expression.args:
+        return expression
+    if expression not in known:
+        parts = [with_numbers(part, values, known) for part in expression.args]
+        changed = any(new is not old for new, old in zip(parts, expression.args, strict=True))
+        known[expression] = expression.func(*parts) if changed else expression
+        if changed and not is_finite(known[expression]):
+            raise OverflowError(f"{expression} is not a finite real number")
+    return known[expression]
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the known name closest to `name`, if any is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
+    """A hint with the known name closest to `name`, if any of the first is close."""
+    first = itertools.islice(known, MOST_COMPARED)
+    close = difflib.get_close_matches(name[:LONGEST_COMPARED], first, n=1)
     return f"did you mean '{close[0]}'?" if close else None

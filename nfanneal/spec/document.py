@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,18 +15,25 @@ from typing import Any
 import yaml
 
 from nfanneal.errors import Complaint, Location, SpecError
+from nfanneal.textfile import decoded, read_bytes
 
 KeyPath = tuple[str | int, ...]
 
 LARGEST_FILE = 5_000_000
 MOST_NODES = 100_000
 DEEPEST = 50
+_TOO_MANY = f"too many values: a spec has at most {MOST_NODES:,}, and *aliases count in full"
+_TOO_DEEP = f"nested too deeply: a spec has at most {DEEPEST} levels, and *aliases count in full"
+_TABS = "indent with spaces, not with tabs"
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _OTHER_NUMBER = re.compile(
     r"0x[0-9a-fA-F]+|[-+]?[1-9][\d_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.A
 )
+
+
+_LARGEST_NUMBER = int(sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -73,28 +83,15 @@ def read_document(path: Path) -> Document:
     Raises:
         SpecError: it cannot be read, is not YAML, or is not a mapping.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise SpecError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        hint = "name a YAML file in it; `nfanneal init` writes one"
-        raise SpecError([Complaint(f"{path}: is a folder, not a spec", hint=hint)]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(f"{path}: cannot be read: {reason}") from error
+    with suppress(OSError, ValueError):  # whatever else is wrong with it is told below
+        if path.is_dir():
+            hint = "name a YAML file in it; `nfanneal init` writes one"
+            raise SpecError([Complaint(f"{path}: is a folder, not a spec", hint=hint)])
+    raw = read_bytes(path, LARGEST_FILE, SpecError, "file")
     if raw.startswith(b"\x89HDF"):
         hint = "`nfanneal report`, `plot` and `sample` read results; `run` and `check` read a spec"
         raise SpecError([Complaint(f"{path}: is an HDF5 file, not a spec", hint=hint)])
-    if len(raw) > LARGEST_FILE:
-        raise SpecError(f"{path}: {len(raw):,} bytes; a spec has at most {LARGEST_FILE:,}")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        where = Location(str(path), line)
-        hint = "save the file as UTF-8"
-        raise SpecError([Complaint("not UTF-8 text", where, hint)]) from error
+    text = decoded(raw, path, SpecError)
     return parse_document(text, str(path))
 
 
@@ -125,7 +122,7 @@ class _Loader(yaml.SafeLoader):
         self.nodes += 1
         self.depth += 1
         if self.nodes > MOST_NODES or self.depth > DEEPEST:
-            what = "too many values" if self.nodes > MOST_NODES else "nested too deeply"
+            what = _TOO_MANY if self.nodes > MOST_NODES else _TOO_DEEP
             raise _TooLarge(None, None, what, self.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -133,20 +130,34 @@ class _Loader(yaml.SafeLoader):
 
 
 def _compose(text: str, path: str) -> yaml.Node | None:
+    loader: _Loader | None = None
     try:
-        return yaml.compose(text, Loader=_Loader)
+        loader = _Loader(text)
+        return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Location(path, mark.line + 1, mark.column + 1) if mark else Location(path, 1)
         if isinstance(error, _TooLarge):
             raise SpecError([Complaint(str(error.problem), where)]) from None
-        hint = "put quotes around text that holds any of [ ] { } : # ,"
+        is_tab = "'\\t'" in str(error.problem)
+        hint = _TABS if is_tab else "put quotes around text that holds any of [ ] { } : # ,"
         raise SpecError([Complaint(f"not valid YAML: {error.problem}", where, hint)]) from None
     except yaml.reader.ReaderError as error:
         lines = text[: error.position].splitlines() or [""]
         where = Location(path, len(lines), len(lines[-1]) + 1)
         shown = repr(text[error.position : error.position + 1])
         raise SpecError([Complaint(f"not valid YAML: the character {shown}", where)]) from None
+    except (
+        ValueError,
+        OverflowError,
+    ) as error:  # PyYAML's own, of escapes and version numbers out of range
+        mark = loader.get_mark() if loader else None
+        where = Location(path, mark.line + 1, mark.column + 1) if mark else Location(path, 1)
+        message = "not valid YAML: an escape or a version number is out of range"
+        raise SpecError([Complaint(message, where)]) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
 
 
 class _Builder:
@@ -167,13 +178,13 @@ class _Builder:
         """The data of `node`; its places go into the document."""
         self._count += 1
         if self._count > MOST_NODES or len(path) > DEEPEST:
-            what = "too many values" if self._count > MOST_NODES else "nested too deeply"
+            what = _TOO_MANY if self._count > MOST_NODES else _TOO_DEEP
             raise SpecError([Complaint(what, self._location(node))])
         kinds = ("map",) if isinstance(node, yaml.MappingNode) else ("seq",)
         if node.tag.removeprefix(_TAG) not in (
             _SCALARS if isinstance(node, yaml.ScalarNode) else kinds
         ):
-            shown = node.tag.replace(_TAG, "!!")
+            shown = node.tag.replace(_TAG, "!!")[:60]
             self._complain(f"the tag {shown} is not allowed", self._location(node))
             return None
         if isinstance(node, yaml.MappingNode):
@@ -181,8 +192,17 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*path, i), None) for i, child in enumerate(node.value)]
         text = str(node.value)
+        self._refuse_odd(text, node)
         quoted = not isinstance(node, yaml.ScalarNode) or node.style is not None
         return text if quoted else read_scalar(text)
+
+    def _refuse_odd(self, text: str, node: yaml.Node) -> None:
+        """Neither result files nor terminals take control characters and halves of pairs."""
+        for character in text:
+            if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r\x85":
+                message = f"the character {ascii(character)[1:-1]} is not allowed"
+                self._complain(message, self._location(node))
+                return
 
     def _value(self, node: yaml.Node, path: KeyPath, key: Location | None) -> Any:
         offset = _text_offset(node)
@@ -198,6 +218,7 @@ class _Builder:
                 self._complain("a key must be a word", where)
                 continue
             key = str(key_node.value)
+            self._refuse_odd(key, key_node)
             if key in data:
                 self._complain(f"the key '{key}' stands here twice", where)
                 continue
@@ -219,7 +240,8 @@ def read_scalar(text: str) -> Any:
         return text
     try:
         if text.lstrip("+-").replace("_", "").isdigit() or text.startswith("0x"):
-            return int(text, 16 if text.startswith("0x") else 10)
+            whole = int(text, 16 if text.startswith("0x") else 10)
+            return whole if abs(whole) <= _LARGEST_NUMBER else text
     except ValueError:  # thousands of digits
         return text
     value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
@@ -247,7 +269,7 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
     complaints of the document.
     """
     for text in overrides:
-        where = Override(f"--set {text}", 1)
+        where = Override(f"--set {text[:80]}", 1)
         key, separator, value = text.partition("=")
         path = tuple(key.strip().split("."))
         if not separator or not all(path):
@@ -272,6 +294,8 @@ def _override_value(text: str) -> Any:
 
 
 def _assign(document: Document, path: tuple[str, ...], value: Any, where: Location) -> None:
+    if len(path) > DEEPEST:
+        raise SpecError(_TOO_DEEP)
     target = document.data
     for depth, key in enumerate(path[:-1], start=1):
         if target.get(key) is None:

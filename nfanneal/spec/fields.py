@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
+LARGEST_WHOLE = 2**63
+"""Result files, and the generators of random numbers, have 64 bits."""
+
 
 class Section(BaseModel):
     """A mapping whose keys are all known."""
@@ -25,6 +28,8 @@ def _whole(value: Any) -> int:
         raise ValueError("must be a whole number")
     if not math.isfinite(value) or value != int(value):
         raise ValueError("must be a whole number")
+    if abs(value) >= LARGEST_WHOLE:
+        raise ValueError("must be below 2^63")
     return int(value)
 
 

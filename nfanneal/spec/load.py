@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from nfanneal.spec.document import (
     read_document,
     read_scalar,
 )
-from nfanneal.spec.meaning import Meaning, find_meaning
+from nfanneal.spec.meaning import MOST_COMPLAINTS, Meaning, find_meaning
 from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
 
 
@@ -149,9 +150,22 @@ def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Compl
     named = {"data": spec.data, "model": spec.model if isinstance(spec.model, PythonSpec) else None}
     for section, said in named.items():
         path = None if said is None else folder / said.file
-        if path is not None and (path.is_dir() or not path.exists()):
-            what = "a folder, not a file" if path.is_dir() else f"no such {section} file"
-            yield Complaint(f"{what}: '{path}'", document.place((section, "file")).value)
+        wrong = None if path is None else _wrong_with(path, section)
+        if wrong is not None:
+            yield Complaint(f"{wrong}: '{path}'", document.place((section, "file")).value)
+
+
+def _wrong_with(path: Path, section: str) -> str | None:
+    """Why this can be no data or model file: a pipe may block, a device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"no such {section} file"
+    except (OSError, ValueError) as error:
+        return f"no {section} file can be called so ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISDIR(mode):
+        return "a folder, not a file"
+    return None if stat.S_ISREG(mode) else "a pipe or a device, not a file"
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +234,11 @@ def _in_order(complaints: list[Complaint]) -> list[Complaint]:
             return (2, 0, 0)
         return (int(isinstance(where, Override)), where.line, where.column or 0)
 
-    return sorted(dict.fromkeys(complaints), key=key)
+    ordered = sorted(dict.fromkeys(complaints), key=key)
+    if len(ordered) <= MOST_COMPLAINTS:
+        return ordered
+    more = len(ordered) - MOST_COMPLAINTS
+    return [*ordered[:MOST_COMPLAINTS], Complaint(f"… and {more} more")]
 
 
 def _complaint(document: Document, error: dict[str, Any]) -> Complaint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +11,17 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import Complaint, Location
-from nfanneal.expressions import FUNCTIONS, ExpressionError, Names, nearest, parse
+from nfanneal.expressions import FUNCTIONS, Cost, ExpressionError, Names, cost_of, nearest, parse
 from nfanneal.noise import NOISE_MODELS
 from nfanneal.priors import PRIORS, Parameter, make_prior
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
 
+MOST_COMPLAINTS = 100
+"""Nobody reads more: expressions after so many complaints are not looked at."""
+MOST_OPERATIONS, MOST_DERIVATIVES = 20_000, 300_000
+"""Of all expressions together: a model so large takes minutes to be compiled."""
+DEEPEST = 150
 RESERVED = {"chain", "draw", "log_weight", "log_prior", "log_likelihood", "log_proposal"}
 """Names that the result file uses beside parameters."""
 
@@ -55,6 +61,7 @@ class _Reader:
 
     def __init__(self, spec: Spec, document: Document) -> None:
         self.complaints: list[Complaint] = []
+        self._cost = Cost()
         self._spec = spec
         self._document = document
         self._parameters: dict[str, int | None] = {
@@ -134,8 +141,8 @@ class _Reader:
         equations = self._expressions(model.equations, ("model", "equations"), inside)
         given = model.observables
         if given is None:
-            states = {state: state for state in model.states}
-            observables = {s: parse(s, dict.fromkeys(states)) for s in states if s.isidentifier()}
+            names: Names = dict.fromkeys(model.states)
+            observables = {s: parse(s, names) for s in names if s.isidentifier()}
         else:
             observables = self._expressions(given, ("model", "observables"), inside)
         return initial, equations, observables
@@ -181,8 +188,10 @@ class _Reader:
 
     def _expression(self, text: Any, path: KeyPath, names: Names) -> sympy.Expr | None:
         """Parse one expression; errors are placed at the exact column where that is known."""
+        if len(self.complaints) >= MOST_COMPLAINTS or self._cost.operations > MOST_OPERATIONS:
+            return None
         try:
-            return parse(text, names)
+            return self._affordable(parse(text, names), path)
         except ExpressionError as error:
             place = self._document.place(path)
             where = place.value
@@ -195,6 +204,24 @@ class _Reader:
                 hint = "the time stands in equations and observables only"
             self.complaints.append(Complaint(f"{dotted}: {shown}{error.message}", where, hint))
             return None
+
+    def _affordable(self, expression: sympy.Expr, path: KeyPath) -> sympy.Expr | None:
+        """The expression, if those so far can be differentiated and compiled within minutes."""
+        cost = cost_of(expression)
+        dotted = ".".join(map(str, path))
+        if cost.depth > DEEPEST:
+            self._complain(path, f"{dotted}: nested more than {DEEPEST} levels deep, once expanded")
+            return None
+        if self._cost.derivatives + cost.derivatives > MOST_DERIVATIVES:
+            hint = "split long products, or make parts of them states"
+            message = f"the derivatives up to here would have more than {MOST_DERIVATIVES:,} terms"
+            self._complain(path, f"{dotted}: {message}", hint)
+            return None
+        self._cost += cost
+        if self._cost.operations > MOST_OPERATIONS:
+            message = f"the expressions up to here have more than {MOST_OPERATIONS:,} operations"
+            self._complain(path, f"{dotted}: {message}")
+        return expression
 
     def likelihood(self) -> tuple[NoiseMeaning, ...]:
         """The noise of each observable that has data."""
@@ -223,15 +250,20 @@ class _Reader:
                 path = ("data", "columns", name)
                 self._complain_key(path, f"'{name}' has a column but no likelihood", hint)
 
-    def _observables(self) -> list[str]:
+    @functools.cached_property
+    def _observables(self) -> Mapping[str, Any]:
         model = self._spec.model
         if isinstance(model, PythonSpec):
-            return list(self._spec.likelihood)
-        return list(model.states if model.observables is None else model.observables)
+            return self._spec.likelihood
+        return model.states if model.observables is None else model.observables
+
+    @functools.cached_property
+    def _noise_names(self) -> Names:
+        return self._parameters | self._constants | dict.fromkeys(self._observables)
 
     def _noise(self, name: str, given: Any) -> NoiseMeaning | None:
         path: KeyPath = ("likelihood", name)
-        known = self._observables()
+        known = self._observables
         if name not in known:
             hint = nearest(name, known) or f"observables: {', '.join(known)}"
             self._complain_key(path, f"no observable '{name}'", hint)
@@ -269,8 +301,7 @@ class _Reader:
         if missing:
             self._complain_key(path, f"{family} needs {', '.join(missing)}")
             return None
-        names = self._parameters | self._constants | dict.fromkeys(self._observables())
-        parsed = [self._expression(given[a], path_of[a], names) for a in wanted]
+        parsed = [self._expression(given[a], path_of[a], self._noise_names) for a in wanted]
         return tuple(p for p in parsed if p is not None) if None not in parsed else None
 
 

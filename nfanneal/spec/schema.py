@@ -60,7 +60,7 @@ class ParameterSpec(Section):
     """A free parameter."""
 
     prior: dict[str, Any] = Field(description="{name: arguments}, such as {normal: [0, 1]}")
-    shape: Whole | None = Field(None, ge=1, description="length of a vector parameter")
+    shape: Whole | None = Field(None, ge=1, le=10_000, description="length of a vector parameter")
     label: Word | None = Field(None, description="how figures name it; may hold LaTeX")
     unit: Word | None = Field(None, description="its unit")
 
@@ -78,7 +78,9 @@ class DataSpec(Section):
 class OutputSpec(Section):
     """What the result holds."""
 
-    samples: Whole = Field(10_000, ge=100, description="fresh weighted draws of the final flow")
+    samples: Whole = Field(
+        10_000, ge=100, le=100_000_000, description="fresh weighted draws of the final flow"
+    )
 
 
 def _parameter_kind(value: Any) -> str:

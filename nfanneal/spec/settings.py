@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,8 +19,11 @@ class FlowSpec(Section):
     )
     transforms: Whole | None = Field(None, ge=1, le=64, description="number of transforms")
     bins: Whole | None = Field(None, ge=2, le=128, description="bins of each spline")
-    hidden: list[Whole] | None = Field(
-        None, min_length=1, description="widths of the hidden layers, such as [64, 64]"
+    hidden: list[Annotated[Whole, Field(ge=1, le=16_384)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description="widths of the hidden layers, such as [64, 64]",
     )
 
 
@@ -47,7 +50,9 @@ class AnnealSpec(Section):
         description="forward_kl fits the pool of weighted points (no gradient needed); "
         "reverse_kl fits by gradients at fresh draws; hybrid does both",
     )
-    draws: Whole | None = Field(None, ge=64, description="points drawn at every level")
+    draws: Whole | None = Field(
+        None, ge=64, le=10_000_000, description="points drawn at every level"
+    )
     keep_levels: Whole | None = Field(None, ge=1, description="levels that make up the pool")
     steps: Whole | None = Field(None, ge=1, description="optimiser steps per level")
     batch: Whole | None = Field(None, ge=8, description="points per optimiser step")
