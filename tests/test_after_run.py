@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from commands import inside, run
+from editing import forged
 from regression import SEEDS, exact, exact_leave_one_out, posterior_draws
 
 from nfanneal import store
@@ -106,7 +107,7 @@ def test_eight_runs_combined(made, folder, capsys):
 
 
 def test_runs_that_disagree_are_found_out(made, folder, capsys):
-    with h5py.File(folder / "line1.h5", "r+") as file:
+    with forged(folder / "line1.h5") as file:
         file.attrs["log_evidence"] += 1.0
     code, out, _ = inside(
         capsys, "combine", folder / "line0.h5", folder / "line1.h5", "-o", folder / "two.h5",
@@ -193,7 +194,7 @@ def test_pruning_warns_of_a_mode_that_the_flow_under_covers(folder, capsys):
     near = np.stack([-0.5 * (a - 4.0) ** 2, -0.5 * (a + 4.0) ** 2])
     target = np.logaddexp(*near) - np.log(2.0)
     proposal = np.logaddexp(near[0] + np.log(0.01), near[1] + np.log(0.99))
-    with h5py.File(folder / "line0.h5", "r+") as file:
+    with forged(folder / "line0.h5") as file:
         file["weighted/a"][0], file["weighted/b"][0] = a, b
         file["weighted/log_weight"][0] = target - proposal
     code, out, _ = inside(capsys, "prune", folder / "line0.h5")

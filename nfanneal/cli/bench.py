@@ -104,7 +104,7 @@ def command(
     problem = build_problem(checked)
     settings = build_settings(checked, problem)
     seeds = tuple(range(settings.seed, settings.seed + repeats))
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, markup=False, emoji=False)
     bench = race(
         problem,
         settings,
@@ -124,7 +124,7 @@ def command(
     if as_json:
         click.echo(text)
     else:
-        print_bench(bench, Console())
+        print_bench(bench, Console(markup=False, emoji=False))
     return ExitCode.DONE if bench.trusted else ExitCode.NOT_TRUSTED
 
 

@@ -38,6 +38,6 @@ def command(config: Path, overrides: tuple[str, ...], threads: int | None, as_js
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
-        print_check(report, Console())
+        print_check(report, Console(markup=False, emoji=False))
     nowhere = report["failed_fraction"] + report["zero_fraction"] >= 1.0
     return ExitCode.MODEL_FAILED if nowhere else ExitCode.DONE

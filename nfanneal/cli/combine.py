@@ -46,6 +46,6 @@ def command(
     if as_json:
         click.echo(json.dumps(combination_json(pooled), indent=2, ensure_ascii=False))
     else:
-        print_combination(pooled, Console())
+        print_combination(pooled, Console(markup=False, emoji=False))
         click.echo(f"written to {output}", err=True)
     return ExitCode.DONE if pooled.converged else ExitCode.NOT_TRUSTED

@@ -43,4 +43,4 @@ def command(
     if as_json:
         click.echo(json.dumps(comparison_json(rows), indent=2, ensure_ascii=False))
     else:
-        print_comparison(rows, Console())
+        print_comparison(rows, Console(markup=False, emoji=False))

@@ -56,6 +56,6 @@ def command(
     if as_json:
         click.echo(json.dumps(pruning_json(pruned), indent=2, ensure_ascii=False))
     else:
-        print_pruning(pruned, Console())
+        print_pruning(pruned, Console(markup=False, emoji=False))
         click.echo(f"written to {output}", err=True)
     return ExitCode.DONE if pruned.converged else ExitCode.NOT_TRUSTED

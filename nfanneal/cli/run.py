@@ -53,7 +53,10 @@ def command(
     checked = read_spec(config, overrides)
     if quiet:
         logging.getLogger("nfanneal").setLevel(logging.WARNING)
-    errors, out = Console(stderr=True), Console()
+    errors, out = (
+        Console(stderr=True, markup=False, emoji=False),
+        Console(markup=False, emoji=False),
+    )
     live = LiveProgress(errors, checked.spec.name) if errors.is_terminal else PlainProgress(errors)
     with nullcontext(lambda event: None) if quiet else live as observe:
         words = shlex.join(["nfanneal", *sys.argv[1:]])

@@ -64,6 +64,6 @@ def command(
     if as_json:
         click.echo(json.dumps(summary_json(drawn), indent=2, ensure_ascii=False))
     else:
-        print_summary(drawn, Console())
+        print_summary(drawn, Console(markup=False, emoji=False))
         click.echo(f"written to {output}", err=True)
     return ExitCode.DONE if drawn.converged else ExitCode.NOT_TRUSTED

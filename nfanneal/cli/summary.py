@@ -25,5 +25,5 @@ def command(result: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(summary_json(found), indent=2, ensure_ascii=False))
     else:
-        print_summary(found, Console())
+        print_summary(found, Console(markup=False, emoji=False))
     return ExitCode.DONE if found.converged else ExitCode.NOT_TRUSTED

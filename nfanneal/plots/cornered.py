@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
-from nfanneal.plots.style import COLORS, GREY, TRUTH, chosen_columns, column_labels
+from nfanneal.plots.style import COLORS, GREY, TRUTH, chosen_columns, column_labels, drawable
 from nfanneal.priors import Prior
 from nfanneal.result import Result
 from nfanneal.spec import spec_from_text
@@ -163,7 +163,7 @@ def _add_truth(axes: Any, columns: Sequence[str], truth: Mapping[str, float]) ->
 
 def _legend(figure: Figure, results: Mapping[str, Result], truth: Mapping[str, float]) -> None:
     handles = [
-        Line2D([], [], color=color, label=_name(source, result, results))
+        Line2D([], [], color=color, label=drawable(_name(source, result, results)))
         for color, (source, result) in zip(_colors(len(results)), results.items(), strict=True)
     ]
     handles.append(Line2D([], [], color=GREY, ls="--", lw=0.8, label="prior"))

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nfanneal.errors import ResultError
-from nfanneal.plots.style import COLORS, GREY, WIDTH
+from nfanneal.plots.style import COLORS, GREY, WIDTH, drawable
 from nfanneal.result import ObservedData, Result, band
 from nfanneal.revive import predict, revived_problem, thinned_posterior
 
@@ -23,7 +23,7 @@ def _panels(names: Sequence[str]) -> tuple[Figure, dict[str, Any]]:
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)
     for name, axis in zip(names, axes[:, 0], strict=True):
-        axis.set_ylabel(name)
+        axis.set_ylabel(drawable(name))
     axes[-1, 0].set_xlabel("time")
     return figure, dict(zip(names, axes[:, 0], strict=True))
 
@@ -41,7 +41,7 @@ def predictive_figure(results: Mapping[str, Result]) -> Figure:
     figure, axes = _panels(names)
     for i, result in enumerate(results.values()):
         for name, data in result.observed.items():
-            label = result.name if len(results) > 1 else ""
+            label = drawable(result.name) if len(results) > 1 else ""
             _bands(axes[name], data, COLORS[i % len(COLORS)], label)
     for result in results.values():
         for name, data in result.observed.items():

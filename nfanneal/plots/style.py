@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from cycler import cycler
+from matplotlib.mathtext import MathTextParser
 
 from nfanneal.errors import ResultError
 from nfanneal.result import Result
@@ -18,6 +19,7 @@ GREY = "#666666"
 TRUTH = "#000000"
 WIDTH = 3.4
 """Inches: a column of a printed page."""
+LONGEST_TEXT = 100
 
 RULES: dict[str, Any] = {
     "font.size": 8,
@@ -47,13 +49,23 @@ def styled() -> Iterator[None]:
         yield
 
 
+def drawable(text: str) -> str:
+    """The text as matplotlib can draw it: what is no valid mathematics keeps its dollar signs."""
+    text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    try:
+        MathTextParser("path").parse(text)
+    except (ValueError, RecursionError):
+        return text.replace("$", r"\$")
+    return text
+
+
 def column_labels(result: Result) -> dict[str, str]:
     """Axis label of each column of θ: its label, and its unit if it has one."""
     labels: list[str] = []
     for label, size in zip(result.labels, result.sizes, strict=True):
         labels += [label] if size is None else [f"{label}[{i}]" for i in range(size)]
     return {
-        name: f"{label} ({unit})" if unit else label
+        name: drawable(f"{label} ({unit})" if unit else label)
         for label, (name, unit) in zip(labels, result.column_units.items(), strict=True)
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -23,7 +24,14 @@ from nfanneal.result import (
     StoredFlow,
     WeightedDraws,
 )
+from nfanneal.store.seal import check_bytes, check_content, refuse_hostile
 from nfanneal.store.writing import DRAW_FIELDS, FORMAT
+
+_DAMAGE = (
+    KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
+"""What h5py, json and the shapes of arrays raise where a file is damaged."""
 
 
 def read(path: Path) -> Result:
@@ -32,9 +40,9 @@ def read(path: Path) -> Result:
     Raises:
         ResultError: no such file, not HDF5, not written by nfanneal, or damaged.
     """
-    if not path.is_file():
-        raise ResultError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+    size = _size(path)
     try:
+        sealed = check_bytes(path)
         with h5py.File(path, "r") as file:
             if file.attrs.get("created_by") != "nfanneal":
                 raise ResultError(f"{path}: an HDF5 file, but not a result of nfanneal")
@@ -43,11 +51,51 @@ def read(path: Path) -> Result:
                     f"{path}: result format {file.attrs.get('nfanneal_format')}, but this "
                     f"nfanneal reads format {FORMAT}"
                 )
-            return _read_all(file)
+            refuse_hostile(file, path, size)
+            if not sealed:
+                check_content(file, path)
+            result = _read_all(file)
+            _refuse_inconsistent(result)
+            return result
     except OSError as error:
         raise ResultError(f"{path}: {_what_is_wrong(path)}") from error
-    except (KeyError, ValueError, TypeError) as error:
+    except _DAMAGE as error:
         raise ResultError(f"{path}: damaged, or not written completely ({error})") from error
+
+
+def _size(path: Path) -> int:
+    """The size of a regular file: a pipe would be waited for.
+
+    Raises:
+        ResultError: there is no such file.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise ResultError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ResultError(f"{path}: cannot be read: {reason}") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device, not a file"
+        raise ResultError(f"{path}: is {kind}")
+    return found.st_size
+
+
+def _refuse_inconsistent(result: Result) -> None:
+    """Raise a ValueError where parts do not fit together: files of before have no checksum."""
+    draws, n = result.draws, len(result.draws.log_weight)
+    if any(len(getattr(draws, field.name)) != n for field in fields(draws)):
+        raise ValueError("weighted draws of different numbers")
+    if n == 0 or n != result.diagnostics.n_samples:
+        raise ValueError("another number of draws than it says")
+    if len(result.posterior) != len(result.posterior_index):
+        raise ValueError("posterior draws of different numbers")
+    if not ((result.posterior_index >= 0) & (result.posterior_index < n)).all():
+        raise ValueError("a posterior draw that is no weighted draw")
+    texts = (result.name, result.spec_yaml, result.command, result.origin, *result.warnings)
+    if not all(isinstance(text, str) for text in (*texts, *result.labels, *result.units)):
+        raise ValueError("a text that is none")
 
 
 def _what_is_wrong(path: Path) -> str:

@@ -25,6 +25,7 @@ from nfanneal.result import (
     Pruning,
     Result,
 )
+from nfanneal.store.seal import DIGEST, content_digest, seal
 
 FORMAT = 1
 DRAW_FIELDS = ("log_weight", "log_prior", "log_likelihood", "log_proposal")
@@ -63,13 +64,13 @@ def write(
     Raises:
         ResultError: the folder does not exist or cannot be written.
     """
-    with (
-        replaced(path) as temporary,
-        h5py.File(temporary, "w", libver=("v108", "latest"), track_order=True) as file,
-    ):
-        _write_all(file, result)
-        for name, observables in (predictions or {}).items():
-            _write_predictions(file, name, observables)
+    with replaced(path) as temporary:
+        with h5py.File(temporary, "w", libver=("v108", "latest"), track_order=True) as file:
+            _write_all(file, result)
+            for name, observables in (predictions or {}).items():
+                _write_predictions(file, name, observables)
+            file.attrs[DIGEST] = content_digest(file)
+        seal(temporary)
 
 
 def write_netcdf(result: Result, target: Path | BinaryIO) -> None:

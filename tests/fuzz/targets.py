@@ -1,0 +1,98 @@
+"""What fuzzing feeds: bytes in; a clear complaint or a sound answer out, or an exception escapes.
+
+Each target is run by atheris (`make fuzz`) and, for a few seconds, by hypothesis in the tests.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from nfanneal.data import table_of
+from nfanneal.errors import DataError, SpecError
+from nfanneal.expressions import (
+    ExpressionError,
+    cost_of,
+    differentiate,
+    parse,
+    symbol,
+    to_python,
+    with_numbers,
+)
+from nfanneal.spec import spec_from_text
+from nfanneal.textfile import decoded
+
+NAMES = dict.fromkeys(("x", "y", "t", "k", "n")) | {"v": 3}
+RENAME = {symbol(name): name for name in NAMES} | {symbol(f"v[{i}]"): f"v{i}" for i in range(3)}
+KNOWN = {symbol("k"): 1e4, symbol("n"): 0.5}
+AFFORDABLE = 2_000
+"""Derivatives of larger expressions take a fuzzer too long."""
+SEEDS = {
+    "expression": (
+        b"a1 / (1 + x3**h) - d1*x1", b"hill(x, k, n)*where(t > 5 and x < 1, min(x, y), v[2])",
+        b"sqrt(x**2 + (k*y)**2)^0.5", b"log10(abs(x)) + exp(-tanh(sin(x)))", b"9**9**9*x - 1e-6/pi",
+    ),
+    "spec": (
+        b"name: decay\nmodel:\n  kind: ode\n  states: {x: x0, y: 0}\n  equations:\n    x: -k*x\n"
+        b"    y: k*x\nparameters:\n  k: {prior: {uniform: [0, 1]}}\n  x0: 2\ndata: {file: d.csv}\n"
+        b"likelihood:\n  y: {normal: {sigma: 0.3}}\nseed: 2\n",
+        b"model: {kind: python, file: m.py, log_likelihood: f}\n"
+        b"parameters: {x: {shape: 3, prior: {normal: [0, 1]}, label: '$x$'}}\n"
+        b"flow: {kind: maf, hidden: [8]}\nanneal: {preset: quick, draws: 1e3}\n",
+        b"%YAML 1.1\n---\na: &a !!str \"\\x41\\u00e9\"\nb: *a\nc: |\n  x\nd: [1e-6, .inf, 0x10]\n",
+    ),
+    "table": (
+        b"t,x,y\n0,1,2\n1,,3\n", b'# why\n"t";"x"\n0;"1"\n1;NA\n', b"t\tx\r\n1e-3\t-2.5\r\n",
+    ),
+}  # fmt: skip
+
+
+def expression(raw: bytes) -> None:
+    """An expression is refused with a column inside it, or has finite source and derivatives."""
+    text = raw.decode("utf-8", errors="surrogatepass" if raw[:1] == b"\xed" else "replace")
+    try:
+        found = parse(text, NAMES)
+    except ExpressionError as error:
+        assert 1 <= error.column <= len(text) + 1
+        assert error.message
+        return
+    to_python(found, RENAME)
+    if cost_of(found).derivatives <= AFFORDABLE:
+        for name in ("x", "k"):
+            to_python(differentiate(found, symbol(name)), RENAME)
+        with suppress(OverflowError, TypeError, ValueError, ZeroDivisionError):  # told as such
+            to_python(with_numbers(found, KNOWN, {}), RENAME)
+
+
+def spec(raw: bytes) -> None:
+    """A spec is refused with places inside it, or its resolved text means the same."""
+    try:
+        text = decoded(raw, Path("spec"), SpecError)
+        checked = spec_from_text(text)
+    except SpecError as error:
+        assert str(error)
+        for complaint in error.complaints:
+            assert complaint.location is None or complaint.location.line >= 1
+        return
+    again = spec_from_text(checked.yaml)
+    assert again.yaml == checked.yaml
+    assert [p.name for p in again.meaning.free] == [p.name for p in checked.meaning.free]
+
+
+def table(raw: bytes) -> None:
+    """A table is refused with lines inside it, or holds a number or a gap in every cell."""
+    try:
+        text = decoded(raw, Path("d.csv"), DataError)
+        found = table_of(text, Path("d.csv"))
+    except DataError as error:
+        lines = raw.count(b"\n") + raw.count(b"\r") + 1
+        for complaint in error.complaints:
+            assert complaint.location is None or 1 <= complaint.location.line <= lines
+        return
+    assert found.values.shape == (len(found.lines), len(found.columns))
+    assert not np.isinf(found.values).any()
+
+
+TARGETS = {"expression": expression, "spec": spec, "table": table}
