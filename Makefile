@@ -1,18 +1,27 @@
 # make demo   the main job on the repressilator, in a virtual environment of its own
 # make test   the tests; make lint style and types
+# make fuzz   atheris on expressions, specs and tables, FUZZ_SECONDS (600) in all
 # make accuracy  the README's accuracy table; make reference  slow comparisons with other samplers
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FUZZ_SECONDS ?= 600
 
-.PHONY: demo test accuracy reference lint format clean
+.PHONY: demo test fuzz accuracy reference lint format clean
 
 demo: $(STAMP)
 	$(BIN)/nfanneal run configs/repressilator.yaml -o repressilator.h5 --force
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	for target in expression spec table; do \
+		$(BIN)/python tests/fuzz/run.py $$target -max_total_time=$$(($(FUZZ_SECONDS) / 3)) \
+		|| exit 1; \
+	done
 
 accuracy: $(STAMP)
 	$(BIN)/python -m pytest -m accuracy -rP --table=README.md tests/test_accuracy.py

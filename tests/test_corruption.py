@@ -281,6 +281,26 @@ def test_parts_that_do_not_fit_are_told(here):
         store.read(here / "r.h5")
 
 
+def test_no_text_steers_the_terminal(here, capsys):
+    with forged(here / "r.h5") as file:
+        file.attrs["name"] = "\x1b]0;owned\x07"
+    code, out, err = inside(capsys, "summary", "r.h5")
+    assert (code, out) == (3, "")
+    assert "a control character in a text" in err
+
+
+def test_labels_and_units_that_are_no_markup_are_shown_as_they_are(here, capsys):
+    """Units in brackets are common, and labels may be no valid mathematics."""
+    with forged(here / "r.h5") as file:
+        described = json.loads(file["nfanneal"].attrs["parameters"])
+        described[0] |= {"label": "$\\badmacro{x$", "unit": "[/red]"}
+        file["nfanneal"].attrs["parameters"] = json.dumps(described)
+    code, out, _ = inside(capsys, "summary", "r.h5")
+    assert code in (0, 5)
+    assert "[/red]" in out
+    assert inside(capsys, "plot", "r.h5", "corner", "-o", "new.png")[0] == 0
+
+
 def test_names_inside_lead_nowhere(here, capsys):
     """A parameter called like a path stays a name: nothing outside the folder is read or made."""
     with forged(here / "r.h5") as file:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ LETTERS = "abcdefgh"
 
 def bomb(first, repeat):
     """Nine times nine times … : eight levels of aliases."""
-    lines = [f"{c}: &{c} {repeat(p)}\n" for p, c in zip(LETTERS, LETTERS[1:], strict=False)]
+    lines = [f"{c}: &{c} {repeat(p)}\n" for p, c in pairwise(LETTERS)]
     return f"a: &a {first}\n{''.join(lines)}"
 
 
@@ -51,13 +51,13 @@ def check(tmp_path, capsys, monkeypatch):
 
 
 REFUSED = {
-    "lists of aliases": (BASE + LISTS, "s.yaml:14:8: too many values"),
+    "lists of aliases": (BASE + LISTS, "s.yaml:14:4: too many values"),
     "maps of aliases": (MAPS + BASE, "s.yaml:1:11: too many values"),
     "an alias of itself": (f"{BASE}z: &z [*z]\n", "s.yaml:14:4: nested too deeply"),
     "deep lists": (f"{BASE}z: {'[' * 100_000}", "s.yaml:14:53: nested too deeply"),
     "deep maps": (f"{BASE}z: {'{a: ' * 20_000}", "nested too deeply"),
     "deep indents": (BASE + "z:\n" + "".join(" " * i + "a:\n" for i in range(1, 500)), "s.yaml:63"),
-    "many values": (f"{BASE}z: [{'1,' * 200_000}]\n", "too many values: a spec has at most"),
+    "many values": (f"{BASE}z: [{'1,' * 60_000}]\n", "too many values: a spec has at most"),
     "NUL": (edited(("decay", "de\0cay")), "s.yaml:1:9: not valid YAML: the character '\\x00'"),
     "NUL as an escape": (edited(("decay", r'"de\0cay"')), r"s.yaml:1:7: the character \x00"),
     "half a pair": (edited(("decay", r'"\ud800"')), r"s.yaml:1:7: the character \ud800"),
@@ -133,11 +133,41 @@ def test_pipes_and_devices_are_not_waited_for(check, tmp_path, capsys):
     assert "s.yaml:1:29: a pipe or a device" in err
 
 
+PYTHON = (
+    "model: {kind: python, file: m.py, simulate: f}\nparameters: {k: {prior: {normal: [0, 1]}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (edited(("{x: x0, y: 0}", "{y_time: x0, y: 0}"), ("    x: -k*x", "    y_time: -k"),
+                ("k*x", "k"), ("  y: {normal: 0.3}", "  y: {normal: 1}\n  y_time: {normal: 1}")),
+         "s.yaml:14:3: 'y_time' is what the result file calls a part of 'y'"),
+        (edited(("  x0: 2", "  x0: 2\n  k_dim_0: {prior: {normal: [0, 1]}}"),
+                ("k: {prior", "k: {shape: 2, prior"), ("-k*x", "-k[0]*x"), ("y: k*x", "y: k[1]*x")),
+         "s.yaml:11:3: 'k_dim_0' is a name of the result file"),
+        (f"{PYTHON}\ndata: {{file: d.csv}}\nlikelihood: {{../../y: {{normal: 1}}}}\n",
+         "s.yaml:4:14: '../../y' is not a name"),
+        (f"{PYTHON}\ndata: {{file: d.csv}}\nlikelihood: {{draw: {{normal: 1}}}}\n",
+         "s.yaml:4:14: 'draw' is a name of the result file"),
+    ],
+    ids=["time", "dimension", "path", "draw"],
+)  # fmt: skip
+def test_names_that_the_result_file_could_not_hold(check, tmp_path, content, words):
+    """These were only met once a run was over, and all was lost."""
+    (tmp_path / "m.py").write_text("")
+    code, err = check(content)
+    assert code == 3
+    assert words in err
+
+
 def test_thousands_of_complaints_end(check):
     states = ", ".join(f"x{i}: 1" for i in range(2000))
     equations = ", ".join(f"x{i}: yy{i}" for i in range(2000))
-    code, err = check(edited(("{x: x0, y: 0}", f"{{{states}}}"), ("\n    x: -k*x\n    y: k*x",
-                                                                  f" {{{equations}}}")))  # fmt: skip
+    old = "\n    x: -k*x\n    y: k*x"
+    changes = (("{x: x0, y: 0}", f"{{{states}}}"), (old, f" {{{equations}}}"))
+    code, err = check(edited(*changes))
     assert code == 3
     assert "unknown name 'yy0'" in err
     assert err.rstrip().endswith("more")
@@ -178,7 +208,8 @@ def test_expressions_too_costly_are_refused_at_their_place(check, name):
 
 
 @pytest.mark.parametrize(
-    "text", ["exp(exp(exp(q)))*x", "exp(((q**64)**64)**64)*x", "sin(exp(exp(exp(q))))", "x*q/(q-q)",
+    "text",
+    ["exp(exp(exp(q)))*x", "exp(((q**64)**64)**64)*x", "sin(exp(exp(exp(q))))", "x*q/(q-1e4)",
              "where(x < 1, exp(exp(exp(exp(q)))), x)", "(q**64)**64*x"],
 )  # fmt: skip
 def test_constants_do_not_build_towers(check, text):
@@ -221,7 +252,7 @@ DATA_REFUSED = {
     "a huge number": (f"t,y\n0,{'1' * 100_000}\n", "d.csv:2: not a finite number in column 'y'"),
     "a typographic minus": ("t,y\n0,\u22121\n", "hint: write -1"),
     "an escape": ("t,\x1b[31mz\n0,1\n", r"columns: t, \x1b[31mz"),
-    "many columns": (",".join(f"c{i}" for i in range(MOST_COLUMNS + 1)) + "\n1\n", "10,001 columns"),
+    "many columns": (",".join(map(str, range(MOST_COLUMNS + 1))), "10,001 columns"),
     "many delimiters": (f"t,y{',' * 5000}\n1,2{',' * 5000}\n", "… and 4,980 more"),
     "many names twice": (",".join(["t", "y", *("abc" * 3000)]), "the header names 'a' more than"),
     "many rows": ("t,y\n" + "0,1\n" * MOST_LINES, "a data file has at most 1,000,001"),
@@ -256,12 +287,11 @@ def test_hostile_input_takes_no_gigabytes(tmp_path):
     (tmp_path / "s.yaml").write_text(BASE)
     with (tmp_path / "d.csv").open("w") as file:
         file.write("t,y\n")
-        for _ in range(100):
+        for _ in range(30):
             file.write("0,x\n" * 10_000)
-        file.truncate()
     (tmp_path / "bomb.yaml").write_text(LISTS + BASE)
     environment = {**os.environ, "PYTHONPATH": str(Path(nfanneal.__file__).parent.parent)}
-    for spec, words in (("s.yaml", "… and 999,980 more"), ("bomb.yaml", "too many values")):
+    for spec, words in (("s.yaml", "… and 299,980 more"), ("bomb.yaml", "too many values")):
         done = subprocess.run(
             [sys.executable, "-c", LIMITED, tmp_path / spec], capture_output=True, text=True,
             check=False, env=environment, timeout=300,
@@ -280,28 +310,29 @@ main(["check", sys.argv[1]])
 
 
 def test_the_limit_of_that_test_bites():
-    code = "import resource\nresource.setrlimit(resource.RLIMIT_DATA, (3 << 30,) * 2)\nb'x' * (4 << 30)"
+    code = "import resource as r\nr.setrlimit(r.RLIMIT_DATA, (3 << 30,) * 2)\nb'x' * (4 << 30)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MemoryError" in done.stderr
-    assert resource.RLIMIT_DATA >= 0
+
+
+PIECES = (
+    *(b"&a ", b"*a", b"[", b"{", b'"', b"\\", b"\t", b"\n", b"**", b"(", b"9" * 30, b"!!"),
+    *(b"0x", b"1e999", b"\xed\xa0\x80", b": ", b"- ", b"\0", b"~"),
+)
 
 
 def mutations(name):
     """Seeds of a target with pieces cut out, doubled and put in, and arbitrary bytes."""
     seeds = st.sampled_from(SEEDS[name])
-    piece = st.one_of(
-        st.binary(max_size=8),
-        st.sampled_from([b"&a ", b"*a", b"[", b"{", b'"', b"\\", b"\t", b"\n", b"**", b"(", b"9" * 30,
-                         b"!!", b"0x", b"1e999", b"\xed\xa0\x80", b": ", b"- ", b"\0", b"~"]),
-    )  # fmt: skip
+    piece = st.one_of(st.binary(max_size=8), st.sampled_from(PIECES))
     edits = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5), piece), max_size=6)
     return st.one_of(st.binary(max_size=60), st.builds(mutated, seeds, edits))
 
 
 def mutated(raw, edits):
     for at, cut, piece in edits:
-        at %= len(raw) + 1
-        raw = raw[:at] + piece + raw[at + cut :]
+        start = at % (len(raw) + 1)
+        raw = raw[:start] + piece + raw[start + cut :]
     return raw
 
 

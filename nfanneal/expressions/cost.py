@@ -45,7 +45,7 @@ def cost_of(expression: sympy.Expr) -> Cost:
             work = sum(part[2] for part in parts)
             work += size * symbols if parts and not node.is_Add else int(node.is_Symbol)
             depth = 1 + max((part[3] for part in parts), default=0)
-            conditions = isinstance(node, Boolean)  # never differentiated
+            conditions = isinstance(node, Boolean) and not node.is_Symbol  # never differentiated
             done[node] = (size, 0, 0, depth) if conditions else (size, symbols, work, depth)
     size, _, work, depth = done[expression]
     return Cost(size, work, depth)

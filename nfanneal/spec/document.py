@@ -20,10 +20,11 @@ from nfanneal.textfile import decoded, read_bytes
 KeyPath = tuple[str | int, ...]
 
 LARGEST_FILE = 5_000_000
-MOST_NODES = 100_000
+MOST_NODES = 50_000
 DEEPEST = 50
 _TOO_MANY = f"too many values: a spec has at most {MOST_NODES:,}, and *aliases count in full"
 _TOO_DEEP = f"nested too deeply: a spec has at most {DEEPEST} levels, and *aliases count in full"
+_RESULTS = "`nfanneal report`, `plot` and `sample` read results; `run` and `check` read a spec"
 _TABS = "indent with spaces, not with tabs"
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
@@ -87,12 +88,16 @@ def read_document(path: Path) -> Document:
         if path.is_dir():
             hint = "name a YAML file in it; `nfanneal init` writes one"
             raise SpecError([Complaint(f"{path}: is a folder, not a spec", hint=hint)])
+        if path.is_file() and _is_hdf5(path):
+            raise SpecError([Complaint(f"{path}: is an HDF5 file, not a spec", hint=_RESULTS)])
     raw = read_bytes(path, LARGEST_FILE, SpecError, "file")
-    if raw.startswith(b"\x89HDF"):
-        hint = "`nfanneal report`, `plot` and `sample` read results; `run` and `check` read a spec"
-        raise SpecError([Complaint(f"{path}: is an HDF5 file, not a spec", hint=hint)])
     text = decoded(raw, path, SpecError)
     return parse_document(text, str(path))
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x89HDF"
 
 
 def parse_document(text: str, path: str) -> Document:
@@ -105,7 +110,10 @@ def parse_document(text: str, path: str) -> Document:
     if not isinstance(node, yaml.MappingNode):
         raise SpecError([Complaint("a spec is a mapping of keys to values", Location(path, 1, 1))])
     document = Document(path, {})
-    document.data = _Builder(document).build(node, ())
+    data = _Builder(document).build(node, ())
+    if data is None:  # its tag is not allowed
+        raise SpecError(document.complaints)
+    document.data = data
     return document
 
 

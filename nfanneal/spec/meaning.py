@@ -17,6 +17,8 @@ from nfanneal.priors import PRIORS, Parameter, make_prior
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
 
+PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
+"""What the result file appends to an observable: with its data, and in predictions."""
 MOST_COMPLAINTS = 100
 """Nobody reads more: expressions after so many complaints are not looked at."""
 MOST_OPERATIONS, MOST_DERIVATIVES = 20_000, 300_000
@@ -92,7 +94,8 @@ class _Reader:
         fixed: dict[str, float] = {}
         self._check_names(self._spec.parameters, ("parameters",))
         for name, given in self._spec.parameters.items():
-            if name in RESERVED:
+            vector = self._parameters.get(name.removesuffix("_dim_0")) if "_dim_0" in name else None
+            if name in RESERVED or vector is not None:
                 self._complain_key(("parameters", name), f"'{name}' is a name of the result file")
             if not isinstance(given, ParameterSpec):
                 fixed[name] = given
@@ -238,8 +241,31 @@ class _Reader:
         if spec.data is None:
             self._complain_key((), "data are needed: {file: …, time: …}")
         noise = [self._noise(name, given) for name, given in spec.likelihood.items()]
+        self._check_stored_names()
         self._check_data_columns()
         return tuple(n for n in noise if n is not None)
+
+    def _check_stored_names(self) -> None:
+        """The result file holds arrays beside each observable, whose names must be free."""
+        for section, suffixes in (
+            (self._spec.likelihood, PARTS),
+            (self._observables, TRAJECTORIES),
+        ):
+            parts = {f"{name}{suffix}": name for name in section for suffix in suffixes}
+            for name in section:
+                if name in parts:
+                    message = f"'{name}' is what the result file calls a part of '{parts[name]}'"
+                    self._complain_observable(name, message)
+        for name in self._observables:
+            if name in ("chain", "draw"):
+                self._complain_observable(name, f"'{name}' is a name of the result file")
+            elif "/" in name or name in ("", "."):
+                self._complain_observable(name, f"'{name}' is not a name: leave out '/' and '.'")
+
+    def _complain_observable(self, name: str, message: str) -> None:
+        is_used = name in self._spec.likelihood
+        section: KeyPath = ("likelihood",) if is_used else ("model", "observables")
+        self._complain_key((*section, name), message)
 
     def _check_data_columns(self) -> None:
         if self._spec.data is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -96,6 +97,9 @@ def _refuse_inconsistent(result: Result) -> None:
     texts = (result.name, result.spec_yaml, result.command, result.origin, *result.warnings)
     if not all(isinstance(text, str) for text in (*texts, *result.labels, *result.units)):
         raise ValueError("a text that is none")
+    shown = "".join((*texts[:1], *texts[2:], *result.parameters, *result.labels, *result.units))
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" for c in shown):
+        raise ValueError("a control character in a text")
 
 
 def _what_is_wrong(path: Path) -> str:

@@ -51,7 +51,7 @@ SEEDS = {
 
 def expression(raw: bytes) -> None:
     """An expression is refused with a column inside it, or has finite source and derivatives."""
-    text = raw.decode("utf-8", errors="surrogatepass" if raw[:1] == b"\xed" else "replace")
+    text = raw.decode("utf-8", errors="surrogateescape")
     try:
         found = parse(text, NAMES)
     except ExpressionError as error:
