@@ -69,8 +69,8 @@ class FlowProposal:
 
     def whiten(self, z: Array) -> torch.Tensor:
         """y = L⁻¹(z − mean) of shape (n, d), in float32."""
-        y = solve_triangular(self.cholesky, (z - self.mean).T, lower=True, check_finite=False).T
-        return torch.from_numpy(np.ascontiguousarray(y, dtype=np.float32))
+        inverse = solve_triangular(self.cholesky, np.eye(len(self.mean)), lower=True)
+        return torch.from_numpy(((z - self.mean) @ inverse.T).astype(np.float32))
 
     @property
     def log_determinant(self) -> float:

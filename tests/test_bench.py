@@ -21,7 +21,7 @@ from nfanneal.bench.bridge import autocorrelation_time, bridge_evidence
 from nfanneal.bench.meter import BudgetSpent, Meter
 from nfanneal.bench.peers import PEERS, run_peer, stuck_walkers
 from nfanneal.bench.quantiles import QUANTILES, transform_of
-from nfanneal.bench.race import INSTALL, Plan, own_name, race, score
+from nfanneal.bench.race import INSTALL, Plan, by_schedule, own_name, race, score
 from nfanneal.bench.results import Outcome, Run
 from nfanneal.likelihood import LikelihoodValues
 from nfanneal.plots.bench import bench_figure
@@ -93,7 +93,7 @@ def settings(problem, tmp_path):
 
 
 def plan(**changes):
-    return replace(Plan((), (), (1,), 60.0, SMALL), **changes)
+    return replace(Plan({}, (), (1,), 60.0, SMALL), **changes)
 
 
 # ------------------------------------------------------------------------------------ transforms
@@ -323,32 +323,32 @@ def test_the_meter_counts_and_stops(problem):
 
 def test_a_spent_budget_is_a_row_that_says_so(problem, settings):
     installed = tuple(name for name in PEERS if PEERS[name].installed)
-    bench = race(problem, settings, plan(peers=installed, schedules=("ess",), budget=1e-6))
+    bench = race(problem, plan(peers=installed, own=by_schedule(settings, ("ess",)), budget=1e-6))
     assert [run.outcome for run in bench.runs] == [Outcome.OUT_OF_BUDGET] * (1 + len(installed))
     assert all("out of its budget" in score.notes[0] for score in bench.scores)
     assert bench.reference is None
     assert not bench.trusted
 
 
-def test_what_a_peer_raises_is_a_row(problem, settings, monkeypatch):
+def test_what_a_peer_raises_is_a_row(problem, monkeypatch):
     def broken(meter, seed, settings):
         raise ZeroDivisionError("of course\nand more")
 
     monkeypatch.setitem(PEERS, "emcee", replace(PEERS["dynesty"], module="json", run=broken))
-    (run,) = race(problem, settings, plan(peers=("emcee",))).runs
+    (run,) = race(problem, plan(peers=("emcee",))).runs
     assert run.outcome is Outcome.FAILED
     assert run.message == "ZeroDivisionError: of course"
 
 
-def test_a_peer_that_is_not_installed_is_a_row(problem, settings, monkeypatch):
+def test_a_peer_that_is_not_installed_is_a_row(problem, monkeypatch):
     monkeypatch.setitem(PEERS, "emcee", replace(PEERS["emcee"], module="no_such_module"))
-    (run,) = race(problem, settings, plan(peers=("emcee",))).runs
+    (run,) = race(problem, plan(peers=("emcee",))).runs
     assert run.outcome is Outcome.NOT_INSTALLED
     assert run.message == "not installed: pip install 'nfanneal[bench]'"
 
 
 def test_own_runs_are_those_of_run_and_the_reference_leaves_the_run_itself_out(problem, settings):
-    bench = race(problem, settings, plan(schedules=("ess", "linear"), seeds=(1, 2)))
+    bench = race(problem, plan(own=by_schedule(settings, ("ess", "linear")), seeds=(1, 2)))
     names = [own_name("ess"), own_name("linear")]
     assert [score.sampler for score in bench.scores] == names
     assert [run.sampler for run in bench.runs] == names * 2  # they take turns
@@ -358,12 +358,12 @@ def test_own_runs_are_those_of_run_and_the_reference_leaves_the_run_itself_out(p
         assert run.path[-1][1] == 1.0
         assert run.n_likelihood > 2000
         assert 0.0 < run.distance < 0.2
-    only = race(problem, settings, plan(schedules=("ess",)))
+    only = race(problem, plan(own=by_schedule(settings, ("ess",))))
     assert math.isnan(only.runs[0].distance)  # a run is no judge of itself
 
 
 def test_a_figure_without_any_result_says_so(problem, settings):
-    bench = race(problem, settings, plan(schedules=("ess",), budget=1e-6))
+    bench = race(problem, plan(own=by_schedule(settings, ("ess",)), budget=1e-6))
     axis = bench_figure(bench).axes[0]
     assert axis.texts[0].get_text() == "no run ended well"
 
@@ -432,11 +432,25 @@ def test_the_budget_on_the_command_line(spec, capsys):
     assert "there is no reference for the distances" in out
 
 
+def test_a_preset_is_a_row_and_the_specs_own_keys_go_before_it(spec, capsys):
+    words = ("--against", "none", "--repeats", "1", "--presets", "quick", "--threads", "1")
+    code, out, _ = inside(capsys, "bench", spec, *words, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found["samplers"]) == ["nfanneal (ess)", "nfanneal (quick)"]
+    whole, quick = (found["settings"][name]["anneal"] for name in found["samplers"])
+    assert (whole["enough_points"], quick["enough_points"]) == (None, 300)
+    assert whole["draws"] == quick["draws"] == 512
+    for entry in found["samplers"].values():
+        assert entry["log_evidence"] == pytest.approx(EXACT, abs=5.0 * entry["error"])
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
         (("--against", "dynasty"), "--against: no 'dynasty'; did you mean 'dynesty'?"),
         (("--schedules", "es"), "--schedules: no 'es'; did you mean 'ess'?"),
+        (("--presets", "quik"), "--presets: no 'quik'; did you mean 'quick'?"),
         (("--budget", "soon"), "'soon' is not a time such as 90, 90s, 10m or 1h"),
         (("--figure", "b.txt"), "figures are .pdf, .png, .svg files"),
         (("-o", "b.pdf", "--figure", "b.pdf"), "are the same file"),

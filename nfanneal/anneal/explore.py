@@ -17,8 +17,6 @@ from nfanneal.weights import effective_sample_size, systematic_resample
 
 Array = NDArray[np.float64]
 
-LOCAL_COMPONENTS = 256
-"""Student-t components around scouted and pool points at each level."""
 ENOUGH_POINTS = 2000
 """Effective points of the pool that make local exploration before a training superfluous."""
 MOST_EXPLORATIONS = 5
@@ -40,12 +38,12 @@ def scout_prior(state: State, means: Means) -> State:
 
 
 def draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
-    """Draw from components around scouted points and around points of the pool.
+    """Draw from components around scouted points and around as many points of the pool.
 
     Half of the latter are the heaviest, where the proposals under-cover the target most; the
     others are chosen by their weight.
     """
-    size = LOCAL_COMPONENTS // 2
+    size = means.settings.local_components // 2
     weights = pool_weights(state)
     heaviest = np.argsort(-weights, kind="stable")[: size // 2]
     rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))

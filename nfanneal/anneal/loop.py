@@ -182,7 +182,10 @@ def _advance(state: State, means: Means) -> State:
         log_likelihood=state.pool.log_likelihood,
         dimension=state.pool.generations[0].z.shape[1],
         patient=state.holds < MOST_HOLDS,
-        enough=ENOUGH_TO_MOVE if moves_points(state, means) else math.inf,
+        enough=min(
+            settings.enough_points or math.inf,
+            ENOUGH_TO_MOVE if moves_points(state, means) else math.inf,
+        ),
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
     held = beta <= state.beta * (1.0 + 1e-6)

@@ -24,9 +24,10 @@ from nfanneal.weights import normalized, systematic_resample
 Array = NDArray[np.float64]
 Function = Callable[[Array], tuple[Array, Array, Array]]
 
-STARTS_PER_DIMENSION = 128
+STARTS_PER_DIMENSION = 32
 MOST_ITERATIONS = 60
-CONVERGED = 1e-4
+CONVERGED = 1e-2
+"""Gain in log posterior below which a search ends: its end is a centre to draw around, no more."""
 STEP_LIMIT = 1.0
 """Longest step of the search, in prior standard deviations per √d."""
 STEEPEST = 1e12

@@ -23,12 +23,14 @@ class AnnealSettings:
     first_beta: float
     tolerance: float
     relative_ess: float
+    enough_points: int | None
     max_levels: int
     max_rounds: int
     target_ess: float
     max_evaluations: int | None
     scout: str
     scout_share: float
+    local_components: int
     moves: int
 
     @property
@@ -58,12 +60,14 @@ def default_anneal_settings(
         "first_beta": 1e-3,
         "tolerance": 0.5,
         "relative_ess": 0.3,
+        "enough_points": None,
         "max_levels": 200,
         "max_rounds": 2 if scouting else 4,
         "target_ess": 0.5,
         "max_evaluations": None,
         "scout": "auto",
         "scout_share": 0.5,
+        "local_components": 256,
         "moves": 3,
     }
     chosen = {key: value for key, value in given.items() if value is not None}

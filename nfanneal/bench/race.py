@@ -35,12 +35,12 @@ WARM_UP = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run: nfanneal by these schedules, these peers, each with these seeds.
+    """What to run: nfanneal with these settings, these peers, each with these seeds.
 
-    `budget` is in seconds per run; `changes` to a peer's settings go by its name.
+    `own` settings and `changes` to a peer's go by name; `budget` is in seconds per run.
     """
 
-    schedules: tuple[str, ...]
+    own: Mapping[str, OwnSettings]
     peers: tuple[str, ...]
     seeds: tuple[int, ...]
     budget: float
@@ -61,7 +61,6 @@ Contestant = Callable[[int], _Finished]
 
 def race(
     problem: Problem,
-    settings: OwnSettings,
     plan: Plan,
     *,
     spec_digest: str = "",
@@ -76,7 +75,7 @@ def race(
         ModelError: the model raised at draws of the prior.
     """
     _warm_up(problem)
-    contestants = _contestants(problem, settings, plan)
+    contestants = _contestants(problem, plan)
     finished: list[_Finished] = []
     with _all_threads(default_threads()):
         for seed in plan.seeds:
@@ -95,21 +94,29 @@ def race(
         runs=runs,
         scores=tuple(score(name, [r for r in runs if r.sampler == name]) for name in contestants),
         reference=reference,
-        settings=_settings(problem, settings, plan),
+        settings=_settings(problem, plan),
         versions=_versions(plan),
         machine=_machine(),
     )
 
 
-def own_name(schedule: str) -> str:
-    """What nfanneal with this schedule is called in tables."""
-    return f"nfanneal ({schedule})"
+def own_name(variant: str) -> str:
+    """What nfanneal with this schedule or preset is called in tables."""
+    return f"nfanneal ({variant})"
 
 
-def _contestants(problem: Problem, settings: OwnSettings, plan: Plan) -> dict[str, Contestant]:
+def by_schedule(settings: OwnSettings, schedules: Sequence[str]) -> dict[str, OwnSettings]:
+    """These settings with each of the schedules, by the names that tables give them."""
+    return {
+        own_name(name): replace(settings, anneal=replace(settings.anneal, schedule=name))
+        for name in schedules
+    }
+
+
+def _contestants(problem: Problem, plan: Plan) -> dict[str, Contestant]:
     ours: dict[str, Contestant] = {
-        own_name(schedule): partial(_own_run, problem, settings, plan.budget, schedule)
-        for schedule in plan.schedules
+        name: partial(_own_run, problem, settings, plan.budget, name)
+        for name, settings in plan.own.items()
     }
     peers = {name: partial(_peer_run, problem, plan, name) for name in plan.peers}
     return {**ours, **peers}
@@ -145,7 +152,7 @@ def _peer_run(problem: Problem, plan: Plan, name: str, seed: int) -> _Finished:
 
 
 def _own_run(
-    problem: Problem, settings: OwnSettings, budget: float, schedule: str, seed: int
+    problem: Problem, settings: OwnSettings, budget: float, name: str, seed: int
 ) -> _Finished:
     """One run of nfanneal, as `run` makes it, under the same clock."""
     started = time.perf_counter()
@@ -161,8 +168,7 @@ def _own_run(
             raise BudgetSpent(f"out of its budget of {budget:g} s")
 
     def run() -> Drawn:
-        own = replace(settings, seed=seed, anneal=replace(settings.anneal, schedule=schedule))
-        result = estimate(problem, own, observe=observe)
+        result = estimate(problem, replace(settings, seed=seed), observe=observe)
         spent.update(likelihood=result.n_likelihood_evaluations,
                      gradient=result.n_gradient_evaluations)  # fmt: skip
         d = result.diagnostics
@@ -179,7 +185,7 @@ def _own_run(
 
     outcome, message, drawn = _caught(run)
     seconds = time.perf_counter() - started
-    ended = Run(own_name(schedule), seed, outcome, message,
+    ended = Run(name, seed, outcome, message,
                 n_likelihood=spent["likelihood"], n_gradient=spent["gradient"])  # fmt: skip
     return _Finished(_with_numbers(ended, drawn, seconds), drawn, own=True)
 
@@ -288,12 +294,11 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(numbers)) if numbers else math.nan
 
 
-def _settings(problem: Problem, settings: OwnSettings, plan: Plan) -> dict[str, Any]:
+def _settings(problem: Problem, plan: Plan) -> dict[str, Any]:
     """Every setting of every sampler, as it ran."""
     found: dict[str, Any] = {}
-    for schedule in plan.schedules:
-        own = replace(settings, anneal=replace(settings.anneal, schedule=schedule))
-        found[own_name(schedule)] = {k: v for k, v in asdict(own).items() if k != "seed"}
+    for name, own in plan.own.items():
+        found[name] = {k: v for k, v in asdict(own).items() if k != "seed"}
     for name in plan.peers:
         defaults = PEERS[name].settings(problem.latent.dimension)
         found[name] = changed(defaults, plan.changes.get(name))

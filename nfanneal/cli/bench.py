@@ -13,12 +13,13 @@ from nfanneal.api import read_spec
 from nfanneal.assembly import build_problem, build_settings
 from nfanneal.atomic import replaced
 from nfanneal.bench.peers import PEERS
-from nfanneal.bench.race import Plan, race
+from nfanneal.bench.race import Plan, by_schedule, own_name, race
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
 from nfanneal.errors import ExitCode
 from nfanneal.plots.bench import bench_figure
 from nfanneal.report.bench import bench_json, print_bench, run_line
+from nfanneal.spec.settings import PRESETS
 from nfanneal.threads import set_threads
 
 
@@ -33,7 +34,11 @@ from nfanneal.threads import set_threads
 )  # fmt: skip
 @click.option(
     "--schedules", default="ess", show_default=True, metavar="NAME,…",
-    help=f"nfanneal's own schedules to run: {', '.join(SCHEDULES)}.",
+    help=f"nfanneal's own schedules to run: {', '.join(SCHEDULES)}; `none` jumps to β = 1 at once.",
+)  # fmt: skip
+@click.option(
+    "--presets", default="", metavar="NAME,…",
+    help=f"Presets of nfanneal to run, too: {', '.join(PRESETS)}.",
 )  # fmt: skip
 @click.option(
     "--repeats", type=click.IntRange(min=1), default=3, show_default=True,
@@ -58,6 +63,7 @@ def command(
     config: Path,
     against: str,
     schedules: str,
+    presets: str,
     repeats: int,
     threads: int | None,
     budget: float,
@@ -94,7 +100,8 @@ def command(
     """
     peers = listed_words(against, PEERS, "--against")
     chosen = listed_words(schedules, SCHEDULES, "--schedules")
-    if not peers and not chosen:
+    ready = listed_words(presets, PRESETS, "--presets")
+    if not peers and not chosen and not ready:
         raise click.UsageError("nothing to run")
     _refuse_files(output, figure, force)
     if seed is not None:
@@ -103,12 +110,15 @@ def command(
     set_threads(threads)
     problem = build_problem(checked)
     settings = build_settings(checked, problem)
+    own = by_schedule(settings, chosen)
+    for preset in ready:
+        changed = read_spec(config, (*overrides, f"anneal.preset={preset}"))
+        own[own_name(preset)] = build_settings(changed, problem)
     seeds = tuple(range(settings.seed, settings.seed + repeats))
     errors = Console(stderr=True, markup=False, emoji=False)
     bench = race(
         problem,
-        settings,
-        Plan(schedules=chosen, peers=peers, seeds=seeds, budget=budget),
+        Plan(own=own, peers=peers, seeds=seeds, budget=budget),
         spec_digest=checked.digest,
         observe=lambda run: errors.print(run_line(run), soft_wrap=True, highlight=False),
     )

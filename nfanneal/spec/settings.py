@@ -28,7 +28,14 @@ class FlowSpec(Section):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"draws": 2048, "steps": 50, "max_rounds": 2},
+    "quick": {
+        "draws": 4096,
+        "steps": 50,
+        "batch": 512,
+        "max_rounds": 2,
+        "enough_points": 300,
+        "local_components": 128,
+    },
     "paper": {"objective": "reverse_kl", "scout": "off", "moves": 0, "keep_levels": 1},
 }
 """What a preset sets, where the spec says nothing else."""
@@ -63,6 +70,12 @@ class AnnealSpec(Section):
     relative_ess: Number = Field(
         0.3, gt=0, lt=1, description="share of the pool's ESS that an ess step may leave"
     )
+    enough_points: Whole | None = Field(
+        None,
+        ge=1,
+        description="effective points of the pool that let an ess step go on, even if it keeps a "
+        "smaller share than relative_ess; few make bold steps",
+    )
     max_levels: Whole = Field(200, ge=1, description="give up after so many levels")
     max_rounds: Whole | None = Field(None, ge=1, description="most rounds at beta = 1")
     target_ess: Number | None = Field(
@@ -75,6 +88,9 @@ class AnnealSpec(Section):
     )
     scout_share: Number | None = Field(
         None, gt=0, le=2, description="local draws around scouted points, as a share of draws"
+    )
+    local_components: Whole | None = Field(
+        None, ge=2, description="Student-t components that the local draws come from"
     )
     moves: Whole | None = Field(
         None,
