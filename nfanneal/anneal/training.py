@@ -23,8 +23,9 @@ Array = NDArray[np.float64]
 
 CHECK_EVERY = 25
 """Steps between looks at the held-out points."""
-PARTS = 2
-"""A batch is split into so many parts, whatever the number of threads, for the same sums."""
+WORTH_SPLITTING = 8192
+"""A batch of so many numbers is split in two, whatever the number of threads, for the same sums."""
+
 Term = tuple[torch.Tensor, tuple[torch.Tensor, ...]]
 """A part of the loss with its gradient."""
 
@@ -73,6 +74,7 @@ def train(
     best, best_state = math.inf, copy.deepcopy(flow.state_dict())
     losses = np.empty(steps)
     spent = Spent()
+    parts = 2 if settings.batch * target.dimension >= WORTH_SPLITTING else 1
     with torch_threads(1):
         for step in range(steps):
             _set_rate(optimizer, settings.learning_rate, step / steps)
@@ -80,7 +82,7 @@ def train(
             if settings.objective != "reverse_kl":
                 batch = indices[step * settings.batch : (step + 1) * settings.batch]
                 of_part = partial(_forward_kl, flow, points.y, len(batch))
-                terms += over_threads(of_part, batch.chunk(PARTS))
+                terms += over_threads(of_part, batch.chunk(parts))
             if settings.needs_gradient:
                 loss, used = _reverse_kl(proposal, target, beta, settings.batch, generator)
                 terms.append(_term(flow, loss))

@@ -29,7 +29,7 @@ class FlowSpec(Section):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
-        "draws": 4096,
+        "draws": 2048,
         "steps": 50,
         "batch": 512,
         "max_rounds": 2,
