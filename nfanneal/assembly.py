@@ -7,6 +7,7 @@ from pathlib import Path
 
 import sympy
 
+from nfanneal.anneal import EVALUATION_CHUNK
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.data import Observations, observations, read_table
 from nfanneal.errors import Complaint, DataError, SpecError
@@ -51,7 +52,8 @@ def build_problem(checked: CheckedSpec, data: Observations | None = None) -> Pro
     else:
         data = read_observations(checked) if data is None else data
         likelihood = _data_likelihood(checked, data, latent)
-    return Problem(checked.spec.name, latent, likelihood)
+    chunk = model.batch if isinstance(model, PythonSpec) else EVALUATION_CHUNK
+    return Problem(checked.spec.name, latent, likelihood, chunk)
 
 
 def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,9 +14,13 @@ from numpy.typing import NDArray
 from nfanneal.anneal import AnnealResult, AnnealSettings, anneal
 from nfanneal.anneal.coverage import check_coverage
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
+from nfanneal.anneal.journal import Journal, Values
+from nfanneal.anneal.state import evaluate_in_chunks
+from nfanneal.anneal.target import Target
 from nfanneal.errors import ModelError
 from nfanneal.flow import FlowSettings
 from nfanneal.likelihood import DataLikelihood
+from nfanneal.models import Predictions
 from nfanneal.problem import Problem
 from nfanneal.proposals import Proposal, log_standard_normal, stored
 from nfanneal.result import (
@@ -69,21 +72,29 @@ def estimate(
     *,
     command: str = "",
     observe: Observer = lambda event: None,
+    journal: Journal | None = None,
 ) -> Result:
     """Run the whole estimation; the same problem, settings and threads give the same result.
+
+    All that the model says goes through the `journal`; one that was resumed goes on where the
+    run before it was stopped.
 
     Raises:
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
     """
-    clock = time.perf_counter()
+    journal = journal or Journal()
+    target = journal.recorded(problem.target)
     anneal_seed, draw_seed, choice_seed, noise_seed = np.random.SeedSequence(settings.seed).spawn(4)
-    annealed = anneal(problem.target, settings.flow, settings.anneal, anneal_seed, observe)
+    annealed = anneal(target, settings.flow, settings.anneal, anneal_seed, observe, journal=journal)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
-    draws, failed = final_draws(problem, annealed.proposal, settings.samples, generator, observe)
+    draws, failed = final_draws(
+        problem, annealed.proposal, settings.samples, generator, observe, target=target
+    )
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     posterior = draws.theta[chosen]
+    noise = np.random.default_rng(noise_seed)
     failed_theta = problem.latent.from_latent(annealed.failed_z)
     return Result(
         name=problem.name,
@@ -99,13 +110,13 @@ def estimate(
         diagnostics=diagnostics,
         warnings=warnings_of(diagnostics),
         history=_history(annealed.history),
-        observed=observed_at(problem, posterior, np.random.default_rng(noise_seed)),
+        observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
         n_likelihood_evaluations=annealed.n_evaluations + settings.samples,
         n_gradient_evaluations=annealed.n_gradients,
         n_failed=annealed.n_failed + int(failed.sum()),
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
-        wall_time=time.perf_counter() - clock,
+        wall_time=journal.seconds,
         versions=_versions(),
         command=command,
     )
@@ -117,28 +128,32 @@ def final_draws(
     n: int,
     generator: torch.Generator,
     observe: Observer = lambda event: None,
+    *,
+    target: Target | None = None,
 ) -> tuple[WeightedDraws, NDArray[np.bool_]]:
     """n fresh draws of the final proposal, weighted, and which of them the model failed at.
+
+    They are evaluated by `target`, if it is given: the problem's own with a journal, say.
 
     Raises:
         ModelError: no draw has a likelihood above zero.
     """
     observe(Activity("drawing from the final flow", 0, n))
     z = proposal.draw(n, generator)
-    evaluation = problem.evaluate(z, False)
-    if not np.isfinite(evaluation.log_likelihood).any():
+    log_likelihood, failed = evaluate_in_chunks(target or problem.target, z, observe)
+    if not np.isfinite(log_likelihood).any():
         raise ModelError(f"the likelihood is zero at all {n} final draws")
     theta = problem.latent.from_latent(z)
     log_ratio = log_standard_normal(z) - proposal.log_density(z)
     log_prior = problem.latent.log_density(theta)
     draws = WeightedDraws(
         theta=theta,
-        log_weight=log_ratio + evaluation.log_likelihood,
+        log_weight=log_ratio + log_likelihood,
         log_prior=log_prior,
-        log_likelihood=evaluation.log_likelihood,
+        log_likelihood=log_likelihood,
         log_proposal=log_prior - log_ratio,
     )
-    return draws, evaluation.failed
+    return draws, failed
 
 
 def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
@@ -162,22 +177,51 @@ def _history(levels: tuple[LevelInfo, ...]) -> History:
 
 
 def observed_at(
-    problem: Problem, posterior: Array, rng: np.random.Generator
+    problem: Problem,
+    posterior: Array,
+    rng: np.random.Generator,
+    observe: Observer = lambda event: None,
+    *,
+    journal: Journal | None = None,
 ) -> Mapping[str, ObservedData]:
     """Data, pointwise log-likelihood and posterior predictive replicates per observable."""
-    if not isinstance(problem.likelihood, DataLikelihood):
+    likelihood = problem.likelihood
+    if not isinstance(likelihood, DataLikelihood):
         return {}
-    pointwise = problem.pointwise(posterior)
-    replicates = problem.replicate(posterior, rng)
+    predictions = _predictions(problem, likelihood, posterior, observe, journal or Journal())
+    pointwise = likelihood.pointwise(posterior, predictions)
+    replicates = likelihood.draw(posterior, predictions, rng)
     return {
         series.name: ObservedData(
-            times=problem.likelihood.times[series.time_index],
+            times=likelihood.times[series.time_index],
             values=series.values,
             pointwise=pointwise[series.name],
             replicates=replicates[series.name],
         )
-        for series in problem.likelihood.series
+        for series in likelihood.series
     }
+
+
+def _predictions(
+    problem: Problem,
+    likelihood: DataLikelihood,
+    posterior: Array,
+    observe: Observer,
+    journal: Journal,
+) -> Predictions:
+    """Predictions at the posterior draws θ (n, d), a chunk at a time, by way of the journal."""
+    parts: list[Values] = []
+    for start in range(0, len(posterior), problem.chunk):
+        theta = posterior[start : start + problem.chunk]
+
+        def ask(theta: Array = theta) -> Values:
+            found = likelihood.predict(theta)
+            return {"values": found.values, "failed": found.failed}
+
+        parts.append(journal.answer(theta, "predictions", ask))
+        observe(Activity("predicting the data", start + len(theta), len(posterior)))
+    values = np.concatenate([part["values"] for part in parts])
+    return Predictions(values, np.concatenate([part["failed"] for part in parts]), {})
 
 
 def _versions() -> dict[str, str]:

@@ -7,25 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import Evaluation, Target
-from nfanneal.likelihood import DataLikelihood, Likelihood
+from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target
+from nfanneal.likelihood import Likelihood
 from nfanneal.priors import LatentMap
 
 Array = NDArray[np.float64]
 
 LARGEST = 1e100
 """Fisher information beyond this says nothing of a direction, and its powers overflow."""
-CHUNK = 4096
-"""Draws per call of the model: bounds the memory that sensitivities take."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Priors and a likelihood of θ (n, d), whose columns the latent map names."""
+    """Priors and a likelihood of θ (n, d), whose columns the latent map names.
+
+    The model is called with `chunk` draws at once, which bounds the memory of sensitivities.
+    """
 
     name: str
     latent: LatentMap
     likelihood: Likelihood
+    chunk: int = EVALUATION_CHUNK
 
     @property
     def target(self) -> Target:
@@ -35,11 +37,13 @@ class Problem:
             self.evaluate,
             differentiable=self.likelihood.differentiable,
             has_information=self.likelihood.has_information,
+            chunk=self.chunk,
         )
 
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
-        parts = [self._evaluate(z[i : i + CHUNK], gradient) for i in range(0, len(z), CHUNK)]
+        starts = range(0, len(z), self.chunk)
+        parts = [self._evaluate(z[i : i + self.chunk], gradient) for i in starts]
         if len(parts) == 1:
             return parts[0]
         gradients = [part.gradient for part in parts if part.gradient is not None]
@@ -67,15 +71,3 @@ class Problem:
             usable = (np.abs(metric) < LARGEST).all(axis=(1, 2), keepdims=True)
         metric = np.where(usable, metric, 0.0)
         return Evaluation(values.log_likelihood, values.failed, slope, metric)
-
-    def pointwise(self, theta: Array) -> dict[str, Array]:
-        """log p of each datum at θ (n, d), (n, c) per observable; empty without data."""
-        if not isinstance(self.likelihood, DataLikelihood):
-            return {}
-        return self.likelihood.pointwise(theta)
-
-    def replicate(self, theta: Array, rng: np.random.Generator) -> dict[str, Array]:
-        """Noisy replicates of the data at θ (n, d), (n, c) per observable; empty without data."""
-        if not isinstance(self.likelihood, DataLikelihood):
-            return {}
-        return self.likelihood.draw(theta, rng)

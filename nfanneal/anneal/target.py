@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+EVALUATION_CHUNK = 4096
+"""Points per call of the likelihood: bounds its memory and lets progress be seen."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -31,9 +34,12 @@ class Target:
 
     `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
     `differentiable` target. One that `has_information` gives the Fisher information with it.
+    Many points are evaluated in calls of `chunk`: a fixed number, since a model's last bits may
+    depend on it.
     """
 
     dimension: int
     evaluate: Callable[[Array, bool], Evaluation]
     differentiable: bool = False
     has_information: bool = False
+    chunk: int = EVALUATION_CHUNK
