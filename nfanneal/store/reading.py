@@ -35,7 +35,7 @@ def read(path: Path) -> Result:
     if not path.is_file():
         raise ResultError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             if file.attrs.get("created_by") != "nfanneal":
                 raise ResultError(f"{path}: an HDF5 file, but not a result of nfanneal")
             if file.attrs.get("nfanneal_format") != FORMAT:
