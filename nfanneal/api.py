@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import yaml
 
 from nfanneal import store
 from nfanneal.anneal.events import Observer
+from nfanneal.anneal.journal import Journal
 from nfanneal.assembly import build_problem, build_settings
 from nfanneal.errors import SpecError
 from nfanneal.estimate import estimate
+from nfanneal.problem import Problem
 from nfanneal.result import Result
 from nfanneal.spec import CheckedSpec, load_spec, spec_from_text
 from nfanneal.threads import set_threads
@@ -66,12 +68,19 @@ def run_checked(
     threads: int | None = None,
     command: str = "",
     observe: Observer = lambda event: None,
+    journal_of: Callable[[Problem], Journal] = lambda problem: Journal(),
 ) -> Result:
-    """Estimate from a checked spec; `command` is only recorded."""
+    """Estimate from a checked spec; `command` is only recorded.
+
+    `journal_of` the problem gives the journal to go on from, or to keep.
+    """
     set_threads(threads)
     problem = build_problem(checked)
     settings = build_settings(checked, problem)
-    return estimate(problem, settings, checked.yaml, command=command, observe=observe)
+    journal = journal_of(problem)
+    return estimate(
+        problem, settings, checked.yaml, command=command, observe=observe, journal=journal
+    )
 
 
 def load(path: str | Path) -> Result:
