@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -47,12 +46,6 @@ def started(*arguments: object, folder: Path | None = None) -> subprocess.Popen[
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
     )
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Until the file is there, or the process is gone."""
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.02)
 
 
 def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
