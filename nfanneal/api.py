@@ -13,11 +13,13 @@ from nfanneal.anneal.events import Observer
 from nfanneal.anneal.journal import Journal
 from nfanneal.assembly import build_problem, build_settings
 from nfanneal.errors import SpecError
-from nfanneal.estimate import estimate
+from nfanneal.estimate import Earlier, Settings, estimate
 from nfanneal.problem import Problem
 from nfanneal.result import Result
 from nfanneal.spec import CheckedSpec, load_spec, spec_from_text
 from nfanneal.threads import set_threads
+
+Beginning = tuple[Journal, Earlier | None]
 
 
 def run(
@@ -68,18 +70,24 @@ def run_checked(
     threads: int | None = None,
     command: str = "",
     observe: Observer = lambda event: None,
-    journal_of: Callable[[Problem], Journal] = lambda problem: Journal(),
+    begin: Callable[[Problem, Settings], Beginning] = lambda problem, settings: (Journal(), None),
 ) -> Result:
     """Estimate from a checked spec; `command` is only recorded.
 
-    `journal_of` the problem gives the journal to go on from, or to keep.
+    `begin` gives the journal that is kept, or gone on from, and the result that is extended.
     """
     set_threads(threads)
     problem = build_problem(checked)
     settings = build_settings(checked, problem)
-    journal = journal_of(problem)
+    journal, earlier = begin(problem, settings)
     return estimate(
-        problem, settings, checked.yaml, command=command, observe=observe, journal=journal
+        problem,
+        settings,
+        checked.yaml,
+        command=command,
+        observe=observe,
+        journal=journal,
+        earlier=earlier,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -32,10 +33,11 @@ from nfanneal.result import (
     WeightedDraws,
     diagnose,
     equal_weight_indices,
+    joined,
     warnings_of,
 )
 from nfanneal.version import __version__
-from nfanneal.weights import evidence
+from nfanneal.weights import effective_sample_size, evidence, normalized
 
 Array = NDArray[np.float64]
 
@@ -52,6 +54,9 @@ HISTORY_FIELDS = (
     "n_gradients",
     "n_failed",
 )
+FEWEST_MORE = 100
+MOST_PER_EFFECTIVE = 100
+"""Draws per effective one that are made at most, where an ESS is wanted."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
 
 
@@ -65,6 +70,49 @@ class Settings:
     seed: int
 
 
+Drawn = tuple[WeightedDraws, NDArray[np.bool_]]
+"""Draws, and at which of the fresh ones, which come last, the model failed."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished result that is extended: by rounds at β = 1, then by draws up to an ESS.
+
+    Without rounds its own draws stay, since they are of the same proposal.
+    """
+
+    result: Result
+    rounds: int
+    target_ess: float | None = None
+
+    def seed(self, settings: Settings) -> list[int]:
+        """Another one than that of the draws that the flows are trained on now."""
+        return [
+            settings.seed,
+            2,
+            len(self.result.history.seconds),
+            self.result.diagnostics.n_samples,
+        ]
+
+    def settings(self, annealing: AnnealSettings) -> AnnealSettings:
+        """So many rounds, whatever the ESS; the budget was that of the first run."""
+        return replace(
+            annealing,
+            max_rounds=self.rounds + 1,
+            target_ess=math.inf,
+            max_levels=len(self.result.history.seconds) + self.rounds + 1,
+            max_evaluations=None,
+        )
+
+    def cautious(self, now: Diagnostics) -> Diagnostics:
+        """What the first run's path saw beside its flow, rounds at β = 1 cannot see."""
+        before = self.result.diagnostics
+        names = ["path_log_evidence", "path_log_evidence_error"]
+        if before.uncovered_mass > now.uncovered_mass:
+            names += ["uncovered_mass", "uncovered_error"]
+        return replace(now, **{name: getattr(before, name) for name in names})
+
+
 def estimate(
     problem: Problem,
     settings: Settings,
@@ -73,29 +121,42 @@ def estimate(
     command: str = "",
     observe: Observer = lambda event: None,
     journal: Journal | None = None,
+    earlier: Earlier | None = None,
 ) -> Result:
     """Run the whole estimation; the same problem, settings and threads give the same result.
 
     All that the model says goes through the `journal`; one that was resumed goes on where the
-    run before it was stopped.
+    run before it was stopped. An `earlier` result is extended, by a journal that starts there.
 
     Raises:
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
     """
     journal = journal or Journal()
     target = journal.recorded(problem.target)
-    anneal_seed, draw_seed, choice_seed, noise_seed = np.random.SeedSequence(settings.seed).spawn(4)
-    annealed = anneal(target, settings.flow, settings.anneal, anneal_seed, observe, journal=journal)
+    seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else settings.seed)
+    anneal_seed, draw_seed, choice_seed, noise_seed = seeds.spawn(4)
+    if earlier and not earlier.rounds:
+        annealed = _as_it_was(journal)
+    else:
+        annealing = earlier.settings(settings.anneal) if earlier else settings.anneal
+        annealed = anneal(target, settings.flow, annealing, anneal_seed, observe, journal=journal)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
-    draws, failed = final_draws(
-        problem, annealed.proposal, settings.samples, generator, observe, target=target
+
+    def draw(n: int) -> Drawn:
+        return final_draws(problem, annealed.proposal, n, generator, observe, target=target)
+
+    draws, failed = (
+        draw(settings.samples) if earlier is None else _extended(earlier, settings.samples, draw)
     )
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
+    if earlier:
+        diagnostics = earlier.cautious(diagnostics)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     posterior = draws.theta[chosen]
     noise = np.random.default_rng(noise_seed)
     failed_theta = problem.latent.from_latent(annealed.failed_z)
+    fresh = draws.theta[len(draws.theta) - len(failed) :]
     return Result(
         name=problem.name,
         spec_yaml=spec_yaml,
@@ -112,14 +173,48 @@ def estimate(
         history=_history(annealed.history),
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
-        n_likelihood_evaluations=annealed.n_evaluations + settings.samples,
+        n_likelihood_evaluations=annealed.n_evaluations + len(failed),
         n_gradient_evaluations=annealed.n_gradients,
         n_failed=annealed.n_failed + int(failed.sum()),
-        failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
+        failed_theta=np.concatenate([failed_theta, fresh[failed]]),
         wall_time=journal.seconds,
         versions=_versions(),
         command=command,
     )
+
+
+def _as_it_was(journal: Journal) -> AnnealResult:
+    """The annealing that a journal starts after."""
+    if journal.snapshot is None:
+        raise ValueError("the journal does not start from a result")
+    state = journal.snapshot.state
+    return AnnealResult(
+        proposal=state.proposal,
+        path=state.path,
+        history=journal.snapshot.history,
+        reached=state.beta,
+        n_evaluations=state.n_evaluations,
+        n_gradients=state.n_gradients,
+        n_failed=state.n_failed,
+        failed_z=state.failed_z,
+    )
+
+
+def _extended(earlier: Earlier, samples: int, draw: Callable[[int], Drawn]) -> Drawn:
+    """Draws are added until so many of them are effective, or there are far too many."""
+    if earlier.rounds:
+        draws, failed = draw(samples)
+    else:
+        draws, failed = earlier.result.draws, np.empty(0, dtype=bool)
+    wanted = earlier.target_ess or 0.0
+    while True:
+        n = len(draws.log_weight)
+        ess = effective_sample_size(normalized(draws.log_weight))
+        if ess >= wanted or n >= MOST_PER_EFFECTIVE * wanted:
+            return draws, failed
+        missing = math.ceil(1.02 * (wanted - ess) * n / ess)
+        more, bad = draw(min(max(missing, FEWEST_MORE), n))
+        draws, failed = joined([draws, more]), np.concatenate([failed, bad])
 
 
 def final_draws(

@@ -13,7 +13,7 @@ from nfanneal.anneal.journal import Checkpoint, packed, unpacked
 from nfanneal.errors import ResultError
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.problem import Problem
-from nfanneal.spec import CheckedSpec, PythonSpec
+from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text
 from nfanneal.store import Plain
 
 FREE = ("name", "anneal", "output", "data", "model.file", "model.batch")
@@ -24,11 +24,15 @@ SHOWN = 80
 
 @dataclass(frozen=True)
 class Identity:
-    """The resolved spec, its keys and values, and digests of the data and of the model file."""
+    """The resolved spec, its keys and values, and digests of the data and of the model file.
+
+    `extension` says how a finished result is gone on from, if it is that.
+    """
 
     yaml: str
     spec: Mapping[str, Any]
     contents: Mapping[str, str]
+    extension: Mapping[str, Any] | None = None
 
     @property
     def digest(self) -> str:
@@ -73,7 +77,9 @@ def plain_checkpoint(checkpoint: Checkpoint, about: Identity) -> Plain:
     """A checkpoint and what it belongs to, for the disk."""
     layout, arrays = packed(checkpoint)
     own = {"yaml": about.yaml, "digest": about.digest, "spec": about.spec}
-    return Plain({"run": layout, **own, "contents": about.contents}, arrays)
+    return Plain(
+        {"run": layout, **own, "contents": about.contents, "extension": about.extension}, arrays
+    )
 
 
 def resumed_checkpoint(plain: Plain, about: Identity) -> Checkpoint:
@@ -82,19 +88,36 @@ def resumed_checkpoint(plain: Plain, about: Identity) -> Checkpoint:
     Raises:
         ResultError: model, priors, data, likelihood, flow or seed are others; with what differs.
     """
-    before, now = plain.layout["spec"], about.spec
-    others = [line for path, line in _differences(before, now) if not _is_free(path)]
+    others = _others(plain.layout["spec"], about.spec)
     others += [
         f"  {what}: changed since" for what, digest in about.contents.items()
         if plain.layout["contents"].get(what) != digest
     ]  # fmt: skip
+    _refuse(others, "the checkpoint")
+    return unpacked(plain.layout["run"], plain.arrays)
+
+
+def refuse_other_spec(yaml: str, about: Identity) -> None:
+    """A result of the spec `yaml` can only be extended by one of the same problem.
+
+    Raises:
+        ResultError: model, priors, likelihood, flow or seed are others; with what differs.
+    """
+    before = dict(_flat(spec_from_text(yaml).spec.model_dump()))
+    _refuse(_others(before, about.spec), "the result")
+
+
+def _refuse(others: list[str], what: str) -> None:
     if others:
         raise ResultError(
-            "the checkpoint is of another problem, so the run cannot go on from it:\n"
+            f"{what} is of another problem, so the run cannot go on from it:\n"
             + "\n".join(others)
             + "\nundo the change, name another --output, or start afresh with --force"
         )
-    return unpacked(plain.layout["run"], plain.arrays)
+
+
+def _others(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [line for path, line in _differences(before, now) if not _is_free(path)]
 
 
 def changed_settings(plain: Plain, about: Identity) -> tuple[str, ...]:
@@ -107,7 +130,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     for path in dict.fromkeys((*before, *now)):
         if before.get(path) != now.get(path):
             was, now_is = _shown(before.get(path)), _shown(now.get(path))
-            yield path, f"  {path}: {was} in the checkpoint, {now_is} now"
+            yield path, f"  {path}: {was} before, {now_is} now"
 
 
 def _shown(value: Any) -> str:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nfanneal import store
 from nfanneal.anneal.events import Observer
 from nfanneal.anneal.journal import Checkpoint, Journal
-from nfanneal.api import run_checked
+from nfanneal.api import Beginning, run_checked
 from nfanneal.atomic import remove_leftovers
 from nfanneal.claim import Claim, claim
 from nfanneal.errors import OutputError, ResultError
+from nfanneal.estimate import Earlier, Settings
+from nfanneal.extend import extended_checkpoint
 from nfanneal.keeper import Keeper
 from nfanneal.problem import Problem
 from nfanneal.result import Result
-from nfanneal.resume import Identity, changed_settings, identity, resumed_checkpoint
+from nfanneal.resume import (
+    Identity,
+    changed_settings,
+    identity,
+    refuse_other_spec,
+    resumed_checkpoint,
+)
 from nfanneal.spec import CheckedSpec
 from nfanneal.watch import Duties, Reason, Stopped, Watch
 
@@ -28,16 +37,24 @@ Say = Callable[[str], None]
 class Plan:
     """Where a run writes, whether it goes on from a checkpoint, and for how long it may run.
 
+    `rounds` and `target_ess` extend the result that is there.
     `lenient`: start afresh if no checkpoint can be read. `go_on` is the command that resumes.
     """
 
     output: Path
     resume: bool = False
+    rounds: int = 0
+    target_ess: float | None = None
     lenient: bool = False
     threads: int | None = None
     max_seconds: float | None = None
     command: str = ""
     go_on: str = ""
+
+    @property
+    def extends(self) -> bool:
+        """Whether more is asked for than a run."""
+        return bool(self.rounds or self.target_ess)
 
 
 def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> Result:
@@ -55,11 +72,17 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             store.remove_checkpoints(plan.output)
         keeper = Keeper(plan.output, held)
 
-        def journal_of(problem: Problem) -> Journal:
+        def begin(problem: Problem, settings: Settings) -> Beginning:
             about = identity(checked, problem)
-            journal = Journal(_resumed(plan, about, say) if plan.resume else None)
-            keeper.begin(journal, about)
-            return journal
+            if plan.resume:
+                checkpoint, earlier = _resumed(plan, about, say)
+            elif plan.extends:
+                checkpoint, earlier = _extension(plan, about, problem, settings, say)
+            else:
+                checkpoint, earlier = None, None
+            journal = Journal(checkpoint)
+            keeper.begin(journal, replace(about, extension=_said(earlier)))
+            return journal, earlier
 
         def leave(reason: Reason) -> None:
             _part(keeper, plan, say)
@@ -82,7 +105,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
                     threads=plan.threads,
                     command=plan.command,
                     observe=watch.guarded(observe),
-                    journal_of=journal_of,
+                    begin=begin,
                 )
             except Stopped:
                 _part(keeper, plan, say)
@@ -104,21 +127,69 @@ def _claimed(output: Path, say: Say) -> Iterator[Claim]:
         held.release()
 
 
-def _resumed(plan: Plan, about: Identity, say: Say) -> Checkpoint | None:
+def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, Earlier | None]:
+    """The newest checkpoint, and the result that it goes on from, if it does."""
     try:
         plain, complaints = store.latest_checkpoint(plan.output)
     except ResultError as error:
         if not plan.lenient:
             raise
         say(f"Warning: {error}\nstarting afresh")
-        return None
+        return None, None
     for complaint in complaints:
         say(f"Warning: {complaint}; going on from the checkpoint before it")
     checkpoint = resumed_checkpoint(plain, about)
+    earlier = _earlier(plan, plain.layout["extension"])
     for change in changed_settings(plain, about):
         say(f"changed: {change}")
     say(f"going on {_place(checkpoint)}, after {checkpoint.seconds:.0f} s")
-    return checkpoint
+    return checkpoint, earlier
+
+
+def _earlier(plan: Plan, extension: Mapping[str, Any] | None) -> Earlier | None:
+    """The result that the checkpoint of an extension started from.
+
+    Raises:
+        ResultError: it is another one now, or something else was asked for.
+    """
+    asked = (plan.rounds, plan.target_ess)
+    if extension is None:
+        if plan.extends:
+            raise ResultError(
+                f"{store.checkpoint_path(plan.output)}: this run has not finished: --resume it "
+                "first, without --more-rounds and --target-ess"
+            )
+        return None
+    earlier = Earlier(store.read(plan.output), extension["rounds"], extension["target_ess"])
+    if plan.extends and asked != (earlier.rounds, earlier.target_ess):
+        raise ResultError(
+            f"{store.checkpoint_path(plan.output)}: was stopped with --more-rounds "
+            f"{earlier.rounds} and --target-ess {earlier.target_ess or 0:g}: --resume that first"
+        )
+    if _said(earlier) != extension:
+        raise ResultError(f"{plan.output}: is not the result that the checkpoint goes on from")
+    return earlier
+
+
+def _said(earlier: Earlier | None) -> dict[str, Any] | None:
+    """An extension as plain data, with what tells one result from another."""
+    if earlier is None:
+        return None
+    d = earlier.result.diagnostics
+    return {"rounds": earlier.rounds, "target_ess": earlier.target_ess,
+            "of": [d.log_evidence, d.ess, d.n_samples]}  # fmt: skip
+
+
+def _extension(
+    plan: Plan, about: Identity, problem: Problem, settings: Settings, say: Say
+) -> tuple[Checkpoint, Earlier]:
+    """Go on from the result that is there."""
+    result = store.read(plan.output)
+    refuse_other_spec(result.spec_yaml, about)
+    checkpoint = extended_checkpoint(result, problem, settings)
+    d = result.diagnostics
+    say(f"going on from {plan.output}: {d.ess:.0f} of {d.n_samples} draws are effective")
+    return checkpoint, Earlier(result, plan.rounds, plan.target_ess)
 
 
 def _place(checkpoint: Checkpoint) -> str:

@@ -142,13 +142,13 @@ def test_what_was_answered_is_not_asked_again(folder):
     [
         (
             "parameters.n0.prior.lognormal=[0, 2]",
-            r"lognormal: \[0, 1\] in the checkpoint, \[0, 2\]",
+            r"lognormal: \[0, 1\] before, \[0, 2\]",
         ),
-        ("model.equations.n=-2*k*n", "equations.n: -k.n in the checkpoint, -2.k.n now"),
-        ("likelihood.n.normal=0.3", "likelihood.n.normal: 0.2 in the checkpoint, 0.3 now"),
+        ("model.equations.n=-2*k*n", "equations.n: -k.n before, -2.k.n now"),
+        ("likelihood.n.normal=0.3", "likelihood.n.normal: 0.2 before, 0.3 now"),
         ("model.solver.rtol=1e-7", "model.solver.rtol"),
-        ("flow.bins=5", "flow.bins: not set in the checkpoint, 5 now"),
-        ("seed=2", "seed: 1 in the checkpoint, 2 now"),
+        ("flow.bins=5", "flow.bins: not set before, 5 now"),
+        ("seed=2", "seed: 1 before, 2 now"),
     ],
 )
 def test_another_problem_is_refused_and_the_difference_shown(change, words, stopped_ode):

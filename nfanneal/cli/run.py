@@ -52,6 +52,14 @@ class _WithOptionalValue(click.Command):
     help="Go on from the checkpoint of a run that was stopped; auto: start if there is none.",
 )  # fmt: skip
 @click.option(
+    "--more-rounds", type=click.IntRange(min=1), metavar="N",
+    help="With --resume, and a finished result: N more rounds of training, then fresh draws.",
+)  # fmt: skip
+@click.option(
+    "--target-ess", type=click.FloatRange(min=1), metavar="N",
+    help="With --resume, and a finished result: draw until N draws are effective.",
+)  # fmt: skip
+@click.option(
     "--max-time", type=Duration(), metavar="TIME",
     help="Stop with a checkpoint (exit code 77) after so long, such as 30m.",
 )  # fmt: skip
@@ -64,6 +72,8 @@ def command(
     seed: int | None,
     threads: int | None,
     resume: str | None,
+    more_rounds: int | None,
+    target_ess: float | None,
     max_time: float | None,
     force: bool,
     quiet: bool,
@@ -81,7 +91,10 @@ def command(
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     checkpointed = store.is_checkpointed(output)
-    if not (resume and checkpointed):
+    extends = more_rounds is not None or target_ess is not None
+    if extends and not resume:
+        raise click.UsageError("--more-rounds and --target-ess need --resume")
+    if not (resume and (checkpointed or (extends and output.is_file()))):
         if resume == "must":
             raise ResultError(_nothing_to_resume(output))
         if resume == "auto" and output.is_file() and not force:
@@ -99,6 +112,8 @@ def command(
         output=output,
         resume=bool(resume) and checkpointed,
         lenient=resume == "auto",
+        rounds=more_rounds or 0,
+        target_ess=target_ess,
         threads=threads,
         max_seconds=max_time,
         command=shlex.join(["nfanneal", *sys.argv[1:]]),
@@ -114,6 +129,8 @@ def command(
     if not quiet:
         print_summary(result, out)
         errors.print(f"written to {output}", highlight=False)
+    if target_ess is not None and result.diagnostics.ess < target_ess:
+        _say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED
 
 
