@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,8 +63,10 @@ def write_bytes(path: Path, *parts: bytes, previous: Path | None = None) -> None
 
 def remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` that a killed process left."""
-    for leftover in path.parent.glob(f".{path.name}.????????"):
-        leftover.unlink(missing_ok=True)
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")  # names of mkstemp
+    for found in path.parent.iterdir():
+        if leftover.fullmatch(found.name):
+            found.unlink(missing_ok=True)
 
 
 def why(error: OSError) -> str:

@@ -25,7 +25,6 @@ from nfanneal.store.image import in_memory
 FORMAT = 1
 MARK = b"nfanneal checkpoint "
 """Before the SHA-256 of all before it, at the very end of the file."""
-TYPES = ("float64", "float32", "int64", "uint64", "uint8", "bool")
 
 
 @dataclass(frozen=True)
@@ -65,24 +64,24 @@ def write_checkpoint(plain: Plain, output: Path) -> int:
     Raises:
         OutputError: it cannot be written; those that are there are as they were.
     """
-    flat: dict[str, list[NDArray[Any]]] = {name: [] for name in TYPES}
-    sizes = dict.fromkeys(TYPES, 0)
+    flat: dict[str, list[NDArray[Any]]] = {}
+    sizes: dict[str, int] = {}
     index = []
     for name, given in plain.arrays.items():
         array = np.asarray(given)
         order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         kind = array.dtype.name
-        index.append([name, kind, list(array.shape), order, sizes[kind]])
-        flat[kind].append(array.ravel(order="F" if order == "F" else "C"))
-        sizes[kind] += array.size
+        start = sizes.get(kind, 0)
+        index.append([name, kind, list(array.shape), order, start])
+        flat.setdefault(kind, []).append(array.ravel(order="F" if order == "F" else "C"))
+        sizes[kind] = start + array.size
     text = json.dumps({"layout": plain.layout, "index": index}, default=_plain_number)
     with in_memory() as image:
         image.file.attrs["created_by"] = "nfanneal"
         image.file.attrs["nfanneal_checkpoint"] = FORMAT
         image.file["layout"] = np.frombuffer(text.encode(), dtype=np.uint8)
         for kind, parts in flat.items():
-            if parts:
-                image.file[kind] = np.concatenate(parts)
+            image.file[kind] = np.concatenate(parts)
     content = image.content
     checksum = MARK + hashlib.sha256(content).digest()
     write_bytes(checkpoint_path(output), content, checksum, previous=previous_path(output))
@@ -113,7 +112,7 @@ def read_checkpoint(path: Path) -> Plain:
         if file.attrs["nfanneal_checkpoint"] != FORMAT:
             raise ResultError(f"{path}: written by another version of nfanneal")
         text = json.loads(file["layout"][()].tobytes())
-        flat = {kind: file[kind][()] for kind in TYPES if kind in file}
+        flat = {kind: file[kind][()] for kind in file if kind != "layout"}
     arrays = {}
     for name, kind, shape, order, start in text["index"]:
         part = flat[kind][start : start + int(np.prod(shape, dtype=np.int64))]
