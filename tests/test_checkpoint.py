@@ -67,12 +67,12 @@ def run(checked, output, *, stop_after=None, resume=False):
     """Run once, until `stop_after` events; then write a checkpoint, else the result."""
     kept, seen = {}, 0
 
-    def journal_of(problem):
+    def begin(problem, settings):
         about = identity(checked, problem)
         kept["about"] = about
         found = resumed_checkpoint(store.latest_checkpoint(output)[0], about) if resume else None
         kept["journal"] = Journal(found)
-        return kept["journal"]
+        return kept["journal"], None
 
     def observe(event):
         nonlocal seen
@@ -81,7 +81,7 @@ def run(checked, output, *, stop_after=None, resume=False):
             raise Cut
 
     try:
-        result = run_checked(checked, threads=1, observe=observe, journal_of=journal_of)
+        result = run_checked(checked, threads=1, observe=observe, begin=begin)
     except Cut:
         checkpoint = kept["journal"].checkpoint()
         store.write_checkpoint(plain_checkpoint(checkpoint, kept["about"]), output)

@@ -120,22 +120,22 @@ def command(
         go_on=_go_on(sys.argv[1:]),
     )
     errors, out = Console(stderr=True), Console()
+
+    def say(text: str) -> None:  # by way of rich: it knows where a live display stands
+        errors.print(text, highlight=False, markup=False, soft_wrap=True)
+
     live = LiveProgress(errors, checked.spec.name) if errors.is_terminal else PlainProgress(errors)
     try:
         with nullcontext(lambda event: None) if quiet else live as observe:
-            result = run_kept(checked, plan, observe, _say)
+            result = run_kept(checked, plan, observe, say)
     except Stopped as stopped:
         return stopped.reason.code
     if not quiet:
         print_summary(result, out)
         errors.print(f"written to {output}", highlight=False)
     if target_ess is not None and result.diagnostics.ess < target_ess:
-        _say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
+        say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
 
 
 def _go_on(arguments: list[str]) -> str:
@@ -157,5 +157,5 @@ def _finished_already(output: Path, checked: CheckedSpec) -> int:
     result = store.read(output)
     if result.spec_yaml != checked.yaml:
         raise ResultError(f"{output}: already exists, of another spec; use --force to overwrite it")
-    _say(f"{output} is finished: nothing is left to do")
+    click.echo(f"{output} is finished: nothing is left to do", err=True)
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED
