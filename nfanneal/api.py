@@ -68,6 +68,7 @@ def run_checked(
     checked: CheckedSpec,
     *,
     threads: int | None = None,
+    memory: int | None = None,
     command: str = "",
     observe: Observer = lambda event: None,
     begin: Callable[[Problem, Settings], Beginning] = lambda problem, settings: (Journal(), None),
@@ -77,7 +78,7 @@ def run_checked(
     `begin` gives the journal that is kept, or gone on from, and the result that is extended.
     """
     set_threads(threads)
-    problem = build_problem(checked)
+    problem = build_problem(checked, memory=memory)
     settings = build_settings(checked, problem)
     journal, earlier = begin(problem, settings)
     return estimate(

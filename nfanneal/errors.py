@@ -87,3 +87,7 @@ class ModelError(NfannealError):
     """The user's model failed: it raised, has the wrong shape, or evaluated nowhere."""
 
     exit_code = ExitCode.MODEL_FAILED
+
+
+class ModelMemoryError(ModelError):
+    """There is not enough memory for so many draws at once."""

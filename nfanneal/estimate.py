@@ -22,7 +22,7 @@ from nfanneal.errors import ModelError
 from nfanneal.flow import FlowSettings
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.models import Predictions
-from nfanneal.problem import Problem
+from nfanneal.problem import Problem, by_halves
 from nfanneal.proposals import Proposal, log_standard_normal, stored
 from nfanneal.result import (
     Diagnostics,
@@ -310,8 +310,11 @@ def _predictions(
         theta = posterior[start : start + problem.chunk]
 
         def ask(theta: Array = theta) -> Values:
-            found = likelihood.predict(theta)
-            return {"values": found.values, "failed": found.failed}
+            found = by_halves(likelihood.predict, theta)
+            return {
+                "values": np.concatenate([part.values for part in found]),
+                "failed": np.concatenate([part.failed for part in found]),
+            }
 
         parts.append(journal.answer(theta, "predictions", ask))
         observe(Activity("predicting the data", start + len(theta), len(posterior)))

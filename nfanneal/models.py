@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.errors import ModelError
+from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.ode import CompiledSystem, SolverSettings, Status
 
 Array = NDArray[np.float64]
@@ -129,7 +129,8 @@ class PythonFunction:
             frames = traceback.extract_tb(error.__traceback__)[1:]
             lines = "".join(traceback.format_list(frames))
             told = f"the model function '{self.name}' raised {type(error).__name__}: {error}"
-            raise ModelError(f"{told}\n{lines}{self._about_arrays(error)}") from error
+            kind = ModelMemoryError if isinstance(error, MemoryError) else ModelError
+            raise kind(f"{told}\n{lines}{self._about_arrays(error)}") from error
         if found is None:
             raise ModelError(f"'{self.name}' returned None; does it lack a return?")
         return found

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target
+from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.likelihood import Likelihood
 from nfanneal.priors import LatentMap
 
 Array = NDArray[np.float64]
+Answer = TypeVar("Answer")
 
 LARGEST = 1e100
 """Fisher information beyond this says nothing of a direction, and its powers overflow."""
@@ -43,17 +48,12 @@ class Problem:
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
         starts = range(0, len(z), self.chunk)
-        parts = [self._evaluate(z[i : i + self.chunk], gradient) for i in starts]
-        if len(parts) == 1:
-            return parts[0]
-        gradients = [part.gradient for part in parts if part.gradient is not None]
-        metrics = [part.information for part in parts if part.information is not None]
-        return Evaluation(
-            np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
-            np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
-            np.concatenate(gradients) if gradients else None,
-            np.concatenate(metrics) if metrics else None,
-        )
+        parts = [
+            part
+            for i in starts
+            for part in by_halves(partial(self._evaluate, gradient=gradient), z[i : i + self.chunk])
+        ]
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
         theta = self.latent.from_latent(z)
@@ -71,3 +71,29 @@ class Problem:
             usable = (np.abs(metric) < LARGEST).all(axis=(1, 2), keepdims=True)
         metric = np.where(usable, metric, 0.0)
         return Evaluation(values.log_likelihood, values.failed, slope, metric)
+
+
+def by_halves(ask: Callable[[Array], Answer], points: Array) -> list[Answer]:
+    """What the model says of the points (n, d), in parts where there is no memory for all.
+
+    Raises:
+        ModelError: there is none for a single one.
+    """
+    try:
+        return [ask(points)]
+    except (MemoryError, ModelMemoryError) as error:
+        if len(points) <= 1:
+            raise ModelError("not enough memory to evaluate the model at one draw") from error
+    half = len(points) // 2
+    return [*by_halves(ask, points[:half]), *by_halves(ask, points[half:])]
+
+
+def _joined(parts: list[Evaluation]) -> Evaluation:
+    gradients = [part.gradient for part in parts if part.gradient is not None]
+    metrics = [part.information for part in parts if part.information is not None]
+    return Evaluation(
+        np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
+        np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
+        np.concatenate(gradients) if gradients else None,
+        np.concatenate(metrics) if metrics else None,
+    )

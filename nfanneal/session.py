@@ -47,6 +47,7 @@ class Plan:
     target_ess: float | None = None
     lenient: bool = False
     threads: int | None = None
+    memory: int | None = None
     max_seconds: float | None = None
     command: str = ""
     go_on: str = ""
@@ -103,6 +104,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
                 result = run_checked(
                     checked,
                     threads=plan.threads,
+                    memory=plan.memory,
                     command=plan.command,
                     observe=watch.guarded(observe),
                     begin=begin,

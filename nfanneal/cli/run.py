@@ -14,7 +14,7 @@ from rich.console import Console
 from nfanneal import store
 from nfanneal.api import read_spec
 from nfanneal.cli.files import refuse_existing
-from nfanneal.cli.words import Duration
+from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
 from nfanneal.report import LiveProgress, PlainProgress, print_summary
 from nfanneal.session import Plan, run_kept
@@ -63,6 +63,11 @@ class _WithOptionalValue(click.Command):
     "--max-time", type=Duration(), metavar="TIME",
     help="Stop with a checkpoint (exit code 77) after so long, such as 30m.",
 )  # fmt: skip
+@click.option(
+    "--max-memory", type=Size(), metavar="SIZE",
+    help="Call the model with fewer draws at once to stay below, such as 8G. "
+    "[80 % of the machine's or the cgroup's]",
+)  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite the result file, and forget a checkpoint.")
 @click.option("--quiet", is_flag=True, help="Show neither progress nor the table.")
 def command(
@@ -75,6 +80,7 @@ def command(
     more_rounds: int | None,
     target_ess: float | None,
     max_time: float | None,
+    max_memory: int | None,
     force: bool,
     quiet: bool,
 ) -> int:
@@ -115,6 +121,7 @@ def command(
         rounds=more_rounds or 0,
         target_ess=target_ess,
         threads=threads,
+        memory=max_memory,
         max_seconds=max_time,
         command=shlex.join(["nfanneal", *sys.argv[1:]]),
         go_on=_go_on(sys.argv[1:]),

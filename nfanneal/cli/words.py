@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from nfanneal.memory import bytes_of
+
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` if a known word is close, else the list of them."""
@@ -33,6 +35,19 @@ class Duration(click.ParamType):
         if seconds is None:
             self.fail(f"'{value}' is not a time such as 90, 90s, 10m or 1h", param, ctx)
         return seconds
+
+
+class Size(click.ParamType):
+    """Bytes, from `8G`, `500M` or a number of them."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the text; what is a number already stays one."""
+        size = value if isinstance(value, int) else bytes_of(str(value))
+        if size is None:
+            self.fail(f"'{value}' is not a size such as 8G or 500M", param, ctx)
+        return size
 
 
 def listed_words(text: str, known: Iterable[str], option: str) -> tuple[str, ...]:
