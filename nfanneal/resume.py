@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,14 +48,13 @@ def identity(checked: CheckedSpec, problem: Problem) -> Identity:
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and their values; text for what JSON cannot hold."""
+    """Dotted keys and their values as JSON has them."""
     for key, item in value.items():
         path = f"{prefix}{key}"
         if isinstance(item, Mapping) and item:
             yield from _flat(item, f"{path}.")
         else:
-            plain = isinstance(item, str | int | float | None)
-            yield path, item if plain else str(item)
+            yield path, json.loads(json.dumps(item, default=str))
 
 
 def _contents(checked: CheckedSpec, problem: Problem) -> dict[str, str]:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
@@ -167,23 +168,25 @@ class Watch:
         try:
             duty()
         except OutputError as error:
-            self._duties.say(f"Warning: no checkpoint: {error}; the run goes on")
+            self._tell(f"Warning: no checkpoint: {error}; the run goes on")
+        except MemoryError:
+            self._tell("Warning: no checkpoint: not enough memory to make one; the run goes on")
         except NfannealError as error:
             self._failure = error
 
     def _take(self, number: int) -> None:
         if number == signal.SIGINT and self._reason is not None:
-            self._duties.say("interrupted again: leaving at once")
+            self._tell("interrupted again: leaving at once")
             self._end(ExitCode.INTERRUPTED)
         if number in HANDLED and self._reason is None:
             code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.CHECKPOINTED
             self._stop(Reason(signal.Signals(number).name, code))
 
     def _stop(self, reason: Reason) -> None:
-        if not self._main_finishes:
-            self._duties.say(f"{reason.word}: stopping")
         self._cut_off = time.monotonic() + GRACE
         self._reason = reason
+        if not self._main_finishes:
+            self._tell(f"{reason.word}: stopping")
 
     def _cut(self) -> None:
         """End the process, unless the main thread does."""
@@ -193,15 +196,21 @@ class Watch:
             try:
                 self._duties.leave(self._reason)
             except NfannealError as error:
-                self._duties.say(f"Error: {error}")
+                self._tell(f"Error: {error}")
                 self._end(error.exit_code)
             self._end(self._reason.code)
+
+    def _tell(self, text: str) -> None:
+        """Say something; a terminal that is gone must not end the watch."""
+        with suppress(OSError, ValueError):
+            self._duties.say(text)
 
     def _end(self, code: int) -> None:
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # a live display hides the cursor
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
     def _deadline(self, now: float) -> float:

@@ -186,6 +186,7 @@ def test_more_rounds_and_more_samples_go_on(stopped_ode, tmp_path):
     for name in (checkpoint_path(output), previous_path(output)):
         shutil.copy(name, tmp_path)
     changes = [
+        "parameters.n0.prior.lognormal=[0.0, 1.0]",
         "anneal.max_rounds=3",
         "output.samples=500",
         "parameters.k.label=K",
