@@ -53,10 +53,11 @@ class Claim:
             raise ResultError(f"{self.path}: another run has taken over; this one writes no more")
 
     def release(self) -> None:
-        """Let the next run have it."""
-        found = _read(self.path)
-        if found is not None and found.about.get("token") == self._token:
-            self.path.unlink(missing_ok=True)
+        """Let the next run have it. Where that cannot be done, it sees that this one is gone."""
+        with suppress(OSError, OutputError):
+            found = _read(self.path)
+            if found is not None and found.about.get("token") == self._token:
+                self.path.unlink(missing_ok=True)
 
 
 def claim(output: Path, wait: Callable[[str], None]) -> Claim:

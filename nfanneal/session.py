@@ -12,7 +12,6 @@ from nfanneal import store
 from nfanneal.anneal.events import Observer
 from nfanneal.anneal.journal import Checkpoint, Journal
 from nfanneal.api import Beginning, run_checked
-from nfanneal.atomic import remove_leftovers
 from nfanneal.claim import Claim, claim
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.estimate import Earlier, Settings
@@ -67,9 +66,9 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         OutputError: the result cannot be written.
     """
     with _claimed(plan.output, say) as held:
-        remove_leftovers(plan.output)
-        remove_leftovers(store.checkpoint_path(plan.output))
-        if not plan.resume:
+        if plan.resume:
+            store.remove_halves(plan.output)
+        else:
             store.remove_checkpoints(plan.output)
         keeper = Keeper(plan.output, held)
 

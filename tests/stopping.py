@@ -15,7 +15,7 @@ MODEL = """
 import time
 import numpy as np
 def line(p, times):
-    time.sleep(0.02)
+    time.sleep(0.04)
     return {"y": p["a"][:, None] + p["b"][:, None] * times}
 """
 SPEC = """
@@ -26,8 +26,8 @@ parameters:
   b: {prior: {normal: [0, 2]}}
 data: {file: data.csv, time: x}
 likelihood: {y: {normal: 0.3}}
-anneal: {draws: 512, steps: 30, max_rounds: 1}
-output: {samples: 1000, checkpoint: 0.3s}
+anneal: {draws: 512, steps: 15, max_rounds: 1}
+output: {samples: 1000, checkpoint: 0.1s}
 """
 TIMES = {"wall_time_s", "command", "seconds"}
 """Attributes that two runs of one problem may differ in."""

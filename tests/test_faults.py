@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from commands import inside
@@ -197,3 +198,19 @@ def test_leftovers_of_a_killed_write_are_removed(whole, tmp_path, capsys):
     assert code == 0, err
     assert not leftover.exists()
     assert (tmp_path / ".x.h5.unrelated").exists()
+
+
+def test_files_that_cannot_be_removed_are_told_or_left(tmp_path, monkeypatch):
+    output = tmp_path / "x.h5"
+    held = claim.claim(output, lambda text: None)
+    store.write_checkpoint(store.Plain({}, {}), output)
+
+    def failing(path, missing_ok=False):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", failing)
+        held.release()
+        with pytest.raises(OutputError, match=r"x\.h5\.checkpoint: cannot be removed: Read-only"):
+            store.remove_checkpoints(output)
+    assert output.with_name("x.h5.lock").exists()

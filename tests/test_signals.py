@@ -129,7 +129,7 @@ def test_a_model_that_hangs_in_c_is_left_after_seconds(tmp_path):
 def test_interrupting_twice_leaves_at_once(tmp_path):
     spec = write_problem(tmp_path)
     model = tmp_path / "model.py"
-    model.write_text(model.read_text().replace("time.sleep(0.02)", "time.sleep(60)"))
+    model.write_text(model.read_text().replace("time.sleep(0.04)", "time.sleep(60)"))
     process = started(spec, "-o", tmp_path / "cut.h5")
     claimed_by(process, tmp_path / "cut.h5")
     time.sleep(1.0)
@@ -154,7 +154,7 @@ def test_the_time_limit_counts_from_the_start_of_the_process():
 def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys):
     spec = write_problem(tmp_path)
     model = tmp_path / "model.py"
-    model.write_text(model.read_text().replace("0.02", "2.0"))
+    model.write_text(model.read_text().replace("0.04", "2.0"))
     limit = f"{process_age() + 8.0}s"  # of this process, which runs the command
     options = ("-o", tmp_path / "cut.h5", "--max-time", limit, "--threads", 1)
     code, _, said = inside(capsys, "run", spec, *options)

@@ -6,6 +6,7 @@ from nfanneal.store.checkpoints import (
     is_checkpointed,
     latest_checkpoint,
     remove_checkpoints,
+    remove_halves,
     write_checkpoint,
 )
 from nfanneal.store.reading import read
@@ -18,6 +19,7 @@ __all__ = [
     "latest_checkpoint",
     "read",
     "remove_checkpoints",
+    "remove_halves",
     "write",
     "write_checkpoint",
     "write_netcdf",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.atomic import remove_leftovers, why, write_bytes
-from nfanneal.errors import ResultError
+from nfanneal.errors import OutputError, ResultError
 from nfanneal.store.image import in_memory
 
 FORMAT = 1
@@ -51,11 +51,30 @@ def is_checkpointed(output: Path) -> bool:
 
 
 def remove_checkpoints(output: Path) -> None:
-    """Remove both checkpoints and what a killed process left of others."""
-    for path in (checkpoint_path(output), previous_path(output)):
-        path.unlink(missing_ok=True)
-    remove_leftovers(checkpoint_path(output))
-    remove_leftovers(output)
+    """Remove both checkpoints and what a killed process left of others.
+
+    Raises:
+        OutputError: they cannot be removed.
+    """
+    try:
+        for path in (checkpoint_path(output), previous_path(output)):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{error.filename}: cannot be removed: {why(error)}") from error
+    remove_halves(output)
+
+
+def remove_halves(output: Path) -> None:
+    """Remove what a process that was killed while it wrote has left.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        for path in (checkpoint_path(output), output):
+            remove_leftovers(path)
+    except OSError as error:
+        raise OutputError(f"{error.filename}: cannot be removed: {why(error)}") from error
 
 
 def write_checkpoint(plain: Plain, output: Path) -> int:
