@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,16 @@ import yaml
 
 from nfanneal import store
 from nfanneal.anneal.events import Observer
+from nfanneal.anneal.journal import Journal
 from nfanneal.assembly import build_problem, build_settings
 from nfanneal.errors import SpecError
-from nfanneal.estimate import estimate
+from nfanneal.estimate import Earlier, Settings, estimate
+from nfanneal.problem import Problem
 from nfanneal.result import Result
 from nfanneal.spec import CheckedSpec, load_spec, read_document, spec_from_text
 from nfanneal.threads import set_threads
+
+Beginning = tuple[Journal, Earlier | None]
 
 
 def run(
@@ -64,14 +68,28 @@ def run_checked(
     checked: CheckedSpec,
     *,
     threads: int | None = None,
+    memory: int | None = None,
     command: str = "",
     observe: Observer = lambda event: None,
+    begin: Callable[[Problem, Settings], Beginning] = lambda problem, settings: (Journal(), None),
 ) -> Result:
-    """Estimate from a checked spec; `command` is only recorded."""
+    """Estimate from a checked spec; `command` is only recorded.
+
+    `begin` gives the journal that is kept, or gone on from, and the result that is extended.
+    """
     set_threads(threads)
-    problem = build_problem(checked)
+    problem = build_problem(checked, memory=memory)
     settings = build_settings(checked, problem)
-    return estimate(problem, settings, checked.yaml, command=command, observe=observe)
+    journal, earlier = begin(problem, settings)
+    return estimate(
+        problem,
+        settings,
+        checked.yaml,
+        command=command,
+        observe=observe,
+        journal=journal,
+        earlier=earlier,
+    )
 
 
 def load(path: str | Path) -> Result:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import sympy
 
+from nfanneal.anneal import EVALUATION_CHUNK
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.data import Observations, observations, read_table
 from nfanneal.errors import Complaint, DataError, Location, SpecError
@@ -20,6 +21,7 @@ from nfanneal.likelihood import (
     NoiseArguments,
     ObservedSeries,
 )
+from nfanneal.memory import affordable_draws
 from nfanneal.models import (
     OdeSimulator,
     PythonFunction,
@@ -34,9 +36,17 @@ from nfanneal.problem import Problem
 from nfanneal.pythonfile import load_python_file
 from nfanneal.spec import CheckedSpec, OdeSpec, PythonSpec
 
+COPIES = 6
+"""Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
 
-def build_problem(checked: CheckedSpec, data: Observations | None = None) -> Problem:
+
+def build_problem(
+    checked: CheckedSpec, data: Observations | None = None, *, memory: int | None = None
+) -> Problem:
     """Read the data unless they are given, compile or import the model, and put all together.
+
+    The model is called with fewer draws at once where more would not fit into `memory` bytes
+    (None: a share of the machine's, or of what its cgroup allows).
 
     Raises:
         DataError: the data file is missing or invalid, or does not fit the noise models.
@@ -51,7 +61,18 @@ def build_problem(checked: CheckedSpec, data: Observations | None = None) -> Pro
     else:
         data = read_observations(checked) if data is None else data
         likelihood = _data_likelihood(checked, data, latent)
-    return Problem(checked.spec.name, latent, likelihood)
+    chunk = model.batch if isinstance(model, PythonSpec) else EVALUATION_CHUNK
+    chunk = affordable_draws(chunk, _bytes_per_draw(likelihood, latent), memory)
+    return Problem(checked.spec.name, latent, likelihood, chunk)
+
+
+def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:
+    """What the arrays of an evaluation take; a user's own are not known."""
+    if not isinstance(likelihood, DataLikelihood):
+        return 8.0 * COPIES * latent.dimension
+    cells = len(likelihood.times) * len(likelihood.simulator.observables)
+    derivatives = latent.dimension if likelihood.has_information else 1
+    return 8.0 * COPIES * cells * (1 + derivatives)
 
 
 def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:

@@ -94,7 +94,17 @@ class ResultError(InputError):
     """A result file is missing, not a result of nfanneal, or damaged; or it is in the way."""
 
 
+class OutputError(ResultError):
+    """A file could not be written: the disk is full, the folder is gone or must not be written."""
+
+    exit_code = ExitCode.UNEXPECTED
+
+
 class ModelError(NfannealError):
     """The user's model failed: it raised, has the wrong shape, or evaluated nowhere."""
 
     exit_code = ExitCode.MODEL_FAILED
+
+
+class ModelMemoryError(ModelError):
+    """There is not enough memory for so many draws at once."""

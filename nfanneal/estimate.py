@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from nfanneal.anneal import AnnealResult, AnnealSettings, anneal
 from nfanneal.anneal.coverage import check_coverage
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
+from nfanneal.anneal.journal import Journal, Values
+from nfanneal.anneal.state import evaluate_in_chunks
+from nfanneal.anneal.target import Target
 from nfanneal.errors import ModelError
 from nfanneal.flow import FlowSettings
 from nfanneal.likelihood import DataLikelihood
-from nfanneal.problem import Problem
+from nfanneal.models import Predictions
+from nfanneal.problem import Problem, by_halves
 from nfanneal.proposals import Proposal, log_standard_normal, stored
 from nfanneal.result import (
     Diagnostics,
@@ -29,10 +33,11 @@ from nfanneal.result import (
     WeightedDraws,
     diagnose,
     equal_weight_indices,
+    joined,
     warnings_of,
 )
 from nfanneal.version import __version__
-from nfanneal.weights import evidence
+from nfanneal.weights import effective_sample_size, evidence, normalized
 
 Array = NDArray[np.float64]
 
@@ -49,6 +54,9 @@ HISTORY_FIELDS = (
     "n_gradients",
     "n_failed",
 )
+FEWEST_MORE = 100
+MOST_PER_EFFECTIVE = 100
+"""Draws per effective one that are made at most, where an ESS is wanted."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
 
 
@@ -62,6 +70,49 @@ class Settings:
     seed: int
 
 
+Drawn = tuple[WeightedDraws, NDArray[np.bool_]]
+"""Draws, and at which of the fresh ones, which come last, the model failed."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished result that is extended: by rounds at β = 1, then by draws up to an ESS.
+
+    Without rounds its own draws stay, since they are of the same proposal.
+    """
+
+    result: Result
+    rounds: int
+    target_ess: float | None = None
+
+    def seed(self, settings: Settings) -> list[int]:
+        """Another one than that of the draws that the flows are trained on now."""
+        return [
+            settings.seed,
+            2,
+            len(self.result.history.seconds),
+            self.result.diagnostics.n_samples,
+        ]
+
+    def settings(self, annealing: AnnealSettings) -> AnnealSettings:
+        """So many rounds, whatever the ESS; the budget was that of the first run."""
+        return replace(
+            annealing,
+            max_rounds=self.rounds + 1,
+            target_ess=math.inf,
+            max_levels=len(self.result.history.seconds) + self.rounds + 1,
+            max_evaluations=None,
+        )
+
+    def cautious(self, now: Diagnostics) -> Diagnostics:
+        """What the first run's path saw beside its flow, rounds at β = 1 cannot see."""
+        before = self.result.diagnostics
+        names = ["path_log_evidence", "path_log_evidence_error"]
+        if before.uncovered_mass > now.uncovered_mass:
+            names += ["uncovered_mass", "uncovered_error"]
+        return replace(now, **{name: getattr(before, name) for name in names})
+
+
 def estimate(
     problem: Problem,
     settings: Settings,
@@ -69,22 +120,43 @@ def estimate(
     *,
     command: str = "",
     observe: Observer = lambda event: None,
+    journal: Journal | None = None,
+    earlier: Earlier | None = None,
 ) -> Result:
     """Run the whole estimation; the same problem, settings and threads give the same result.
+
+    All that the model says goes through the `journal`; one that was resumed goes on where the
+    run before it was stopped. An `earlier` result is extended, by a journal that starts there.
 
     Raises:
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
     """
-    clock = time.perf_counter()
-    anneal_seed, draw_seed, choice_seed, noise_seed = np.random.SeedSequence(settings.seed).spawn(4)
-    annealed = anneal(problem.target, settings.flow, settings.anneal, anneal_seed, observe)
+    journal = journal or Journal()
+    target = journal.recorded(problem.target)
+    seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else settings.seed)
+    anneal_seed, draw_seed, choice_seed, noise_seed = seeds.spawn(4)
+    if earlier and not earlier.rounds:
+        annealed = _as_it_was(journal)
+    else:
+        annealing = earlier.settings(settings.anneal) if earlier else settings.anneal
+        annealed = anneal(target, settings.flow, annealing, anneal_seed, observe, journal=journal)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
-    draws, failed = final_draws(problem, annealed.proposal, settings.samples, generator, observe)
+
+    def draw(n: int) -> Drawn:
+        return final_draws(problem, annealed.proposal, n, generator, observe, target=target)
+
+    draws, failed = (
+        draw(settings.samples) if earlier is None else _extended(earlier, settings.samples, draw)
+    )
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
+    if earlier:
+        diagnostics = earlier.cautious(diagnostics)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     posterior = draws.theta[chosen]
+    noise = np.random.default_rng(noise_seed)
     failed_theta = problem.latent.from_latent(annealed.failed_z)
+    fresh = draws.theta[len(draws.theta) - len(failed) :]
     return Result(
         name=problem.name,
         spec_yaml=spec_yaml,
@@ -99,17 +171,52 @@ def estimate(
         diagnostics=diagnostics,
         warnings=warnings_of(diagnostics),
         history=_history(annealed.history),
-        observed=observed_at(problem, posterior, np.random.default_rng(noise_seed)),
+        observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
-        n_likelihood_evaluations=annealed.n_evaluations + settings.samples,
+        n_likelihood_evaluations=annealed.n_evaluations + len(failed),
         n_gradient_evaluations=annealed.n_gradients,
         n_gradients_dropped=annealed.n_dropped,
         n_failed=annealed.n_failed + int(failed.sum()),
-        failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
-        wall_time=time.perf_counter() - clock,
+        failed_theta=np.concatenate([failed_theta, fresh[failed]]),
+        wall_time=journal.seconds,
         versions=_versions(),
         command=command,
     )
+
+
+def _as_it_was(journal: Journal) -> AnnealResult:
+    """The annealing that a journal starts after."""
+    if journal.snapshot is None:
+        raise ValueError("the journal does not start from a result")
+    state = journal.snapshot.state
+    return AnnealResult(
+        proposal=state.proposal,
+        path=state.path,
+        history=journal.snapshot.history,
+        reached=state.beta,
+        n_evaluations=state.n_evaluations,
+        n_gradients=state.n_gradients,
+        n_failed=state.n_failed,
+        failed_z=state.failed_z,
+        n_dropped=state.n_dropped,
+    )
+
+
+def _extended(earlier: Earlier, samples: int, draw: Callable[[int], Drawn]) -> Drawn:
+    """Draws are added until so many of them are effective, or there are far too many."""
+    if earlier.rounds:
+        draws, failed = draw(samples)
+    else:
+        draws, failed = earlier.result.draws, np.empty(0, dtype=bool)
+    wanted = earlier.target_ess or 0.0
+    while True:
+        n = len(draws.log_weight)
+        ess = effective_sample_size(normalized(draws.log_weight))
+        if ess >= wanted or n >= MOST_PER_EFFECTIVE * wanted:
+            return draws, failed
+        missing = math.ceil(1.02 * (wanted - ess) * n / ess)
+        more, bad = draw(min(max(missing, FEWEST_MORE), n))
+        draws, failed = joined([draws, more]), np.concatenate([failed, bad])
 
 
 def final_draws(
@@ -118,28 +225,32 @@ def final_draws(
     n: int,
     generator: torch.Generator,
     observe: Observer = lambda event: None,
+    *,
+    target: Target | None = None,
 ) -> tuple[WeightedDraws, NDArray[np.bool_]]:
     """n fresh draws of the final proposal, weighted, and which of them the model failed at.
+
+    They are evaluated by `target`, if it is given: the problem's own with a journal, say.
 
     Raises:
         ModelError: no draw has a likelihood above zero.
     """
     observe(Activity("drawing from the final flow", 0, n))
     z = proposal.draw(n, generator)
-    evaluation = problem.evaluate(z, False)
-    if not np.isfinite(evaluation.log_likelihood).any():
+    log_likelihood, failed = evaluate_in_chunks(target or problem.target, z, observe)
+    if not np.isfinite(log_likelihood).any():
         raise ModelError(f"the likelihood is zero at all {n} final draws")
     theta = problem.latent.from_latent(z)
     log_ratio = log_standard_normal(z) - proposal.log_density(z)
     log_prior = problem.latent.log_density(theta)
     draws = WeightedDraws(
         theta=theta,
-        log_weight=log_ratio + evaluation.log_likelihood,
+        log_weight=log_ratio + log_likelihood,
         log_prior=log_prior,
-        log_likelihood=evaluation.log_likelihood,
+        log_likelihood=log_likelihood,
         log_proposal=log_prior - log_ratio,
     )
-    return draws, evaluation.failed
+    return draws, failed
 
 
 def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
@@ -163,22 +274,54 @@ def _history(levels: tuple[LevelInfo, ...]) -> History:
 
 
 def observed_at(
-    problem: Problem, posterior: Array, rng: np.random.Generator
+    problem: Problem,
+    posterior: Array,
+    rng: np.random.Generator,
+    observe: Observer = lambda event: None,
+    *,
+    journal: Journal | None = None,
 ) -> Mapping[str, ObservedData]:
     """Data, pointwise log-likelihood and posterior predictive replicates per observable."""
-    if not isinstance(problem.likelihood, DataLikelihood):
+    likelihood = problem.likelihood
+    if not isinstance(likelihood, DataLikelihood):
         return {}
-    pointwise = problem.pointwise(posterior)
-    replicates = problem.replicate(posterior, rng)
+    predictions = _predictions(problem, likelihood, posterior, observe, journal or Journal())
+    pointwise = likelihood.pointwise(posterior, predictions)
+    replicates = likelihood.draw(posterior, predictions, rng)
     return {
         series.name: ObservedData(
-            times=problem.likelihood.times[series.time_index],
+            times=likelihood.times[series.time_index],
             values=series.values,
             pointwise=pointwise[series.name],
             replicates=replicates[series.name],
         )
-        for series in problem.likelihood.series
+        for series in likelihood.series
     }
+
+
+def _predictions(
+    problem: Problem,
+    likelihood: DataLikelihood,
+    posterior: Array,
+    observe: Observer,
+    journal: Journal,
+) -> Predictions:
+    """Predictions at the posterior draws θ (n, d), a chunk at a time, by way of the journal."""
+    parts: list[Values] = []
+    for start in range(0, len(posterior), problem.chunk):
+        theta = posterior[start : start + problem.chunk]
+
+        def ask(theta: Array = theta) -> Values:
+            found = by_halves(likelihood.predict, theta)
+            return {
+                "values": np.concatenate([part.values for part in found]),
+                "failed": np.concatenate([part.failed for part in found]),
+            }
+
+        parts.append(journal.answer(theta, "predictions", ask))
+        observe(Activity("predicting the data", start + len(theta), len(posterior)))
+    values = np.concatenate([part["values"] for part in parts])
+    return Predictions(values, np.concatenate([part["failed"] for part in parts]), {})
 
 
 def _versions() -> dict[str, str]:

@@ -199,15 +199,19 @@ class DataLikelihood:
         parts = [series.information(theta, values, jacobian) for series in self.series]
         return replace(found, information=np.sum(parts, axis=0))
 
-    def pointwise(self, theta: Array) -> dict[str, Array]:
+    def predict(self, theta: Array) -> Predictions:
+        """Predictions at the data's times for θ (n, p)."""
+        return self.simulator.predict(theta, self.times, False)
+
+    def pointwise(self, theta: Array, predictions: Predictions) -> dict[str, Array]:
         """log p of each cell, (n, c) per observable; −inf where the model failed."""
-        predictions = self.simulator.predict(theta, self.times, False)
         values, bad = _filled(predictions), predictions.failed[:, None]
         return {s.name: np.where(bad, -np.inf, s.log_prob(theta, values)) for s in self.series}
 
-    def draw(self, theta: Array, rng: np.random.Generator) -> dict[str, Array]:
+    def draw(
+        self, theta: Array, predictions: Predictions, rng: np.random.Generator
+    ) -> dict[str, Array]:
         """Noisy replicates of the data, (n, c) per observable; nan where the model failed."""
-        predictions = self.simulator.predict(theta, self.times, False)
         values, bad = _filled(predictions), predictions.failed[:, None]
         return {s.name: np.where(bad, np.nan, s.draw(theta, values, rng)) for s in self.series}
 

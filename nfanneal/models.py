@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.errors import ModelError
+from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.ode import CompiledSystem, SolverSettings, Status
 from nfanneal.priors import NAMED_COLUMNS, point_in_words
 from nfanneal.pythonfile import LibrarySettings, own_lines
@@ -130,9 +130,12 @@ class PythonFunction:
             found = self._called(theta, extra)
         except (Exception, SystemExit) as error:
             told = f"the model function '{self.name}' raised {type(error).__name__}: {error}"
+            lines = own_lines(error)
+            if isinstance(error, MemoryError):
+                raise ModelMemoryError(f"{told}\n{lines}".rstrip()) from error
             where = self._where(theta, extra)
             hint = self._about_arrays(error)
-            raise ModelError(f"{told}\n{own_lines(error)}  it does so at {where}{hint}") from error
+            raise ModelError(f"{told}\n{lines}  it does so at {where}{hint}") from error
         if found is None:
             raise ModelError(f"'{self.name}' returned None; does it lack a return?")
         return found

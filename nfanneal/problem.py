@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import Evaluation, Target
-from nfanneal.likelihood import DataLikelihood, Likelihood
+from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target
+from nfanneal.errors import ModelError, ModelMemoryError
+from nfanneal.likelihood import Likelihood
 from nfanneal.priors import LatentMap
 
 Array = NDArray[np.float64]
+Answer = TypeVar("Answer")
 
 LARGEST = 1e100
 """A gradient or information beyond this says nothing of a direction, and its powers overflow."""
-CHUNK = 4096
-"""Draws per call of the model: bounds the memory that sensitivities take."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Priors and a likelihood of θ (n, d), whose columns the latent map names."""
+    """Priors and a likelihood of θ (n, d), whose columns the latent map names.
+
+    The model is called with `chunk` draws at once, which bounds the memory of sensitivities.
+    """
 
     name: str
     latent: LatentMap
     likelihood: Likelihood
+    chunk: int = EVALUATION_CHUNK
 
     @property
     def target(self) -> Target:
@@ -36,23 +43,18 @@ class Problem:
             differentiable=self.likelihood.differentiable,
             has_information=self.likelihood.has_information,
             in_words=self.latent.in_words,
+            chunk=self.chunk,
         )
 
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
-        parts = [self._evaluate(z[i : i + CHUNK], gradient) for i in range(0, len(z), CHUNK)]
-        if len(parts) == 1:
-            return parts[0]
-        gradients = [part.gradient for part in parts if part.gradient is not None]
-        metrics = [part.information for part in parts if part.information is not None]
-        dropped = [part.dropped for part in parts if part.dropped is not None]
-        return Evaluation(
-            np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
-            np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
-            np.concatenate(gradients) if gradients else None,
-            np.concatenate(metrics) if metrics else None,
-            np.concatenate(dropped) if dropped else None,
-        )
+        starts = range(0, len(z), self.chunk)
+        parts = [
+            part
+            for i in starts
+            for part in by_halves(partial(self._evaluate, gradient=gradient), z[i : i + self.chunk])
+        ]
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
         theta = self.latent.from_latent(z)
@@ -75,14 +77,30 @@ class Problem:
         metric = np.where(usable, metric, 0.0)
         return Evaluation(values.log_likelihood, values.failed, slope, metric, dropped)
 
-    def pointwise(self, theta: Array) -> dict[str, Array]:
-        """log p of each datum at θ (n, d), (n, c) per observable; empty without data."""
-        if not isinstance(self.likelihood, DataLikelihood):
-            return {}
-        return self.likelihood.pointwise(theta)
 
-    def replicate(self, theta: Array, rng: np.random.Generator) -> dict[str, Array]:
-        """Noisy replicates of the data at θ (n, d), (n, c) per observable; empty without data."""
-        if not isinstance(self.likelihood, DataLikelihood):
-            return {}
-        return self.likelihood.draw(theta, rng)
+def by_halves(ask: Callable[[Array], Answer], points: Array) -> list[Answer]:
+    """What the model says of the points (n, d), in parts where there is no memory for all.
+
+    Raises:
+        ModelError: there is none for a single one.
+    """
+    try:
+        return [ask(points)]
+    except (MemoryError, ModelMemoryError) as error:
+        if len(points) <= 1:
+            raise ModelError("not enough memory to evaluate the model at one draw") from error
+    half = len(points) // 2
+    return [*by_halves(ask, points[:half]), *by_halves(ask, points[half:])]
+
+
+def _joined(parts: list[Evaluation]) -> Evaluation:
+    gradients = [part.gradient for part in parts if part.gradient is not None]
+    metrics = [part.information for part in parts if part.information is not None]
+    dropped = [part.dropped for part in parts if part.dropped is not None]
+    return Evaluation(
+        np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
+        np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
+        np.concatenate(gradients) if gradients else None,
+        np.concatenate(metrics) if metrics else None,
+        np.concatenate(dropped) if dropped else None,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,12 @@ class WeightedDraws:
     log_prior: Array
     log_likelihood: Array
     log_proposal: Array
+
+
+def joined(parts: Sequence[WeightedDraws]) -> WeightedDraws:
+    """All draws of several sets."""
+    names = (field.name for field in fields(WeightedDraws))
+    return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from nfanneal.result import (
     Result,
     WeightedDraws,
     equal_weight_indices,
+    joined,
     rediagnosed,
     warnings_of,
 )
@@ -170,12 +171,6 @@ def _wanting(parts: Sequence[WeightedDraws], n: int, resampled: bool) -> bool:
     if drawn > MOST_PER_DRAW * n + BATCH:
         raise ModelError(f"{drawn:,} draws are not worth {n:,} equal-weight ones; train more")
     return effective_sample_size(normalized(joined(parts).log_weight)) < n
-
-
-def joined(parts: Sequence[WeightedDraws]) -> WeightedDraws:
-    """All draws of several sets."""
-    names = (field.name for field in fields(WeightedDraws))
-    return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def with_draws(

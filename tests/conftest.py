@@ -9,6 +9,7 @@ import pytest
 import yaml
 from commands import run
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
+from stopping import started, write_problem
 
 
 def pytest_addoption(parser):
@@ -53,6 +54,16 @@ def made(tmp_path_factory):
     hardly = ("--set", "anneal.max_levels=1", "--set", "anneal.scout=off")
     poor = ("-o", folder / "poor.h5", *hardly, *quiet)
     run("run", folder / "ode.yaml", *poor, codes=(0, 5))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A slow problem, and whole.h5: the result of a run of it that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = started(write_problem(folder), "-o", folder / "whole.h5", "--quiet")
+    assert process.communicate(timeout=120)[1] == ""
+    assert process.returncode == 0
     return folder
 
 

@@ -32,7 +32,7 @@ def raises(p):
 
 def crowd(p):
     if len(p["a"]) > 100:
-        raise MemoryError("too many")
+        raise OverflowError("too many")
     return -p["a"] ** 2
 
 def misnamed(p): return p["c"]
@@ -217,7 +217,7 @@ def test_gradients_that_are_not_finite_are_dropped_and_counted(
     ("function", "words"),
     [
         ("raises", ["'raises' raised ValueError: no such luck", 'model.py", line', "so at a ="]),
-        ("crowd", ["raised MemoryError", "draws together, but not at half of them: a from"]),
+        ("crowd", ["raised OverflowError", "draws together, but not at half of them: a from"]),
         ("misnamed", ["raised KeyError: 'c'", "does so at a =", "the parameters are a, b"]),
         ("recursive", ["raised RecursionError", 'model.py", line', "does so at a ="]),
         ("column", ["returned shape (", "one log-likelihood per draw"]),

@@ -123,7 +123,7 @@ def test_fisher_information_is_the_mean_outer_product_of_scores(folder):
     scores = []
     likelihood = p.likelihood
     for _ in range(400):
-        replicate = p.replicate(theta, rng)
+        replicate = likelihood.draw(theta, likelihood.predict(theta), rng)
         series = [s.__class__(**{**vars(s), "values": replicate[s.name][0]})
                   for s in likelihood.series]  # fmt: skip
         again = likelihood.__class__(likelihood.simulator, likelihood.times, series)

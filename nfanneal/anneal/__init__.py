@@ -2,6 +2,14 @@
 
 from nfanneal.anneal.loop import AnnealResult, anneal
 from nfanneal.anneal.settings import OBJECTIVES, AnnealSettings
-from nfanneal.anneal.target import Evaluation, Target
+from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target
 
-__all__ = ["OBJECTIVES", "AnnealResult", "AnnealSettings", "Evaluation", "Target", "anneal"]
+__all__ = [
+    "EVALUATION_CHUNK",
+    "OBJECTIVES",
+    "AnnealResult",
+    "AnnealSettings",
+    "Evaluation",
+    "Target",
+    "anneal",
+]

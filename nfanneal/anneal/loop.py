@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +20,11 @@ from nfanneal.anneal.explore import (
     training_points,
 )
 from nfanneal.anneal.final import final_mixture
+from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.pool import Generation, Pool, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import HOT_BETA, HOT_DRAWS, Means, State, add, affords, pool_weights
 from nfanneal.anneal.target import Target
 from nfanneal.anneal.training import Training, WeightedPoints, train
@@ -75,8 +76,13 @@ def anneal(
     settings: AnnealSettings,
     seed: np.random.SeedSequence,
     observe: Observer = lambda event: None,
+    *,
+    journal: Journal | None = None,
 ) -> AnnealResult:
     """Train a flow on the posterior of `target`, level by level.
+
+    A `journal` is told where every level starts. One that was resumed says where to go on: with
+    the same settings and threads, the result has the same bits as if nothing had been stopped.
 
     Raises:
         ModelError: the likelihood is zero or failed at every draw from the prior.
@@ -86,14 +92,18 @@ def anneal(
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     rng = np.random.default_rng(local_seed)
     means = Means(target, settings, generator, rng, train_seed, observe)
+    journal = journal or Journal()
     state = _start(target.dimension, flow)
     history: list[LevelInfo] = []
-    clock = time.perf_counter()
+    if journal.snapshot is not None:
+        state, history = journal.snapshot.state, list(journal.snapshot.history)
+        set_randomness(means, journal.snapshot.randomness)
     while True:
+        journal.begin(Snapshot(state, tuple(history), randomness_of(means), flow_settings))
         state = _draw(state, means)
         if state.level == 0 and settings.scout == "auto" and target.has_information:
             state = scout_prior(state, means)
-        info = _look(state, time.perf_counter() - clock)
+        info = _look(state, journal.seconds)
         if _finished(state, info, settings):
             history.append(info)
             observe(info)
@@ -103,7 +113,7 @@ def anneal(
             state = _renew_hot(state, means)
         state, training = _train(state, means)
         info = replace(info, next_beta=state.beta, losses=training.losses)
-        info = replace(info, held_out=training.held_out, seconds=time.perf_counter() - clock)
+        info = replace(info, held_out=training.held_out, seconds=journal.seconds)
         history.append(info)
         observe(info)
     return _result(state, history)

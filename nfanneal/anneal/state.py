@@ -21,8 +21,6 @@ Array = NDArray[np.float64]
 
 PATH_POINTS = 1024
 """Draws of each level that are kept, past the pool, for the coverage check."""
-EVALUATION_CHUNK = 4096
-"""Points per call of the likelihood: bounds its memory and lets progress be seen."""
 HOT_BETA = 0.5
 """The hot proposal of a level is the last one that was trained at this share of its β or below."""
 HOT_PROPOSALS = 2
@@ -107,8 +105,8 @@ def evaluate_in_chunks(
 ) -> tuple[Array, NDArray[np.bool_]]:
     """log L (n,) and failures (n,) at z (n, d), with an event per chunk."""
     log_likelihood, failed = np.empty(len(z)), np.empty(len(z), dtype=bool)
-    for start in range(0, len(z), EVALUATION_CHUNK):
-        part = slice(start, min(start + EVALUATION_CHUNK, len(z)))
+    for start in range(0, len(z), target.chunk):
+        part = slice(start, min(start + target.chunk, len(z)))
         evaluation = target.evaluate(z[part], False)
         log_likelihood[part], failed[part] = evaluation.log_likelihood, evaluation.failed
         observe(Activity("evaluating the model", part.stop, len(z)))

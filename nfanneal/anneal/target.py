@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+EVALUATION_CHUNK = 4096
+"""Points per call of the likelihood: bounds its memory and lets progress be seen."""
 GRADIENT_LIMIT = 100.0
 """Limit on a draw's whitened gradient norm, per √d: one wild draw must not steer what follows."""
 
@@ -56,6 +58,8 @@ class Target:
     `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
     `differentiable` target. One that `has_information` gives the Fisher information with it.
     `in_words` says what a point z (d,) is, for messages.
+    Many points are evaluated in calls of `chunk`: a fixed number, since a model's last bits may
+    depend on it.
     """
 
     dimension: int
@@ -63,6 +67,7 @@ class Target:
     differentiable: bool = False
     has_information: bool = False
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
+    chunk: int = EVALUATION_CHUNK
 
 
 def bounded(slope: Array) -> Array:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.bench.quantiles import Transform, transform_of
-from nfanneal.problem import CHUNK, Problem
+from nfanneal.problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -71,9 +71,9 @@ class Meter:
             BudgetSpent: the run's time is over.
         """
         parts = []
-        for i in range(0, len(theta), CHUNK):
+        for i in range(0, len(theta), self.problem.chunk):
             self.check()
-            part = np.ascontiguousarray(theta[i : i + CHUNK])
+            part = np.ascontiguousarray(theta[i : i + self.problem.chunk])
             parts.append(self.problem.likelihood.evaluate(part, False).log_likelihood)
             self.calls += len(part)
         return np.concatenate(parts) if parts else np.empty(0)

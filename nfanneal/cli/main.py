@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -30,6 +34,10 @@ COMMANDS = {
     "init": "Write a commented example to start from.",
     "schema": "Print the JSON Schema of a spec, for editors.",
 }
+
+
+STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that ask a run to stop; see `nfanneal.watch`."""
 
 
 class LazyGroup(click.Group):
@@ -75,7 +83,7 @@ def command() -> None:
     prior to the posterior and writes weighted draws and the log-evidence to an HDF5 file.
 
     Exit codes: 0 done, 2 usage, 3 invalid input, 4 the model failed everywhere, 5 finished but
-    not to be trusted, 130 interrupted, 1 anything unexpected.
+    not to be trusted, 77 stopped with a checkpoint, 130 interrupted, 1 anything unexpected.
     """
 
 
@@ -88,13 +96,35 @@ def _show_log() -> None:
     logger.setLevel(logging.INFO)
 
 
+@contextmanager
+def _stoppable(arguments: list[str]) -> Iterator[None]:
+    """`run` is stopped with its own exit code from the start: libraries take seconds to import."""
+    if arguments[:1] != ["run"]:
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    name = signal.Signals(number).name
+    click.echo(f"{name}: stopped before the run began; the same command starts it", err=True)
+    raise SystemExit(int(ExitCode.CHECKPOINTED))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     # torch's threads must sleep while they wait: on busy cores spinning ones stall each other
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _show_log()
     try:
-        code: Any = command.main(arguments, prog_name="nfanneal", standalone_mode=False)
+        with _stoppable(arguments):
+            code: Any = command.main(arguments, prog_name="nfanneal", standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:

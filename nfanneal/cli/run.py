@@ -12,14 +12,32 @@ import click
 from rich.console import Console
 
 from nfanneal import store
-from nfanneal.api import read_spec, run_checked
+from nfanneal.api import read_spec
 from nfanneal.cli.files import refuse_existing
-from nfanneal.errors import ExitCode
+from nfanneal.cli.words import Duration, Size
+from nfanneal.errors import ExitCode, ResultError
 from nfanneal.report import LiveProgress, PlainProgress, print_summary
+from nfanneal.session import Plan, run_kept
+from nfanneal.spec import CheckedSpec
+from nfanneal.watch import Stopped
+
+
+class _WithOptionalValue(click.Command):
+    """`--resume` alone must not take the word after it for its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Make `--resume` `--resume=must` unless the word after it is `auto`."""
+        after = [*args[1:], ""]
+        given = [
+            "--resume=must" if arg == "--resume" and following != "auto" else arg
+            for arg, following in zip(args, after, strict=True)
+        ]
+        return super().parse_args(ctx, given)
 
 
 @click.command(
     "run",
+    cls=_WithOptionalValue,
     epilog="Example: nfanneal run model.yaml -o model.h5 --set anneal.draws=4096 --seed 2",
 )
 @click.argument("config", type=click.Path(path_type=Path))
@@ -29,7 +47,28 @@ from nfanneal.report import LiveProgress, PlainProgress, print_summary
 )
 @click.option("--seed", type=click.IntRange(min=0), help="The same as --set seed=N.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
-@click.option("--force", is_flag=True, help="Overwrite the result file.")
+@click.option(
+    "--resume", type=click.Choice(["must", "auto"]), metavar="[auto]",
+    help="Go on from the checkpoint of a run that was stopped; auto: start if there is none.",
+)  # fmt: skip
+@click.option(
+    "--more-rounds", type=click.IntRange(min=1), metavar="N",
+    help="With --resume, and a finished result: N more rounds of training, then fresh draws.",
+)  # fmt: skip
+@click.option(
+    "--target-ess", type=click.FloatRange(min=1), metavar="N",
+    help="With --resume, and a finished result: draw until N draws are effective.",
+)  # fmt: skip
+@click.option(
+    "--max-time", type=Duration(), metavar="TIME",
+    help="Stop with a checkpoint (exit code 77) after so long, such as 30m.",
+)  # fmt: skip
+@click.option(
+    "--max-memory", type=Size(), metavar="SIZE",
+    help="Call the model with fewer draws at once to stay below, such as 8G. "
+    "[80 % of the machine's or the cgroup's]",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite the result file, and forget a checkpoint.")
 @click.option("--quiet", is_flag=True, help="Show neither progress nor the table.")
 def command(
     config: Path,
@@ -37,6 +76,11 @@ def command(
     overrides: tuple[str, ...],
     seed: int | None,
     threads: int | None,
+    resume: str | None,
+    more_rounds: int | None,
+    target_ess: float | None,
+    max_time: float | None,
+    max_memory: int | None,
     force: bool,
     quiet: bool,
 ) -> int:
@@ -45,24 +89,83 @@ def command(
     Trains the flow, draws afresh from it, and writes weighted draws, posterior draws, the
     log-evidence and every diagnostic to one HDF5 file. Ends with exit code 5 if a diagnostic says
     not to trust the result; the file is written all the same.
+
+    A checkpoint is written every minute (output.checkpoint), and when the run is stopped by
+    --max-time, SIGTERM, SIGUSR1 or SIGUSR2 (exit code 77) or Ctrl-C (130); --resume goes on.
     """
     output = output or Path(f"{config.stem}.h5")
-    refuse_existing(output, force)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
+    checkpointed = store.is_checkpointed(output)
+    extends = more_rounds is not None or target_ess is not None
+    if extends and not resume:
+        raise click.UsageError("--more-rounds and --target-ess need --resume")
+    if not (resume and (checkpointed or (extends and output.is_file()))):
+        if resume == "must":
+            raise ResultError(_nothing_to_resume(output))
+        if resume == "auto" and output.is_file() and not force:
+            return _finished_already(output, read_spec(config, overrides))
+        refuse_existing(output, force)
+    if checkpointed and not (resume or force):
+        raise ResultError(
+            f"{store.checkpoint_path(output)}: a run was stopped here; go on with --resume, or "
+            "start afresh with --force"
+        )
     checked = read_spec(config, overrides)
     if quiet:
         logging.getLogger("nfanneal").setLevel(logging.WARNING)
+    plan = Plan(
+        output=output,
+        resume=bool(resume) and checkpointed,
+        lenient=resume == "auto",
+        rounds=more_rounds or 0,
+        target_ess=target_ess,
+        threads=threads,
+        memory=max_memory,
+        max_seconds=max_time,
+        command=shlex.join(["nfanneal", *sys.argv[1:]]),
+        go_on=_go_on(sys.argv[1:]),
+    )
     errors, out = (
         Console(stderr=True, markup=False, emoji=False),
         Console(markup=False, emoji=False),
     )
+
+    def say(text: str) -> None:  # by way of rich: it knows where a live display stands
+        errors.print(text, highlight=False, soft_wrap=True)
+
     live = LiveProgress(errors, checked.spec.name) if errors.is_terminal else PlainProgress(errors)
-    with nullcontext(lambda event: None) if quiet else live as observe:
-        words = shlex.join(["nfanneal", *sys.argv[1:]])
-        result = run_checked(checked, threads=threads, command=words, observe=observe)
-    store.write(result, output)
+    try:
+        with nullcontext(lambda event: None) if quiet else live as observe:
+            result = run_kept(checked, plan, observe, say)
+    except Stopped as stopped:
+        return stopped.reason.code
     if not quiet:
         print_summary(result, out)
         errors.print(f"written to {output}", highlight=False)
+    if target_ess is not None and result.diagnostics.ess < target_ess:
+        say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
+    return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED
+
+
+def _go_on(arguments: list[str]) -> str:
+    """The command that resumes."""
+    kept = [a for a in arguments if a != "--force"]
+    resumes = any(a == "--resume" or a.startswith("--resume=") for a in kept)
+    return shlex.join(["nfanneal", *kept, *([] if resumes else ["--resume"])])
+
+
+def _nothing_to_resume(output: Path) -> str:
+    path = store.checkpoint_path(output)
+    if output.is_file():
+        return f"{output}: is finished, and there is no checkpoint ({path}): nothing to resume"
+    return f"{path}: no such file: there is nothing to resume; leave --resume out to start"
+
+
+def _finished_already(output: Path, checked: CheckedSpec) -> int:
+    """The exit code of a result that is there, if it is one of the same spec."""
+    result = store.read(output)
+    if result.spec_yaml != checked.yaml:
+        raise ResultError(f"{output}: already exists, of another spec; use --force to overwrite it")
+    click.echo(f"{output} is finished: nothing is left to do", err=True)
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
-SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+from nfanneal.memory import bytes_of
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
@@ -30,10 +29,25 @@ class Duration(click.ParamType):
         """Read the text; what is a number already stays one."""
         if isinstance(value, int | float):
             return float(value)
-        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smhd]?)", str(value).strip())
-        if not found or not float(found[1]) > 0:
+        from nfanneal.spec.fields import seconds_of  # noqa: PLC0415  (pydantic takes a while)
+
+        seconds = seconds_of(str(value))
+        if seconds is None:
             self.fail(f"'{value}' is not a time such as 90, 90s, 10m or 1h", param, ctx)
-        return float(found[1]) * SECONDS[found[2]]
+        return seconds
+
+
+class Size(click.ParamType):
+    """Bytes, from `8G`, `500M` or a number of them."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the text; what is a number already stays one."""
+        size = value if isinstance(value, int) else bytes_of(str(value))
+        if size is None:
+            self.fail(f"'{value}' is not a size such as 8G or 500M", param, ctx)
+        return size
 
 
 def listed_words(text: str, known: Iterable[str], option: str) -> tuple[str, ...]:

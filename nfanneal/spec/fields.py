@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -45,6 +46,30 @@ def _word(value: Any) -> str:
     return str(value)
 
 
+SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds of `90`, `90s`, `10m`, `1.5h` or `2d`; None if it is no such time."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smhd]?)", text.strip())
+    if not found or not float(found[1]) > 0:
+        return None
+    return float(found[1]) * SECONDS[found[2]]
+
+
+def _interval(value: Any) -> str | float:
+    if value is False or value == "off":
+        return "off"
+    seconds = None if isinstance(value, bool) else seconds_of(str(value))
+    if seconds is None:
+        raise ValueError("must be a time such as 60, 60s or 5m, or off")
+    return seconds
+
+
+Interval = Annotated[
+    Any, BeforeValidator(_interval), WithJsonSchema({"type": ["number", "string"]})
+]
+"""Seconds, or the word `off`."""
 Number = Annotated[float, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Word = Annotated[str, BeforeValidator(_word)]

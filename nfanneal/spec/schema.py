@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from nfanneal.spec.fields import Expression, Number, Section, Whole, Word
+from nfanneal.spec.fields import Expression, Interval, Number, Section, Whole, Word
 from nfanneal.spec.settings import AnnealSpec, FlowSpec
 
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
@@ -54,6 +54,9 @@ class PythonSpec(Section):
     array: Literal["torch", "numpy"] = Field(
         "torch", description="what the function works on; torch gives gradients"
     )
+    batch: Whole = Field(
+        512, ge=1, description="draws per call of the function; what a killed run loses at most"
+    )
 
 
 class ParameterSpec(Section):
@@ -80,6 +83,11 @@ class OutputSpec(Section):
 
     samples: Whole = Field(
         10_000, ge=100, le=100_000_000, description="fresh weighted draws of the final flow"
+    )
+    checkpoint: Interval = Field(
+        60.0,
+        description="time between checkpoints, such as 60s or 5m; off writes them only when "
+        "the run is stopped",
     )
 
 

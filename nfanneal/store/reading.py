@@ -44,7 +44,7 @@ def read(path: Path) -> Result:
     size = _size(path)
     try:
         sealed = check_bytes(path)
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             if file.attrs.get("created_by") != "nfanneal":
                 raise ResultError(f"{path}: an HDF5 file, but not a result of nfanneal")
             if file.attrs.get("nfanneal_format") != FORMAT:

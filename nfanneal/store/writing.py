@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.atomic import replaced
+from nfanneal.atomic import write_bytes
 from nfanneal.result import (
     Combination,
     Diagnostics,
@@ -25,7 +25,8 @@ from nfanneal.result import (
     Pruning,
     Result,
 )
-from nfanneal.store.seal import DIGEST, content_digest, seal
+from nfanneal.store.image import in_memory
+from nfanneal.store.seal import DIGEST, content_digest, sealed
 
 FORMAT = 1
 DRAW_FIELDS = ("log_weight", "log_prior", "log_likelihood", "log_proposal")
@@ -57,31 +58,35 @@ class _Group:
 def write(
     result: Result, path: Path, predictions: Mapping[str, Mapping[str, Prediction]] | None = None
 ) -> None:
-    """Write `result` to `path`: to a temporary file beside it, fsynced, then renamed.
+    """Write `result` to `path`: in memory, to a temporary file, fsynced, then renamed.
 
     `predictions` maps a group's name to observables and their trajectories.
 
     Raises:
-        ResultError: the folder does not exist or cannot be written.
+        OutputError: the folder does not exist or cannot be written, or the disk is full.
     """
-    with replaced(path) as temporary:
-        with h5py.File(temporary, "w", libver=("v108", "latest"), track_order=True) as file:
-            _write_all(file, result)
-            for name, observables in (predictions or {}).items():
-                _write_predictions(file, name, observables)
-            file.attrs[DIGEST] = content_digest(file)
-        seal(temporary)
+    with in_memory() as image:
+        _write_all(image.file, result)
+        for name, observables in (predictions or {}).items():
+            _write_predictions(image.file, name, observables)
+        image.file.attrs[DIGEST] = content_digest(image.file)
+    write_bytes(path, sealed(image.content))
 
 
 def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
     """Write the groups that ArviZ knows: posterior, sample_stats, likelihoods, data, replicates."""
-    with h5py.File(target, "w", libver=("v108", "latest"), track_order=True) as file:
+    with in_memory() as image:
+        file = image.file
         _write_attributes(file, result)
         posterior = _draw_group(file, "posterior", len(result.posterior))
         _write_parameters(posterior, result, result.posterior)
         _write_sample_stats(file, result)
         if result.observed:
             _write_observed(file, result)
+    if isinstance(target, Path):
+        write_bytes(target, image.content)
+    else:
+        target.write(image.content)
 
 
 def _write_all(file: h5py.File, result: Result) -> None:

@@ -1,0 +1,151 @@
+"""A level's beginning as plain data and back: everything that the rest of a run follows from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.anneal.events import LevelInfo
+from nfanneal.anneal.pool import Generation, Pool
+from nfanneal.anneal.scout import LocalPoints
+from nfanneal.anneal.state import Means, State
+from nfanneal.flow import FlowSettings
+from nfanneal.proposals import FlowProposal, Proposal, restored, stored
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+POINTS = ("z", "log_likelihood", "log_prior")
+LOCAL = tuple(field.name for field in fields(LocalPoints))
+NUMBERS = ("level", "beta", "rounds", "holds", "n_evaluations", "n_gradients", "n_failed",
+           "n_dropped")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Where all random sequences of a run stand."""
+
+    torch: NDArray[np.uint8]
+    numpy: Mapping[str, Any]
+    spawned: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state at the start of a level, the levels before it, and the random sequences."""
+
+    state: State
+    history: tuple[LevelInfo, ...]
+    randomness: Randomness
+    flow_settings: FlowSettings
+
+
+def randomness_of(means: Means) -> Randomness:
+    """Where the random sequences of `means` stand now."""
+    return Randomness(
+        torch=means.generator.get_state().numpy().copy(),
+        numpy=dict(means.rng.bit_generator.state),
+        spawned=means.train_seed.n_children_spawned,
+    )
+
+
+def set_randomness(means: Means, at: Randomness) -> None:
+    """Put the random sequences of `means` where they stood."""
+    means.generator.set_state(torch.from_numpy(np.asarray(at.torch, dtype=np.uint8).copy()))
+    means.rng.bit_generator.state = dict(at.numpy)
+    spawned = means.train_seed.n_children_spawned
+    means.train_seed.spawn(at.spawned - spawned)
+
+
+def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """A snapshot as JSON values and arrays by name; every proposal is there once."""
+    state = snapshot.state
+    generations = (*state.pool.generations, *state.path)
+    proposals = _distinct([state.proposal, *(q for _, q in state.ladder),
+                           *(g.proposal for g in generations)])  # fmt: skip
+    index = {id(proposal): i for i, proposal in enumerate(proposals)}
+    if not isinstance(state.proposal, FlowProposal):  # the flow has not been trained yet
+        d = state.failed_z.shape[1]
+        proposals.append(FlowProposal(state.flow, np.zeros(d), np.eye(d)))
+    layout: dict[str, Any] = {name: getattr(state, name) for name in NUMBERS}
+    arrays: dict[str, NDArray[Any]] = {
+        "failed_z": state.failed_z,
+        "torch": np.asarray(snapshot.randomness.torch),
+    }
+    layout["proposals"] = []
+    for i, proposal in enumerate(proposals):
+        part, own = stored(proposal, snapshot.flow_settings)
+        layout["proposals"].append(part)
+        arrays |= {f"proposal.{i}.{name}": array for name, array in own.items()}
+    layout["proposal"] = index[id(state.proposal)]
+    layout["ladder"] = [[beta, index[id(q)]] for beta, q in state.ladder]
+    for name, group in (("pool", state.pool.generations), ("path", state.path)):
+        layout[name] = [[g.level, index[id(g.proposal)]] for g in group]
+        for i, g in enumerate(group):
+            arrays |= {f"{name}.{i}.{field}": getattr(g, field) for field in POINTS}
+    for i, row in enumerate(state.pool.densities):
+        arrays |= {f"density.{i}.{j}": density for j, density in enumerate(row)}
+    layout["scouted"] = state.scouted is not None
+    if state.scouted is not None:
+        arrays |= {f"scouted.{name}": getattr(state.scouted, name) for name in LOCAL}
+    layout["history"] = [
+        {k: v for k, v in asdict(info).items() if k != "losses"} for info in snapshot.history
+    ]
+    arrays |= {f"losses.{i}": info.losses for i, info in enumerate(snapshot.history)}
+    layout["numpy"], layout["spawned"] = snapshot.randomness.numpy, snapshot.randomness.spawned
+    layout["flow"] = {**vars(snapshot.flow_settings), "hidden": list(snapshot.flow_settings.hidden)}
+    return layout, arrays
+
+
+def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
+    """The snapshot that `taken_apart` took apart."""
+    plain: Mapping[str, Any] = arrays
+    proposals = [
+        restored(part, _under(arrays, f"proposal.{i}."))
+        for i, part in enumerate(layout["proposals"])
+    ]
+
+    def generations(name: str) -> tuple[Generation, ...]:
+        return tuple(
+            Generation(level, proposals[q], *(plain[f"{name}.{i}.{field}"] for field in POINTS))
+            for i, (level, q) in enumerate(layout[name])
+        )
+
+    pool = generations("pool")
+    densities = tuple(
+        tuple(plain[f"density.{i}.{j}"] for j in range(len(pool))) for i in range(len(pool))
+    )
+    proposal = proposals[layout["proposal"]]
+    trained = proposal if isinstance(proposal, FlowProposal) else proposals[-1]
+    if not isinstance(trained, FlowProposal):
+        raise TypeError("a snapshot without a flow")
+    scouted = LocalPoints(*(plain[f"scouted.{n}"] for n in LOCAL)) if layout["scouted"] else None
+    state = State(
+        **{name: layout[name] for name in NUMBERS},
+        flow=trained.flow,
+        proposal=proposal,
+        pool=Pool(pool, densities),
+        path=generations("path"),
+        failed_z=plain["failed_z"],
+        ladder=tuple((beta, proposals[q]) for beta, q in layout["ladder"]),
+        scouted=scouted,
+    )
+    history = tuple(
+        LevelInfo(**numbers, losses=plain[f"losses.{i}"])
+        for i, numbers in enumerate(layout["history"])
+    )
+    settings = FlowSettings(**{**layout["flow"], "hidden": tuple(layout["flow"]["hidden"])})
+    randomness = Randomness(plain["torch"], layout["numpy"], layout["spawned"])
+    return Snapshot(state, history, randomness, settings)
+
+
+def _distinct(proposals: Sequence[Proposal]) -> list[Proposal]:
+    return list({id(proposal): proposal for proposal in proposals}.values())
+
+
+def _under(arrays: Arrays, prefix: str) -> dict[str, NDArray[np.generic]]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -1,0 +1,81 @@
+"""Runs that are stopped and resumed: a small problem, its processes, and how files are compared."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+MODEL = """
+import time
+import numpy as np
+def line(p, times):
+    time.sleep(0.04)
+    return {"y": p["a"][:, None] + p["b"][:, None] * times}
+"""
+SPEC = """
+name: slow
+model: {kind: python, file: model.py, simulate: line, array: numpy, batch: 128}
+parameters:
+  a: {prior: {normal: [0, 1]}}
+  b: {prior: {normal: [0, 2]}}
+data: {file: data.csv, time: x}
+likelihood: {y: {normal: 0.3}}
+anneal: {draws: 512, steps: 15, max_rounds: 1}
+output: {samples: 1000, checkpoint: 0.1s}
+"""
+TIMES = {"wall_time_s", "command", "seconds", "content_sha256"}
+"""Attributes that two runs of one problem may differ in; the checksum is of these, too."""
+
+
+def write_problem(folder: Path) -> Path:
+    (folder / "model.py").write_text(MODEL)
+    (folder / "data.csv").write_text("x,y\n0,0.1\n0.3,0.5\n0.6,0.9\n1,1.4\n")
+    (folder / "slow.yaml").write_text(SPEC)
+    return folder / "slow.yaml"
+
+
+def started(*arguments: object, folder: Path | None = None) -> subprocess.Popen[str]:
+    """`nfanneal run` in a process of its own, with one thread."""
+    words = [sys.executable, "-m", "nfanneal", "run", *map(str, arguments), "--threads", "1"]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+    )
+
+
+def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    """Send a signal; the exit code and what was said on stderr."""
+    os.kill(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def content(path: Path) -> dict[str, object]:
+    """All datasets and attributes of a file, but those about times and the command."""
+    found: dict[str, object] = {}
+
+    def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = (item.dtype, item[()].tobytes(), item.shape)
+        for key, value in item.attrs.items():
+            if key in TIMES or key in {"REFERENCE_LIST", "DIMENSION_LIST"}:
+                continue
+            found[f"{name}@{key}"] = (
+                np.asarray(value).tobytes() if not isinstance(value, str) else value
+            )
+
+    with h5py.File(path) as file:
+        take("/", file)
+        file.visititems(take)
+    return found
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """Names of what two files differ in."""
+    one, other = content(first), content(second)
+    return [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]

@@ -1,0 +1,195 @@
+"""Signals, the time limit and kill -9: exit codes, words, and what is left to go on from."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import inside
+from stopping import differences, started, stopped, write_problem
+
+from nfanneal import store
+from nfanneal.store.checkpoints import checkpoint_path
+from nfanneal.watch import process_age
+
+HANGING = """
+import ctypes, os, pathlib
+def line(p, times):
+    y = {"y": p["a"][:, None] + p["b"][:, None] * times}
+    calls = pathlib.Path(__file__).with_name("calls")
+    calls.write_text("." + (calls.read_text() if calls.exists() else ""))
+    if len(calls.read_text()) == 12:
+        ctypes.CDLL(None).sleep(100)  # C that no Python handler interrupts
+    return y
+"""
+STOPS = {
+    signal.SIGTERM: 77,
+    signal.SIGUSR1: 77,
+    signal.SIGUSR2: 77,
+    signal.SIGINT: 130,
+    signal.SIGKILL: -9,
+}
+
+
+def finish(spec, output):
+    process = started(spec, "-o", output, "--resume", "--quiet")
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    return said
+
+
+def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path):
+    spec, output = whole / "slow.yaml", tmp_path / "cut.h5"
+    for i, (number, exit_code) in enumerate(STOPS.items()):
+        process = started(spec, "-o", output, "--resume", "auto")
+        claimed_by(process, output)
+        written_again(checkpoint_path(output), process)
+        code, said = stopped(process, number)
+        assert code == exit_code, said
+        assert ("going on at level" in said) == (i > 0)
+        if number != signal.SIGKILL:
+            assert f"{number.name}: stopping" in said
+            assert f"written to {output}.checkpoint; go on with:" in said
+            assert f"-o {output} --resume auto --threads 1" in said
+            assert not (tmp_path / "cut.h5.lock").exists()
+        assert not output.exists()
+    assert "going on at level" in finish(spec, output)
+    assert differences(whole / "whole.h5", output) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.h5"]
+
+
+def written_again(path, process):
+    """Wait until a checkpoint is written, or the process is gone."""
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    while process.poll() is None and not (path.exists() and path.stat().st_mtime_ns != before):
+        time.sleep(0.02)
+
+
+def killed_again_and_again(kills, whole, folder, seed):
+    """Stop one run `kills` times at random moments; where it has finished, stop the next one."""
+    chance = random.Random(seed)
+    spec, output = whole / "slow.yaml", folder / "cut.h5"
+    done = 0
+    for _ in range(kills):
+        process = started(spec, "-o", output, "--resume", "auto")
+        claimed_by(process, output)
+        time.sleep(chance.uniform(0.0, 1.2))
+        if process.poll() is None:
+            number = chance.choice(list(STOPS))
+            code, said = stopped(process, number)
+            assert code in (STOPS[number], 0), said
+            assert "Traceback" not in said
+            done += code != 0
+        if output.exists():
+            assert differences(whole / "whole.h5", output) == []
+            output.unlink()
+    process = started(spec, "-o", output, "--resume", "auto")
+    assert "Traceback" not in process.communicate(timeout=120)[1]
+    assert differences(whole / "whole.h5", output) == []
+    assert [path.name for path in folder.iterdir()] == ["cut.h5"]
+    return done
+
+
+def claimed_by(process, output):
+    lock = output.with_name(f"{output.name}.lock")
+    while process.poll() is None:
+        if lock.exists() and f'"pid": {process.pid},' in lock.read_text():
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_run_killed_twenty_times_ends_with_the_same_bits(whole, tmp_path):
+    assert killed_again_and_again(20, whole, tmp_path, seed=2) > 15
+
+
+def test_a_model_that_hangs_in_c_is_left_after_seconds(tmp_path):
+    """The main thread never comes back: the watch writes what there is, and ends the process."""
+    spec = write_problem(tmp_path)
+    (tmp_path / "model.py").write_text(HANGING)
+    output = tmp_path / "cut.h5"
+    process = started(spec, "-o", output, "--set", "output.checkpoint=off")
+    calls = tmp_path / "calls"
+    while process.poll() is None and not (calls.exists() and len(calls.read_text()) == 12):
+        time.sleep(0.02)
+    code, said = stopped(process, signal.SIGTERM)
+    assert code == 77, said
+    assert "written to" in said
+    plain, _ = store.latest_checkpoint(output)
+    level = plain.layout["run"]["level"]
+    evaluations = plain.layout["run"]["n_evaluations"]
+    assert level > 0
+    assert evaluations + 128 * len(plain.layout["run"]["answers"]) >= 11 * 100
+    assert not (tmp_path / "cut.h5.lock").exists()
+
+
+def test_interrupting_twice_leaves_at_once(tmp_path):
+    spec = write_problem(tmp_path)
+    model = tmp_path / "model.py"
+    model.write_text(model.read_text().replace("time.sleep(0.04)", "time.sleep(60)"))
+    process = started(spec, "-o", tmp_path / "cut.h5")
+    claimed_by(process, tmp_path / "cut.h5")
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    code, said = stopped(process, signal.SIGINT)
+    assert code == 130
+    assert "interrupted again: leaving at once" in said
+
+
+def test_the_time_limit_counts_from_the_start_of_the_process():
+    """Also the seconds before anything of nfanneal was imported."""
+    code = (
+        "import time; time.sleep(1.5)\n"
+        "from nfanneal.watch import process_age\n"
+        "assert process_age() > 1.5"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys):
+    spec = write_problem(tmp_path)
+    model = tmp_path / "model.py"
+    model.write_text(model.read_text().replace("0.04", "2.0"))
+    limit = f"{process_age() + 8.0}s"  # of this process, which runs the command
+    options = ("-o", tmp_path / "cut.h5", "--max-time", limit, "--threads", 1)
+    code, _, said = inside(capsys, "run", spec, *options)
+    assert code == 77, said
+    assert "the time limit (--max-time): stopping" in said
+    assert "cut.h5.checkpoint; go on with:" in said
+    assert store.latest_checkpoint(tmp_path / "cut.h5")[0].layout["run"]["level"] == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_before_the_run_began_has_the_same_exit_code(tmp_path):
+    process = started(write_problem(tmp_path), "-o", tmp_path / "cut.h5")
+    time.sleep(1.0)  # Python has begun, and its libraries have not all been imported
+    code, said = stopped(process, signal.SIGTERM)
+    assert code == 77
+    assert "stopped before" in said
+
+
+def test_a_forked_child_of_a_model_can_be_terminated(tmp_path):
+    """A pool of a user's model ends its children by SIGTERM: that is none of the run's business."""
+    spec = write_problem(tmp_path)
+    (tmp_path / "model.py").write_text(
+        "import os, pathlib, signal, time\n"
+        "def line(p, times):\n"
+        "    y = {'y': p['a'][:, None] + p['b'][:, None] * times}\n"
+        "    marker = pathlib.Path(__file__).with_name('forked')\n"
+        "    if marker.exists():\n        return y\n"
+        "    marker.touch()\n    child = os.fork()\n"
+        "    if not child:\n        time.sleep(100)\n        os._exit(0)\n"
+        "    time.sleep(0.2)\n    os.kill(child, signal.SIGTERM)\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM\n"
+        "    return y\n"
+    )
+    options = ("--set", "anneal.draws=64", "--set", "output.samples=100", "--quiet")
+    process = started(spec, "-o", tmp_path / "x.h5", *options)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 5), said
+    assert (tmp_path / "forked").exists()
