@@ -30,7 +30,7 @@ class FlowSpec(Section):
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
         "draws": 2048,
-        "steps": 50,
+        "steps": 30,
         "batch": 512,
         "max_rounds": 2,
         "enough_points": 300,
