@@ -90,6 +90,18 @@ def claim(output: Path, wait: Callable[[str], None]) -> Claim:
     return made
 
 
+def refuse_claimed(output: Path) -> None:
+    """Refuse an output that a living process on this host has claimed.
+
+    Raises:
+        ResultError: it has.
+    """
+    path = output.with_name(f"{output.name}.lock")
+    found = _read(path)
+    if found is not None and _here(found.about) and _lives(found.about):
+        raise ResultError(_in_use(output, found.about, path))
+
+
 @dataclass(frozen=True)
 class _Sign:
     """What the file says, and when it was last touched."""

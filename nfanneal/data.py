@@ -19,7 +19,7 @@ from nfanneal.textfile import decoded, read_bytes
 
 Array = NDArray[np.float64]
 
-MISSING = {"", "na", "nan", "n/a", "null"}
+MISSING = {"", "na", "#n/a", "nan", "n/a", "null"}
 MOST_COMPLAINTS = 20
 LARGEST_FILE = 100_000_000
 MOST_LINES, MOST_COLUMNS = 1_000_001, 10_000
@@ -180,6 +180,7 @@ def table_of(text: str, path: Path) -> Table:
         header_line, header = next(rows)
     except StopIteration:
         raise DataError([Complaint("the file is empty", Location(str(path), 1))]) from None
+    header = _without_empty_end(header)
     names = tuple(cell.strip() for cell in header)
     if len(names) > MOST_COLUMNS:
         message = f"{len(names):,} columns; a data file has at most {MOST_COLUMNS:,}"
@@ -201,7 +202,8 @@ def _numbers_of(
     """Cells row by row and the rows' lines; complaints about ragged rows, and about odd cells."""
     values, lines = array("d"), array("q")
     ragged, odd = Several(), defaultdict[str, Several](Several)
-    for line, cells in rows:
+    for line, row in rows:
+        cells = [*row[: len(names)], *_without_empty_end(row[len(names) :])]
         if len(cells) != len(names):
             message = f"{len(cells)} cells, but the header has {len(names)}"
             ragged.add(Complaint(message, Location(path, line)))
@@ -215,6 +217,14 @@ def _numbers_of(
                 number = math.nan
             values.append(number)
     return values, lines, ragged, dict(odd)
+
+
+def _without_empty_end(cells: list[str]) -> list[str]:
+    """Cells without those at the end that are empty: spreadsheets leave them behind."""
+    end = len(cells)
+    while end and not cells[end - 1].strip():
+        end -= 1
+    return cells[:end]
 
 
 def _hint(cell: str) -> str | None:
@@ -250,7 +260,7 @@ def _refuse_nul_and_length(text: str, path: Path) -> None:
     if nul >= 0:
         where = Location(str(path), text.count("\n", 0, nul) + 1)
         raise DataError([Complaint("a NUL byte: this is no text file", where)])
-    n_lines = text.count("\n") + 1
+    n_lines = text.rstrip("\n").count("\n") + 1
     if n_lines > MOST_LINES:
         hint = "thin the data out, or average replicates"
         message = f"{n_lines:,} lines; a data file has at most {MOST_LINES:,}"

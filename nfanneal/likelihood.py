@@ -142,9 +142,11 @@ class ObservedSeries:
 
     def _add_to_times(self, to_predictions: Array, observable: int, per_cell: Array) -> None:
         """Sum cells (n, c) onto their times; replicates share one."""
-        m = to_predictions.shape[1]
-        onto_times = (self.time_index[:, None] == np.arange(m)).astype(np.float64)
-        to_predictions[:, :, observable] += per_cell @ onto_times
+        order = np.argsort(self.time_index, kind="stable")
+        times, first = np.unique(self.time_index[order], return_index=True)
+        if len(times):
+            sums = np.add.reduceat(per_cell[:, order], first, axis=1)
+            to_predictions[:, times, observable] += sums
 
 
 @dataclass(frozen=True)

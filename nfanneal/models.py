@@ -6,7 +6,9 @@ tensors (differentiable) or numpy arrays.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -142,7 +144,8 @@ class PythonFunction:
 
     def _called(self, theta: Any, extra: tuple[Any, ...]) -> Any:
         arguments = self.arguments(theta)
-        with self.settings.in_force():
+        # what a model prints must not get between the results on stdout
+        with self.settings.in_force(), redirect_stdout(sys.stderr):
             return self.function(arguments, *extra)
 
     def _where(self, theta: Any, extra: tuple[Any, ...]) -> str:
@@ -206,6 +209,10 @@ class PythonFunction:
         torches = self.array == "torch"
         try:
             found: Any = torch.as_tensor(given) if torches else np.asarray(given)
+            if torches and found.layout != torch.strided:
+                found = found.to_dense()
+            if torches and found.device.type != "cpu":
+                found = found.cpu()
         except (TypeError, ValueError, RuntimeError) as error:
             what = type(given).__name__
             raise ModelError(f"'{self.name}' returned a {what} that is no array") from error

@@ -107,6 +107,13 @@ def refuse_other_spec(yaml: str, about: Identity) -> None:
     _refuse(_others(before, about.spec), "the result")
 
 
+def spec_changes(yaml: str, checked: CheckedSpec) -> list[str]:
+    """What differs between the spec `yaml` of a result and a checked one, a line for each key."""
+    before = dict(_flat(spec_from_text(yaml).spec.model_dump()))
+    now = dict(_flat(spec_from_text(checked.yaml).spec.model_dump()))
+    return [line for _, line in _differences(before, now)] or ["  files that it names"]
+
+
 def _refuse(others: list[str], what: str) -> None:
     if others:
         raise ResultError(

@@ -221,4 +221,6 @@ def _unwritten(error: OutputError, plan: Plan) -> str:
         lines.append(
             f"the last checkpoint is {path}; once that is mended, go on with:\n  {plan.go_on}"
         )
+    else:
+        lines.append("no checkpoint is there: the run has to be started again")
     return "\n".join(lines)

@@ -130,6 +130,7 @@ def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
     if worst < ROUGH:
         return []
     return [
-        f"the gradient differs from finite differences by {worst:.0%} at good draws: the "
-        "likelihood is rough there; tighten model.solver.rtol and atol, or check the model"
+        f"the gradient differs from finite differences by {worst:.0%} at good draws: an ODE is "
+        "solved too roughly there (tighten model.solver.rtol and atol), or a torch model leaves "
+        "autograd (detach, no_grad, rounding): set model.array: numpy"
     ]

@@ -29,7 +29,8 @@ GRACE = 3.0
 TICK = 0.1
 LONGEST_IMPORT = 600.0
 """A process that was older than this when it came here has an age that cannot be right."""
-HANDLED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+HANDLED = (*ENDING, signal.SIGINT)
 
 _loaded = time.monotonic()
 _fork_is_handled = False
@@ -71,7 +72,10 @@ class Duties:
 
 
 class Watch:
-    """Watches over a run while its `with` block lasts; only for the main thread."""
+    """Watches over a run while its `with` block lasts; only for the main thread.
+
+    Afterwards signals but Ctrl-C are ignored: how the run ended decides its exit code.
+    """
 
     def __init__(self, duties: Duties) -> None:
         self._duties = duties
@@ -85,6 +89,7 @@ class Watch:
             target=self._watch_or_fail, name="nfanneal watch", daemon=True
         )
         self._before: dict[int, Any] = {}
+        self._warned = ""
 
     def __enter__(self) -> Watch:
         _handle_forks()
@@ -104,7 +109,8 @@ class Watch:
     ) -> None:
         self.finish()
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            ended = number in ENDING  # what comes now takes no time and must not be cut off
+            signal.signal(number, signal.SIG_IGN if ended else handler)
         signal.set_wakeup_fd(self._wakeup)
         self._closed = True
         self._thread.join()
@@ -168,11 +174,17 @@ class Watch:
         try:
             duty()
         except OutputError as error:
-            self._tell(f"Warning: no checkpoint: {error}; the run goes on")
+            self._warn(f"Warning: no checkpoint: {error}; the run goes on")
         except MemoryError:
-            self._tell("Warning: no checkpoint: not enough memory to make one; the run goes on")
+            self._warn("Warning: no checkpoint: not enough memory to make one; the run goes on")
         except NfannealError as error:
             self._failure = error
+
+    def _warn(self, text: str) -> None:
+        """Say what went wrong once, not at every checkpoint."""
+        if text != self._warned:
+            self._warned = text
+            self._tell(text)
 
     def _take(self, number: int) -> None:
         if number == signal.SIGINT and self._reason is not None:

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -53,6 +55,12 @@ def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=60)
     return process.returncode, said
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something holds, or the process has ended."""
+    while process.poll() is None and not condition():
+        time.sleep(0.02)
 
 
 def content(path: Path) -> dict[str, object]:

@@ -289,7 +289,7 @@ def test_auto_starts_where_nothing_is_and_a_finished_run_is_finished(tmp_path, c
     assert content(tmp_path / "x.h5") == before
     code, _, err = inside(capsys, "run", spec, *options, "--seed", 2)
     assert code == 3
-    assert "already exists, of another spec" in err
+    assert "is finished, and of another spec:\n  seed: 1 before, 2 now\n" in err
 
 
 def test_a_checkpoint_in_no_folder(stopped_ode, tmp_path):

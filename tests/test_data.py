@@ -44,6 +44,7 @@ SAME = {
     "comments": ('# a, "b\n#\nt,x\n0,1.5\n# c, "d\n1,NA\n', "data.csv"),
     "no last newline": ("t,x\n0,1.5\n1,nan", "data.csv"),
     "missing": ("t,x\n0,1.5e0\n1,N/A\n", "data.csv"),
+    "spreadsheet": ("t,x,,\n0,1.5,,\n1,#N/A,,\n", "data.csv"),
     "exponents": ("t,x\n0e5,+15.E-1\n1.,NULL\n", "data.csv"),
 }
 
@@ -72,7 +73,7 @@ BAD = {
     "header only": ("\nt,x\n", "data.csv:2: a header, but no data"),
     "duplicate name": ("t,x,x\n0,1,2\n", "data.csv:1: the header names 'x' more than once"),
     "no name": ("t,,x\n0,1,2\n", "data.csv:1: column 2 has no name in the header"),
-    "trailing comma": ("t,x,\n0,1,\n", "data.csv:1: column 3 has no name in the header"),
+    "cells beyond": ("t,x,\n0,1,2\n", "data.csv:2: 3 cells, but the header has 2"),
     "short row": ("t,x\n0,1\n1\n", "data.csv:3: 1 cells, but the header has 2"),
     "long row": ("t,x\n0,1,2\n", "data.csv:2: 3 cells, but the header has 2"),
     "word": ("t,x\n0,1\n\n1,one\n", "data.csv:4: not a number in column 'x': 'one'"),

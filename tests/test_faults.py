@@ -9,21 +9,15 @@ import shutil
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from commands import inside
-from stopping import differences, started, stopped
+from stopping import differences, started, stopped, until
 
 from nfanneal import claim, store
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.store.checkpoints import checkpoint_path, previous_path, read_checkpoint
-
-
-def until(condition, process):
-    while process.poll() is None and not condition():
-        time.sleep(0.02)
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_path):
@@ -118,6 +112,11 @@ def test_a_second_run_into_one_output_is_refused(whole, tmp_path, capsys):
     code, _, err = inside(capsys, "run", spec, "-o", output, "--force")
     assert code == 3
     assert f"another run (process {process.pid} on {socket.gethostname()}) is writing it" in err
+    until(checkpoint_path(output).exists, process)
+    code, _, err = inside(capsys, "run", spec, "-o", output)
+    assert code == 3
+    assert "is writing it" in err
+    assert "--force" not in err
     assert stopped(process, signal.SIGKILL)[0] == -9
     assert output.with_name("x.h5.lock").exists()
     code, _, err = inside(capsys, "run", spec, "-o", output, "--resume", "auto", "--threads", 1)

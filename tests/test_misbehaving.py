@@ -10,6 +10,7 @@ from commands import inside
 from scipy.integrate import quad
 
 MODEL = """
+import os
 import numpy as np
 import torch
 
@@ -23,6 +24,11 @@ def never(p): return p["a"] * torch.nan
 def nowhere(p): return p["a"] * 0.0 - torch.inf
 def slope(p): return torch.where(p["a"] > 0, torch.sqrt(p["a"]), 0.0) - p["a"] ** 2
 def steep(p): return 1e-150 * torch.sin(1e290 * p["a"]) - p["a"] ** 2
+def talks(p):
+    print("what a model says")
+    os.chdir("/")
+    return -(p["a"] - 0.5) ** 2
+def sparse(p): return (-p["a"] ** 2).to_sparse()
 def single(p): return (-p["a"] ** 2).float()
 
 def raises(p):
@@ -109,11 +115,29 @@ def log_evidence(log_likelihood, low=-math.inf, high=math.inf):
 BUMP = log_evidence(lambda a: -((a - 0.5) ** 2), high=1.0)
 
 
+def test_a_model_that_prints_and_moves_leaves_stdout_and_the_result_alone(
+    spec, capsys, monkeypatch
+):
+    path = spec("talks")
+    monkeypatch.chdir(path.parent)
+    code, report, err = check(capsys, path)
+    assert code == 0
+    assert report["failed_fraction"] == 0.0
+    assert "what a model says" in err
+    monkeypatch.chdir(path.parent)
+    words = ("run", path.name, "-o", "here.h5", "--threads", 1, "--quiet")
+    assert inside(capsys, *words)[:2] == (0, "")
+    found = summary(capsys, path.parent / "here.h5")
+    exact = log_evidence(lambda a: -((a - 0.5) ** 2))
+    assert abs(found["log_evidence"] - exact) < 5 * found["log_evidence_error"]
+
+
 @pytest.mark.parametrize(
     ("function", "expected", "failed"),
     [
         ("constant", -3.0, 0.0),
         ("single", log_evidence(lambda a: -a * a), 0.0),
+        ("sparse", log_evidence(lambda a: -a * a), 0.0),
         ("nan", BUMP, 0.1587),
         ("inf", BUMP, 0.1587),
         ("zero", BUMP, 0.0),

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from commands import inside
-from stopping import differences, started, stopped, write_problem
+from stopping import differences, started, stopped, until, write_problem
 
 from nfanneal import store
 from nfanneal.store.checkpoints import checkpoint_path
@@ -171,6 +171,18 @@ def test_a_signal_before_the_run_began_has_the_same_exit_code(tmp_path):
     code, said = stopped(process, signal.SIGTERM)
     assert code == 77
     assert "stopped before" in said
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3])
+def test_a_signal_after_the_result_is_written_changes_nothing(delay, whole, tmp_path):
+    output = tmp_path / "x.h5"
+    process = started(whole / "slow.yaml", "-o", output)
+    until(output.exists, process)
+    time.sleep(delay)
+    code, said = stopped(process, signal.SIGTERM)
+    assert code == 0, said
+    assert "stopp" not in said
+    assert differences(whole / "whole.h5", output) == []
 
 
 def test_a_forked_child_of_a_model_can_be_terminated(tmp_path):

@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: nfanneal init --template ode, then nfanneal run ode.yaml",
+    epilog="Start with: nfanneal init model.yaml, then nfanneal run model.yaml",
 )
 @click.version_option(__version__, prog_name="nfanneal")
 def command() -> None:
@@ -97,8 +97,11 @@ def _show_log() -> None:
 
 
 @contextmanager
-def _stoppable(arguments: list[str]) -> Iterator[None]:
-    """`run` is stopped with its own exit code from the start: libraries take seconds to import."""
+def _stoppable(arguments: list[str], *, ends: bool) -> Iterator[None]:
+    """`run` is stopped with its own exit code from the start: libraries take seconds to import.
+
+    If the process `ends` with it, signals are ignored afterwards: the exit code is decided.
+    """
     if arguments[:1] != ["run"]:
         yield
         return
@@ -107,7 +110,7 @@ def _stoppable(arguments: list[str]) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ends else handler)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -118,12 +121,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    ends = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
     # torch's threads must sleep while they wait: on busy cores spinning ones stall each other
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _show_log()
     try:
-        with _stoppable(arguments):
+        with _stoppable(arguments, ends=ends):
             code: Any = command.main(arguments, prog_name="nfanneal", standalone_mode=False)
     except click.exceptions.Exit as error:
         code = error.exit_code

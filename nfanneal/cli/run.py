@@ -13,10 +13,12 @@ from rich.console import Console
 
 from nfanneal import store
 from nfanneal.api import read_spec
+from nfanneal.claim import refuse_claimed
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
 from nfanneal.report import LiveProgress, PlainProgress, print_summary
+from nfanneal.resume import spec_changes
 from nfanneal.session import Plan, run_kept
 from nfanneal.spec import CheckedSpec
 from nfanneal.watch import Stopped
@@ -94,6 +96,7 @@ def command(
     --max-time, SIGTERM, SIGUSR1 or SIGUSR2 (exit code 77) or Ctrl-C (130); --resume goes on.
     """
     output = output or Path(f"{config.stem}.h5")
+    kept = output.absolute()  # a model may change the working directory
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     checkpointed = store.is_checkpointed(output)
@@ -107,6 +110,7 @@ def command(
             return _finished_already(output, read_spec(config, overrides))
         refuse_existing(output, force)
     if checkpointed and not (resume or force):
+        refuse_claimed(output)
         raise ResultError(
             f"{store.checkpoint_path(output)}: a run was stopped here; go on with --resume, or "
             "start afresh with --force"
@@ -115,7 +119,7 @@ def command(
     if quiet:
         logging.getLogger("nfanneal").setLevel(logging.WARNING)
     plan = Plan(
-        output=output,
+        output=kept,
         resume=bool(resume) and checkpointed,
         lenient=resume == "auto",
         rounds=more_rounds or 0,
@@ -166,6 +170,11 @@ def _finished_already(output: Path, checked: CheckedSpec) -> int:
     """The exit code of a result that is there, if it is one of the same spec."""
     result = store.read(output)
     if result.spec_yaml != checked.yaml:
-        raise ResultError(f"{output}: already exists, of another spec; use --force to overwrite it")
+        changes = "\n".join(spec_changes(result.spec_yaml, checked))
+        raise ResultError(
+            f"{output}: is finished, and of another spec:\n{changes}\nundo the change, name "
+            "another --output, or start afresh with --force; for more draws or rounds see "
+            "--target-ess and --more-rounds"
+        )
     click.echo(f"{output} is finished: nothing is left to do", err=True)
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED

@@ -54,19 +54,20 @@ def check_bytes(path: Path) -> bool:
 
 
 def check_content(file: h5py.File, path: Path) -> None:
-    """Compare the content with its checksum; a file of before there were checksums passes.
+    """Compare the content with its checksum.
 
     Raises:
-        ResultError: they differ.
+        ResultError: they differ, or there is none.
     """
-    if DIGEST in file.attrs and file.attrs[DIGEST] != content_digest(file):
+    if file.attrs.get(DIGEST) != content_digest(file):
         raise _mismatch(path)
 
 
 def _mismatch(path: Path) -> ResultError:
     return ResultError(
         f"{path}: the content does not match what nfanneal wrote: the file is damaged, or was "
-        "edited; take a copy of it as it was (for changes of your own, `nfanneal export` it)"
+        "edited or saved by another program; take a copy of it as it was (for changes of your own, "
+        "`nfanneal export` it)"
     )
 
 
