@@ -258,7 +258,7 @@ case $code in
 5) # The result is there, but a diagnostic speaks against it. As a failed job it would keep jobs
     # that depend on this one (combining, which may well mend it) from ever starting; so the job
     # ends well, and the log and `nfanneal summary` (exit code 5 again) say what is wrong.
-    echo "$result: finished, but not to be trusted; see: nfanneal summary $result" >&2
+    echo "$result: finished, not to be trusted; see: nfanneal summary $(printf %q "$result")" >&2
     ;;
 *) # 0 is done; all else failed, and would fail again
     exit "$code"
@@ -267,7 +267,7 @@ esac"""
 COMBINE_ENDS = """\
 case $code in
 5) # combined, but a diagnostic speaks against it: the result is there, and the job ends well
-    echo "$result: combined, but not to be trusted; see: nfanneal summary $result" >&2
+    echo "$result: combined, not to be trusted; see: nfanneal summary $(printf %q "$result")" >&2
     ;;
 *)
     exit "$code"

@@ -175,7 +175,7 @@ def test_what_fails_fails_the_job_and_is_not_queued_again(code, script, cluster)
 def test_a_result_that_is_not_to_be_trusted_does_not_hide_as_a_failed_job(script, cluster):
     code, calls, err = cluster(script(), code=5)
     assert code == 0
-    assert "odd name's.h5: finished, but not to be trusted; see: nfanneal summary" in err
+    assert "odd name's.h5: finished, not to be trusted; see: nfanneal summary odd\\ name" in err
     assert not any(call.startswith("scontrol") for call in calls)
 
 
@@ -253,6 +253,7 @@ def test_the_comments_of_a_script_are_commands_that_work(script):
         (("--array", "1-2000"), "more than 1000 tasks"),
         (("--array", "3", "--combine"), "needs an --array of two tasks or more"),
         (("--combine",), "needs an --array"),
+        (("--time", "4:61"), "a time such as"),
         (("--time", "soon"), "a time such as"),
         (("--time", "1\n"), "a time such as"),
         (("--time", "4"), "at least 5 minutes"),

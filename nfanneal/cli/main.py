@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: nothing was written", err=True)
+        click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
     except NfannealError as error:
         click.echo(click.style("Error: ", fg="red") + str(error), err=True)

@@ -51,7 +51,7 @@ class Tasks(click.ParamType):
 
 TIME = Matching(
     "time",
-    r"[0-9]+(-[0-9]+(:[0-9]+){0,2}|(:[0-9]+){0,2})",
+    r"[0-9]+(-[0-9]+(:[0-5]?[0-9]){0,2}|(:[0-5]?[0-9]){0,2})",
     "a time such as 90 (minutes), 4:00:00 or 1-12:00",
 )
 MEMORY = Matching("size", r"[0-9]+[KMGT]?", "a size such as 4G or 800M")
