@@ -229,7 +229,7 @@ class Watch:
         most = self._duties.most_seconds
         if most is None:
             return math.inf
-        return now - process_age() + most - min(GRACE + 2.0, 0.1 * most)
+        return now - process_age() + most - min(GRACE + 2.0, 0.5 * most)
 
 
 def process_age() -> float:
