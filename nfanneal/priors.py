@@ -179,6 +179,9 @@ def _check_arguments(name: str, kind: PriorKind, values: dict[str, float]) -> No
             raise ValueError(
                 f"{name}: {low} must be below {high}, not {values[low]:g} and {values[high]:g}"
             )
+        ends = values[low], values[high]
+        if all(map(math.isfinite, ends)) and math.isinf(ends[1] - ends[0]):
+            raise ValueError(f"{name}: {low} and {high} are too far apart: their distance overflows")
 
 
 @dataclass(frozen=True)

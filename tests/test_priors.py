@@ -134,6 +134,7 @@ def test_extreme_latents_give_no_nan(name):
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
+        ("uniform", [-1e308, 1e308], "too far apart"),
         ("uniform", [5, -2], "low must be below high"),
         ("uniform", [1], "expected uniform: \\[low, high\\]"),
         ("normal", [0, -1], "sd must be positive"),
