@@ -181,7 +181,7 @@ def _check_arguments(name: str, kind: PriorKind, values: dict[str, float]) -> No
             )
         ends = values[low], values[high]
         if all(map(math.isfinite, ends)) and math.isinf(ends[1] - ends[0]):
-            raise ValueError(f"{name}: {low} and {high} are too far apart: their distance overflows")
+            raise ValueError(f"{name}: {low} and {high} are too far apart: their width overflows")
 
 
 @dataclass(frozen=True)
