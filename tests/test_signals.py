@@ -156,13 +156,14 @@ def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys):
     model = tmp_path / "model.py"
     model.write_text(model.read_text().replace("0.04", "2.0"))
     limit = f"{process_age() + 8.0}s"  # of this process, which runs the command
+    before = signal.getsignal(signal.SIGINT)
     options = ("-o", tmp_path / "cut.h5", "--max-time", limit, "--threads", 1)
     code, _, said = inside(capsys, "run", spec, *options)
     assert code == 77, said
     assert "the time limit (--max-time): stopping" in said
     assert "cut.h5.checkpoint; go on with:" in said
     assert store.latest_checkpoint(tmp_path / "cut.h5")[0].layout["run"]["level"] == 0
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_signal_before_the_run_began_has_the_same_exit_code(tmp_path):
