@@ -18,6 +18,8 @@ from nfanneal.proposals import PriorProposal
 Array = NDArray[np.float64]
 
 DRAWS = 2048
+SAME = 1e-6
+"""Relative difference of two answers to one question that rounding may make."""
 PROBE = 8
 STEP = 1e-4
 ROUGH = 0.05
@@ -28,14 +30,14 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
     generator = torch.Generator().manual_seed(seed)
     z = PriorProposal(problem.latent.dimension).draw(DRAWS, generator)
-    first = _timed(problem, z[:PROBE], False)[1]
+    probe, first = _timed(problem, z[:PROBE], False)
     n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else 16 * PROBE
     z = z[:n]
     evaluation, seconds = _timed(problem, z, False)
     values = evaluation.log_likelihood
     finite = np.isfinite(values)
     gradients, dropped = None, np.zeros(n, dtype=bool)
-    warnings = []
+    warnings = _whim_warnings(problem, z[:PROBE], probe.log_likelihood, values[:PROBE])
     if problem.likelihood.differentiable:
         _timed(problem, z[:PROBE], True)
         sloped, seconds_sloped = _timed(problem, z, True)
@@ -91,6 +93,19 @@ def _failure_warnings(
                 "is model.start the time of the initial values?"
             )
     return warnings
+
+
+def _whim_warnings(problem: Problem, z: Array, once: Array, again: Array) -> list[str]:
+    """The same draws, asked twice, must have the same likelihood but for rounding."""
+    other = np.flatnonzero(~np.isclose(once, again, rtol=SAME, atol=SAME))
+    if not len(other):
+        return []
+    i = int(other[0])
+    return [
+        f"the model is not a function of its parameters: at {problem.latent.in_words(z[i])} the "
+        f"log-likelihood was {once[i]:.6g}, then {again[i]:.6g}. Random numbers in a model bias "
+        "the evidence, and no run could be repeated"
+    ]
 
 
 def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) -> list[str]:

@@ -208,14 +208,14 @@ def test_a_checkpoint_holds_no_pickle_and_its_spec(stopped_ode):
 
 
 def test_damaged_checkpoints_give_the_one_before_or_one_clear_line(stopped_ode, tmp_path):
-    """A hundred damaged copies: flipped bytes, cut tails, appended bytes."""
+    """Two hundred damaged copies: flipped bytes, cut tails, appended bytes."""
     _, output = stopped_ode
     good = checkpoint_path(output).read_bytes()
     before = read_checkpoint(previous_path(output))
     copy = tmp_path / "cut.h5"
     shutil.copy(previous_path(output), previous_path(copy))
     rng = np.random.default_rng(5)
-    for i in range(100):
+    for i in range(200):
         checkpoint_path(copy).write_bytes(damaged(good, i % 4, rng))
         plain, complaints = store.latest_checkpoint(copy)
         assert plain.layout == before.layout

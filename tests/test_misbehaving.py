@@ -28,6 +28,7 @@ def talks(p):
     print("what a model says")
     os.chdir("/")
     return -(p["a"] - 0.5) ** 2
+def whims(p): return -p["a"] ** 2 + torch.rand(len(p["a"]))
 def sparse(p): return (-p["a"] ** 2).to_sparse()
 def single(p): return (-p["a"] ** 2).float()
 
@@ -113,6 +114,15 @@ def log_evidence(log_likelihood, low=-math.inf, high=math.inf):
 
 
 BUMP = log_evidence(lambda a: -((a - 0.5) ** 2), high=1.0)
+
+
+def test_check_finds_a_model_that_answers_at_random(spec, capsys):
+    code, report, _ = check(capsys, spec("whims"))
+    assert code == 0
+    (told,) = [w for w in report["warnings"] if "not a function of its parameters" in w]
+    assert "at a = " in told
+    code, report, _ = check(capsys, spec("single"))
+    assert not any("not a function" in w for w in report["warnings"])
 
 
 def test_a_model_that_prints_and_moves_leaves_stdout_and_the_result_alone(
