@@ -203,7 +203,8 @@ def _numbers_of(
     values, lines = array("d"), array("q")
     ragged, odd = Several(), defaultdict[str, Several](Several)
     for line, row in rows:
-        cells = [*row[: len(names)], *_without_empty_end(row[len(names) :])]
+        extra = _without_empty_end(row[len(names) :])
+        cells = row if len(row) == len(names) else [*row[: len(names)], *extra]
         if len(cells) != len(names):
             message = f"{len(cells)} cells, but the header has {len(names)}"
             ragged.add(Complaint(message, Location(path, line)))

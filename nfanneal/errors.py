@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ class ExitCode(IntEnum):
     NOT_TRUSTED = 5
     CHECKPOINTED = 77
     INTERRUPTED = 130
+
+
+STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that ask a run to stop with a checkpoint."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.anneal import AnnealResult, AnnealSettings, anneal
+from nfanneal.anneal import AnnealResult, AnnealSettings, anneal, outcome_of
 from nfanneal.anneal.coverage import check_coverage
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
 from nfanneal.anneal.journal import Journal, Values
@@ -188,18 +188,7 @@ def _as_it_was(journal: Journal) -> AnnealResult:
     """The annealing that a journal starts after."""
     if journal.snapshot is None:
         raise ValueError("the journal does not start from a result")
-    state = journal.snapshot.state
-    return AnnealResult(
-        proposal=state.proposal,
-        path=state.path,
-        history=journal.snapshot.history,
-        reached=state.beta,
-        n_evaluations=state.n_evaluations,
-        n_gradients=state.n_gradients,
-        n_failed=state.n_failed,
-        failed_z=state.failed_z,
-        n_dropped=state.n_dropped,
-    )
+    return outcome_of(journal.snapshot.state, journal.snapshot.history)
 
 
 def _extended(earlier: Earlier, samples: int, draw: Callable[[int], Drawn]) -> Drawn:

@@ -20,7 +20,7 @@ from nfanneal.estimate import HISTORY_FIELDS, Settings
 from nfanneal.problem import Problem
 from nfanneal.proposals import FlowProposal, Mixture, Proposal
 from nfanneal.result import Result
-from nfanneal.revive import stored_proposal
+from nfanneal.revive import first_difference, stored_proposal
 from nfanneal.weights import normalized, systematic_resample
 
 Array = NDArray[np.float64]
@@ -28,8 +28,6 @@ Array = NDArray[np.float64]
 SCOUTED = 256
 """Heavy draws of the result that stand for scouted points."""
 HOT = 0.5
-RECHECKED = 16
-SAME = 1e-6
 
 
 def extended_checkpoint(result: Result, problem: Problem, settings: Settings) -> Checkpoint:
@@ -78,24 +76,9 @@ def _refuse_unfit(result: Result, problem: Problem) -> None:
             "the run ended before inverse temperature 1: start it again with more levels "
             "(anneal.max_levels) or a larger budget (anneal.max_evaluations)"
         )
-    rows = np.flatnonzero(np.isfinite(result.draws.log_likelihood))[:RECHECKED]
-    theta = result.draws.theta[rows]
-    found = {
-        "log-likelihood": problem.likelihood.evaluate(theta, False).log_likelihood,
-        "log-prior": problem.latent.log_density(theta),
-    }
-    held = {
-        "log-likelihood": result.draws.log_likelihood[rows],
-        "log-prior": result.draws.log_prior[rows],
-    }
-    for what, values in found.items():
-        other = np.flatnonzero(~np.isclose(values, held[what][:], rtol=SAME, atol=SAME))
-        if len(other):
-            i = int(other[0])
-            raise ResultError(
-                f"the result is of another model, or of other data: at its draw {rows[i]} the "
-                f"{what} is {values[i]:.6g}, the result says {held[what][i]:.6g}"
-            )
+    difference = first_difference(result, problem)
+    if difference:
+        raise ResultError(f"the result is of another model, or of other data: {difference}")
 
 
 def _scouted(

@@ -6,41 +6,32 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nfanneal import cgroups
+
 SHARE = 0.8
 """Share of what is allowed that a run may take, if nobody says otherwise."""
 FOR_A_BATCH = 1 / 8
 """Share of that for the arrays of one call of the model; the others are pool, flows and library."""
 FEWEST = 16
 """Draws per call, however little memory there is."""
-CGROUPS = Path("/sys/fs/cgroup")
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
-def default_bytes() -> int:
-    """What a run may take: a share of the machine's memory, or of what its cgroup allows."""
+def default_bytes(root: Path = Path("/")) -> int:
+    """What a run may take: a share of the machine's memory, or of what its cgroup allows.
+
+    `root` is the folder in which `proc` and `sys` are; another one for tests.
+    """
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(SHARE * min([machine, *_of_cgroups(Path("/proc/self/cgroup"), CGROUPS)]))
+    return int(SHARE * min([machine, *_limits(root)]))
 
 
-def _of_cgroups(membership: Path, root: Path) -> Iterator[int]:
-    """The limits of a process's control groups and of those that they are in."""
-    if not membership.is_file():
-        return
-    for line in membership.read_text().splitlines():
-        _, controllers, group = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        top, name = (
-            (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
-        )
-        place = top / group.lstrip("/")
-        while True:
-            limit = place / name
-            if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-                yield int(text)
-            if place == top or top not in place.parents:
-                break
-            place = place.parent
+def _limits(root: Path) -> Iterator[int]:
+    for version, folder in cgroups.folders(root, "memory"):
+        name = "memory.max" if version == cgroups.UNIFIED else "memory.limit_in_bytes"
+        limit = cgroups.text(folder / name)
+        if limit.isdigit():  # else `max`
+            yield int(limit)
 
 
 def affordable_draws(most: int, bytes_per_draw: float, allowed: int | None) -> int:

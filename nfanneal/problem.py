@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target
+from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target, joined
 from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.likelihood import Likelihood
 from nfanneal.priors import LatentMap
@@ -48,13 +48,15 @@ class Problem:
 
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
+        if not len(z):
+            return Evaluation(np.empty(0), np.empty(0, dtype=bool))
         starts = range(0, len(z), self.chunk)
         parts = [
             part
             for i in starts
             for part in by_halves(partial(self._evaluate, gradient=gradient), z[i : i + self.chunk])
         ]
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return joined(parts)
 
     def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
         theta = self.latent.from_latent(z)
@@ -91,16 +93,3 @@ def by_halves(ask: Callable[[Array], Answer], points: Array) -> list[Answer]:
             raise ModelError("not enough memory to evaluate the model at one draw") from error
     half = len(points) // 2
     return [*by_halves(ask, points[:half]), *by_halves(ask, points[half:])]
-
-
-def _joined(parts: list[Evaluation]) -> Evaluation:
-    gradients = [part.gradient for part in parts if part.gradient is not None]
-    metrics = [part.information for part in parts if part.information is not None]
-    dropped = [part.dropped for part in parts if part.dropped is not None]
-    return Evaluation(
-        np.concatenate([part.log_likelihood for part in parts] or [np.empty(0)]),
-        np.concatenate([part.failed for part in parts] or [np.empty(0, dtype=bool)]),
-        np.concatenate(gradients) if gradients else None,
-        np.concatenate(metrics) if metrics else None,
-        np.concatenate(dropped) if dropped else None,
-    )

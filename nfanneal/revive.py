@@ -87,17 +87,38 @@ def refuse_other_model(result: Result, problem: Problem, model_file: Path) -> No
     Raises:
         ResultError: it does not.
     """
-    stored = result.draws.log_likelihood
-    rows = np.flatnonzero(np.isfinite(stored))[:RECHECKED]
-    found = problem.likelihood.evaluate(result.draws.theta[rows], False).log_likelihood
-    other = np.flatnonzero(~np.isclose(found, stored[rows], rtol=SAME, atol=SAME))
-    if len(other):
-        i = int(other[0])
+    difference = first_difference(result, problem)
+    if difference:
         raise ResultError(
-            f"--model {model_file}: not the model of this result: at the result's draw "
-            f"{rows[i]} its log-likelihood is {found[i]:.6g}, the result says "
-            f"{stored[rows[i]]:.6g}; name the file as it was"
+            f"--model {model_file}: not the model of this result: {difference}; name the file as "
+            "it was"
         )
+
+
+def first_difference(result: Result, problem: Problem) -> str | None:
+    """Where a problem's log-likelihood or log-prior is not what the result holds, if anywhere.
+
+    A few of its draws are looked at.
+    """
+    draws = result.draws
+    rows = np.flatnonzero(np.isfinite(draws.log_likelihood))[:RECHECKED]
+    theta = draws.theta[rows]
+    pairs = {
+        "log-likelihood": (
+            problem.likelihood.evaluate(theta, False).log_likelihood,
+            draws.log_likelihood[rows],
+        ),
+        "log-prior": (problem.latent.log_density(theta), draws.log_prior[rows]),
+    }
+    for what, (found, held) in pairs.items():
+        other = np.flatnonzero(~np.isclose(found, held, rtol=SAME, atol=SAME))
+        if len(other):
+            i = int(other[0])
+            return (
+                f"at the result's draw {rows[i]} its {what} is {found[i]:.6g}, the result says "
+                f"{held[i]:.6g}"
+            )
+    return None
 
 
 def _observations(result: Result) -> Observations:

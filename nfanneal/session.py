@@ -134,7 +134,7 @@ def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, 
         plain, complaints = store.latest_checkpoint(plan.output)
     except ResultError as error:
         if not plan.lenient:
-            raise
+            raise ResultError(f"{error}\nstart afresh with --force") from error
         say(f"Warning: {error}\nstarting afresh")
         return None, None
     for complaint in complaints:

@@ -22,15 +22,14 @@ from typing import Any
 
 from nfanneal.anneal.events import Event, Observer
 from nfanneal.claim import BEAT, process_start
-from nfanneal.errors import ExitCode, NfannealError, OutputError
+from nfanneal.errors import STOPPING, ExitCode, NfannealError, OutputError
 
 GRACE = 3.0
 """Seconds that the main thread has to reach a safe point."""
 TICK = 0.1
 LONGEST_IMPORT = 600.0
 """A process that was older than this when it came here has an age that cannot be right."""
-ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-HANDLED = (*ENDING, signal.SIGINT)
+HANDLED = (*STOPPING, signal.SIGINT)
 
 _loaded = time.monotonic()
 _fork_is_handled = False
@@ -109,7 +108,7 @@ class Watch:
     ) -> None:
         self.finish()
         for number, handler in self._before.items():
-            ended = number in ENDING  # what comes now takes no time and must not be cut off
+            ended = number in STOPPING  # what comes now takes no time and must not be cut off
             signal.signal(number, signal.SIG_IGN if ended else handler)
         signal.set_wakeup_fd(self._wakeup)
         self._closed = True

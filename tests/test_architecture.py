@@ -14,7 +14,7 @@ MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
     "problem", "ode", "anneal", "autoregressive", "result", "estimate", "compiled", "spline",
-    "threads", "cores", "prune", "pythonfile", "modes", "bench",
+    "threads", "cgroups", "cores", "prune", "pythonfile", "modes", "bench",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},

@@ -141,7 +141,7 @@ def test_other_data_and_other_models_are_refused(finished, capsys):
     data.write_text(was.replace("0.5", "0.6"))
     code, _, err = extend(capsys, finished, "--resume", "--target-ess", 2000)
     assert code == 3
-    assert "of another model, or of other data: at its draw 0" in err
+    assert "of another model, or of other data: at the result's draw 0" in err
     data.write_text(was)
     model = finished / "model.py"
     model.write_text(model.read_text().replace('p["a"]', '2*p["a"]'))

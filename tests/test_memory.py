@@ -32,18 +32,21 @@ def test_no_sizes(text):
 
 
 def test_the_tightest_control_group_counts(tmp_path):
-    membership = tmp_path / "cgroup"
+    (tmp_path / "proc/self").mkdir(parents=True)
+    membership = tmp_path / "proc/self/cgroup"
+    mount = tmp_path / "sys/fs/cgroup"
     for place, text in (("a", "max"), ("a/b", "3000"), ("a/b/c", "5000")):
-        (tmp_path / "v2" / place).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "v2" / place / "memory.max").write_text(f"{text}\n")
+        (mount / place).mkdir(parents=True, exist_ok=True)
+        (mount / place / "memory.max").write_text(f"{text}\n")
     membership.write_text("0::/a/b/c\n")
-    assert list(memory._of_cgroups(membership, tmp_path / "v2")) == [5000, 3000]
-    old = tmp_path / "v1" / "memory" / "slurm" / "job"
+    assert memory.default_bytes(tmp_path) == 2400
+    membership.write_text("0::/a\n")
+    assert memory.default_bytes(tmp_path) == memory.default_bytes(tmp_path / "none") > 10**8
+    old = mount / "memory" / "slurm" / "job"
     old.mkdir(parents=True)
     (old / "memory.limit_in_bytes").write_text("7000\n")
     membership.write_text("5:cpu,cpuacct:/x\n4:memory:/slurm/job\n")
-    assert list(memory._of_cgroups(membership, tmp_path / "v1")) == [7000]
-    assert list(memory._of_cgroups(tmp_path / "none", tmp_path)) == []
+    assert memory.default_bytes(tmp_path) == 5600
 
 
 def test_a_large_model_is_called_with_fewer_draws(tmp_path):

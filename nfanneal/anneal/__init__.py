@@ -1,6 +1,6 @@
 """Annealed flow training: from the prior at β = 0 to a flow over the posterior at β = 1."""
 
-from nfanneal.anneal.loop import AnnealResult, anneal
+from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.settings import OBJECTIVES, AnnealSettings
 from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target
 
@@ -12,4 +12,5 @@ __all__ = [
     "Evaluation",
     "Target",
     "anneal",
+    "outcome_of",
 ]

@@ -17,7 +17,7 @@ from nfanneal.weights import effective_sample_size, systematic_resample
 
 Array = NDArray[np.float64]
 
-ENOUGH_POINTS = 2000
+ENOUGH_EXPLORED = 2000
 """Effective points of the pool that make local exploration before a training superfluous."""
 MOST_EXPLORATIONS = 5
 """Rounds of local exploration before a training, at most."""
@@ -66,7 +66,7 @@ def explore(state: State, means: Means) -> State:
     state = replace(state, level=level - 1)
     extra = int(means.settings.scout_share * means.settings.draws)
     for _ in range(MOST_EXPLORATIONS):
-        enough = effective_sample_size(pool_weights(state)) >= ENOUGH_POINTS
+        enough = effective_sample_size(pool_weights(state)) >= ENOUGH_EXPLORED
         if enough or not affords(state, extra, means.settings):
             break
         state = draw_locally(state, scouted, means)

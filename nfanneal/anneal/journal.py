@@ -12,19 +12,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.snapshot import Arrays, Snapshot, put_together, taken_apart
-from nfanneal.anneal.target import Evaluation, Target
+from nfanneal.anneal.target import Evaluation, Target, joined
 
 Array = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]
 
-PARTS = ("log_likelihood", "failed", "gradient", "information", "dropped")
+PARTS = tuple(field.name for field in fields(Evaluation))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Journal:
         def evaluate(z: Array, gradient: bool) -> Evaluation:
             starts = range(0, max(len(z), 1), target.chunk)
             parts = [self._evaluated(target, z[i : i + target.chunk], gradient) for i in starts]
-            return parts[0] if len(parts) == 1 else _joined(parts)
+            return joined(parts)
 
         return replace(target, evaluate=evaluate)
 
@@ -136,15 +136,6 @@ class Journal:
 def _copied(values: Values) -> Values:
     """What is written down must stay as it was said, whatever is done to it."""
     return {name: value.copy() for name, value in values.items()}
-
-
-def _joined(parts: list[Evaluation]) -> Evaluation:
-    values: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in PARTS
-        if getattr(parts[0], name) is not None
-    }
-    return Evaluation(**values)
 
 
 def _digest(question: Array, kind: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,7 +68,7 @@ class AnnealResult:
     n_gradients: int
     n_failed: int
     failed_z: Array
-    n_dropped: int = 0
+    n_dropped: int
 
 
 def anneal(
@@ -247,8 +248,14 @@ def _train(state: State, means: Means) -> tuple[State, Training]:
 def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
     if not isinstance(state.proposal, FlowProposal):
         raise ModelError("the budget ended before the first level was trained")
+    proposal = final_mixture(state.pool, state.beta, FINAL_LEVELS, state.hot)
+    return outcome_of(replace(state, proposal=proposal), history)
+
+
+def outcome_of(state: State, history: Sequence[LevelInfo]) -> AnnealResult:
+    """What annealing came to, if it ends with this state."""
     return AnnealResult(
-        proposal=final_mixture(state.pool, state.beta, FINAL_LEVELS, state.hot),
+        proposal=state.proposal,
         path=state.path,
         history=tuple(history),
         reached=state.beta,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,18 @@ class Evaluation:
         """The gradients of this evaluation."""
         n_dropped = 0 if self.dropped is None else int(self.dropped.sum())
         return Spent(len(self.log_likelihood), n_dropped)
+
+
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """The evaluations of consecutive points as one; at least one of them."""
+    if len(parts) == 1:
+        return parts[0]
+    values: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Evaluation)
+        if getattr(parts[0], field.name) is not None
+    }
+    return Evaluation(**values)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal.anneal.schedule import SCHEDULES
 from nfanneal.api import read_spec
@@ -14,6 +13,7 @@ from nfanneal.assembly import build_problem, build_settings
 from nfanneal.atomic import replaced
 from nfanneal.bench.peers import PEERS
 from nfanneal.bench.race import Plan, by_schedule, own_name, race
+from nfanneal.cli.consoles import console
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
 from nfanneal.errors import ExitCode
@@ -115,7 +115,7 @@ def command(
         changed = read_spec(config, (*overrides, f"anneal.preset={preset}"))
         own[own_name(preset)] = build_settings(changed, problem)
     seeds = tuple(range(settings.seed, settings.seed + repeats))
-    errors = Console(stderr=True, markup=False, emoji=False)
+    errors = console(stderr=True)
     bench = race(
         problem,
         Plan(own=own, peers=peers, seeds=seeds, budget=budget),
@@ -134,7 +134,7 @@ def command(
     if as_json:
         click.echo(text)
     else:
-        print_bench(bench, Console(markup=False, emoji=False))
+        print_bench(bench, console())
     return ExitCode.DONE if bench.trusted else ExitCode.NOT_TRUSTED
 
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal.api import read_spec
 from nfanneal.assembly import build_problem, build_settings
+from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
 from nfanneal.report import print_check
 from nfanneal.threads import set_threads
@@ -38,6 +38,6 @@ def command(config: Path, overrides: tuple[str, ...], threads: int | None, as_js
     if as_json:
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
-        print_check(report, Console(markup=False, emoji=False))
+        print_check(report, console())
     nowhere = report["failed_fraction"] + report["zero_fraction"] >= 1.0
     return ExitCode.MODEL_FAILED if nowhere else ExitCode.DONE

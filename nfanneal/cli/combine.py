@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal import store
+from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.combine import combine
 from nfanneal.errors import ExitCode
@@ -46,6 +46,6 @@ def command(
     if as_json:
         click.echo(json.dumps(combination_json(pooled), indent=2, ensure_ascii=False))
     else:
-        print_combination(pooled, Console(markup=False, emoji=False))
+        print_combination(pooled, console())
         click.echo(f"written to {output}", err=True)
     return ExitCode.DONE if pooled.converged else ExitCode.NOT_TRUSTED

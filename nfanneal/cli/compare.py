@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal import store
+from nfanneal.cli.consoles import console
 from nfanneal.compare import compare
 from nfanneal.errors import ResultError
 from nfanneal.report import comparison_json, print_comparison
@@ -43,4 +43,4 @@ def command(
     if as_json:
         click.echo(json.dumps(comparison_json(rows), indent=2, ensure_ascii=False))
     else:
-        print_comparison(rows, Console(markup=False, emoji=False))
+        print_comparison(rows, console())

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from nfanneal.errors import ExitCode, NfannealError
+from nfanneal.errors import STOPPING, ExitCode, NfannealError
 from nfanneal.version import __version__
 
 COMMANDS = {
@@ -34,10 +34,6 @@ COMMANDS = {
     "init": "Write a commented example to start from.",
     "schema": "Print the JSON Schema of a spec, for editors.",
 }
-
-
-STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that ask a run to stop; see `nfanneal.watch`."""
 
 
 class LazyGroup(click.Group):

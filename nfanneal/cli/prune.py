@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal import store
+from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
 from nfanneal.prune import METHODS, prune
@@ -56,6 +56,6 @@ def command(
     if as_json:
         click.echo(json.dumps(pruning_json(pruned), indent=2, ensure_ascii=False))
     else:
-        print_pruning(pruned, Console(markup=False, emoji=False))
+        print_pruning(pruned, console())
         click.echo(f"written to {output}", err=True)
     return ExitCode.DONE if pruned.converged else ExitCode.NOT_TRUSTED

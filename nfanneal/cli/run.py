@@ -9,11 +9,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal import store
 from nfanneal.api import read_spec
 from nfanneal.claim import refuse_claimed
+from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
@@ -131,8 +131,8 @@ def command(
         go_on=_go_on(sys.argv[1:]),
     )
     errors, out = (
-        Console(stderr=True, markup=False, emoji=False),
-        Console(markup=False, emoji=False),
+        console(stderr=True),
+        console(),
     )
 
     def say(text: str) -> None:  # by way of rich: it knows where a live display stands

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal import store
+from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
 from nfanneal.report import print_summary, summary_json
@@ -64,6 +64,6 @@ def command(
     if as_json:
         click.echo(json.dumps(summary_json(drawn), indent=2, ensure_ascii=False))
     else:
-        print_summary(drawn, Console(markup=False, emoji=False))
+        print_summary(drawn, console())
         click.echo(f"written to {output}", err=True)
     return ExitCode.DONE if drawn.converged else ExitCode.NOT_TRUSTED

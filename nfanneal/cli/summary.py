@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nfanneal import store
+from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
 from nfanneal.report import print_summary, summary_json
 
@@ -25,5 +25,5 @@ def command(result: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(summary_json(found), indent=2, ensure_ascii=False))
     else:
-        print_summary(found, Console(markup=False, emoji=False))
+        print_summary(found, console())
     return ExitCode.DONE if found.converged else ExitCode.NOT_TRUSTED

@@ -155,10 +155,7 @@ def _compose(text: str, path: str) -> yaml.Node | None:
         where = Location(path, len(lines), len(lines[-1]) + 1)
         shown = repr(text[error.position : error.position + 1])
         raise SpecError([Complaint(f"not valid YAML: the character {shown}", where)]) from None
-    except (
-        ValueError,
-        OverflowError,
-    ) as error:  # PyYAML's own, of escapes and version numbers out of range
+    except (ValueError, OverflowError) as error:
         mark = loader.get_mark() if loader else None
         where = Location(path, mark.line + 1, mark.column + 1) if mark else Location(path, 1)
         message = "not valid YAML: an escape or a version number is out of range"

@@ -155,4 +155,4 @@ def latest_checkpoint(output: Path) -> tuple[Plain, tuple[str, ...]]:
             complaints.append(str(error))
     if not complaints:
         raise ResultError(f"{checkpoint_path(output)}: no such file: there is nothing to resume")
-    raise ResultError("\n".join([*complaints, "no good checkpoint is left; start with --force"]))
+    raise ResultError("\n".join([*complaints, "no good checkpoint is left"]))

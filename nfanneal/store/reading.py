@@ -84,7 +84,7 @@ def _size(path: Path) -> int:
 
 
 def _refuse_inconsistent(result: Result) -> None:
-    """Raise a ValueError where parts do not fit together: files of before have no checksum."""
+    """Raise a ValueError where parts do not fit together: a stranger can forge a checksum."""
     draws, n = result.draws, len(result.draws.log_weight)
     if any(len(getattr(draws, field.name)) != n for field in fields(draws)):
         raise ValueError("weighted draws of different numbers")
@@ -142,11 +142,11 @@ def _read_all(file: h5py.File) -> Result:
         wall_time=float(attributes["wall_time_s"]),
         versions=json.loads(attributes["versions"]),
         command=attributes["command"],
-        origin=attributes.get("origin", "run"),
-        sources=tuple(json.loads(attributes.get("sources", "[]"))),
+        origin=attributes["origin"],
+        sources=tuple(json.loads(attributes["sources"])),
         pruning=_read_pruning(file),
         combination=_read_combination(file),
-        n_gradients_dropped=int(attributes.get("n_gradients_dropped", 0)),
+        n_gradients_dropped=int(attributes["n_gradients_dropped"]),
     )
 
 
