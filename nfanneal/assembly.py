@@ -117,6 +117,7 @@ def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettin
         transforms=flow.transforms,
         bins=flow.bins,
         hidden=None if flow.hidden is None else tuple(flow.hidden),
+        light=checked.spec.anneal.preset == "quick",
     )
 
 

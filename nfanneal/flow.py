@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +31,15 @@ def default_flow_settings(
     transforms: int | None = None,
     bins: int | None = None,
     hidden: tuple[int, ...] | None = None,
+    light: bool = False,
 ) -> FlowSettings:
-    """Fill in what is None by the dimension d of the latent space."""
+    """Fill in what is None by the dimension d of the latent space; half as deep if `light`."""
     width = 64 if dimension <= 32 else 128
     coupling = kind in ("coupling_nsf", "realnvp")
+    deep = 6 if coupling else 5 if dimension <= 2 else 4
     return FlowSettings(
         kind=kind,
-        transforms=transforms or (6 if coupling else 5 if dimension <= 2 else 4),
+        transforms=transforms or (math.ceil(deep / 2) if light else deep),
         bins=bins or (16 if dimension <= 2 else 12 if dimension <= 4 else 8),
         hidden=hidden or (width, width),
     )

@@ -19,8 +19,10 @@ from nfanneal.weights import truncated
 
 Array = NDArray[np.float64]
 
-PATH_POINTS = 1024
-"""Draws of each level that are kept, past the pool, for the coverage check."""
+PATH_POINTS, PATH_SHARE = 1024, 1 / 4
+"""Draws of each generation that are kept, past the pool, for the coverage check: at most so many,
+
+and such a share of a level's draws."""
 HOT_BETA = 0.5
 """The hot proposal of a level is the last one that was trained at this share of its β or below."""
 HOT_PROPOSALS = 2
@@ -90,10 +92,11 @@ def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     if state.level == 0 and not np.isfinite(log_likelihood).any():
         raise ModelError(_nowhere(means.target, z, failed))
     generation = make_generation(state.level, proposal, z, log_likelihood)
+    kept = min(PATH_POINTS, int(PATH_SHARE * means.settings.draws))
     return replace(
         state,
         pool=state.pool.added(generation),
-        path=(*state.path, generation.thinned(PATH_POINTS)),
+        path=(*state.path, generation.thinned(kept)),
         n_evaluations=state.n_evaluations + len(z),
         n_failed=state.n_failed + int(failed.sum()),
         failed_z=np.concatenate([state.failed_z, z[failed]])[:KEEP_FAILED],

@@ -70,7 +70,7 @@ def train(
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     chosen = systematic_resample(points.weights, steps * settings.batch, rng)
     indices = torch.from_numpy(chosen)
-    optimizer = torch.optim.Adam(flow.parameters(), settings.learning_rate)
+    optimizer = torch.optim.Adam(flow.parameters(), settings.learning_rate, fused=True)
     best, best_state = math.inf, copy.deepcopy(flow.state_dict())
     losses = np.empty(steps)
     spent = Spent()

@@ -29,9 +29,9 @@ class FlowSpec(Section):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
-        "draws": 2048,
+        "draws": 2560,
         "steps": 30,
-        "batch": 512,
+        "batch": 768,
         "max_rounds": 2,
         "enough_points": 300,
         "local_components": 128,
