@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -443,6 +444,21 @@ def test_a_preset_is_a_row_and_the_specs_own_keys_go_before_it(spec, capsys):
     assert whole["draws"] == quick["draws"] == 512
     for entry in found["samplers"].values():
         assert entry["log_evidence"] == pytest.approx(EXACT, abs=5.0 * entry["error"])
+
+
+def test_ctrl_c_ends_a_bench_with_the_runs_that_had_ended(spec, tmp_path):
+    words = ("bench", spec, "--against", "none", "--repeats", "1000", "--threads", "1")
+    command = [sys.executable, "-m", "nfanneal", *map(str, words), "-o", str(tmp_path / "b.json")]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as process:
+        assert "nfanneal (ess)" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted: the table holds the runs that had ended" in err
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert found["interrupted"]
+    assert 1 <= len(found["runs"]) == found["samplers"]["nfanneal (ess)"]["n_done"] < 1000
+    assert "nfanneal (ess)" in out
 
 
 @pytest.mark.parametrize(

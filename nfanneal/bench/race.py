@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -69,21 +70,29 @@ def race(
     """Run everything of the plan, one run after the other, and score it.
 
     The samplers take turns, one seed after the other, so that a machine that slows down slows
-    all of them down. `observe` is told of every run that has ended.
+    all of them down. `observe` is told of every run that has ended. Ctrl-C ends the race, and
+    those runs are scored.
 
     Raises:
         ModelError: the model raised at draws of the prior.
+        KeyboardInterrupt: no run had ended.
     """
     _warm_up(problem)
     contestants = _contestants(problem, plan)
     finished: list[_Finished] = []
-    with _all_threads(default_threads()):
-        for seed in plan.seeds:
-            for contestant in contestants.values():
+    interrupted = False
+    try:
+        with _all_threads(default_threads()):
+            for seed, contestant in product(plan.seeds, contestants.values()):
                 finished.append(contestant(seed))
                 observe(finished[-1].run)
+    except KeyboardInterrupt:
+        if not finished:
+            raise
+        interrupted = True
     reference = _reference(finished)
     runs = tuple(_with_distance(f, finished) for f in finished)
+    by_name = {name: [run for run in runs if run.sampler == name] for name in contestants}
     return Bench(
         name=problem.name,
         spec_digest=spec_digest,
@@ -92,11 +101,12 @@ def race(
         budget=plan.budget,
         threads=default_threads(),
         runs=runs,
-        scores=tuple(score(name, [r for r in runs if r.sampler == name]) for name in contestants),
+        scores=tuple(score(name, own) for name, own in by_name.items() if own),
         reference=reference,
         settings=_settings(problem, plan),
         versions=_versions(plan),
         machine=_machine(),
+        interrupted=interrupted,
     )
 
 

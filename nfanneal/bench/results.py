@@ -86,7 +86,7 @@ class Bench:
     """All samplers on one problem.
 
     `spec_digest` identifies spec, data and model file; `settings` are those of each sampler,
-    `versions` those of every library, `machine` what it ran on.
+    `versions` those of every library, `machine` what it ran on. `interrupted` benches lack runs.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Bench:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
+    interrupted: bool = False
 
     @property
     def trusted(self) -> bool:

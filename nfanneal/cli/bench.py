@@ -96,7 +96,8 @@ def command(
                     the run itself), in posterior standard deviations
 
     Numbers without a sum are medians over runs. emcee gives no evidence: its draws do, by bridge
-    sampling. Ends with exit code 5 if no run of nfanneal is to be trusted.
+    sampling. Ends with exit code 5 if no run of nfanneal is to be trusted. Ctrl-C ends it with
+    exit code 130; the runs that had ended are shown and written.
     """
     peers = listed_words(against, PEERS, "--against")
     chosen = listed_words(schedules, SCHEDULES, "--schedules")
@@ -135,6 +136,9 @@ def command(
         click.echo(text)
     else:
         print_bench(bench, console())
+    if bench.interrupted:
+        click.echo("interrupted: the table holds the runs that had ended", err=True)
+        return ExitCode.INTERRUPTED
     return ExitCode.DONE if bench.trusted else ExitCode.NOT_TRUSTED
 
 
