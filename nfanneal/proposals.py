@@ -15,17 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
 from nfanneal.flow import FlowSettings, make_flow
+from nfanneal.student import mixture_log_density
 from nfanneal.threads import over_threads, torch_threads
 
 Array = NDArray[np.float64]
 
 CHUNK = 2048
 """Points per pass of a flow: bounds memory, and fits the processor's cache."""
-MIXTURE_CHUNK = 2**18
-"""Points times components per pass of a mixture."""
 
 
 class Proposal(Protocol):
@@ -106,7 +105,7 @@ def in_chunks(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor)
 
 @dataclass(frozen=True)
 class StudentMixture:
-    """A mixture of k Student-t distributions with `df` degrees of freedom.
+    """A mixture of k Student-t distributions with `df` degrees of freedom, a whole number.
 
     Arguments:
         locations: (k, d).
@@ -132,22 +131,8 @@ class StudentMixture:
 
     def log_density(self, z: Array) -> Array:
         """log q(z) of shape (n,)."""
-        k, d = self.locations.shape
-        df = self.df
-        inverse = np.linalg.inv(self.choleskys)
-        maps = torch.from_numpy(np.ascontiguousarray(inverse.transpose(1, 2, 0)))
-        shifts = torch.from_numpy(np.einsum("kij,kj->ik", inverse, self.locations))
-        log_determinants = np.log(np.diagonal(self.choleskys, axis1=1, axis2=2)).sum(axis=1)
-        constant = gammaln(0.5 * (df + d)) - gammaln(0.5 * df) - 0.5 * d * math.log(df * math.pi)
-        log_heights = torch.from_numpy(self.log_weights - log_determinants + constant)
-        parts = []
-        for points in torch.from_numpy(z).split(max(MIXTURE_CHUNK // k, 64)):
-            squares = torch.zeros(len(points), k, dtype=torch.float64)
-            for i in range(d):  # a row of the inverse factors at a time: passes over whole columns
-                squares += torch.addmm(-shifts[i], points, maps[i]).square_()
-            tail = squares.div_(df).log1p_().mul_(-0.5 * (df + d))
-            parts.append(torch.logsumexp(tail.add_(log_heights), dim=1).numpy())
-        return np.concatenate(parts)
+        df = round(self.df)
+        return mixture_log_density(z, self.locations, self.choleskys, self.log_weights, df)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
     "problem", "ode", "anneal", "autoregressive", "result", "estimate", "compiled", "spline",
-    "threads", "cgroups", "cores", "prune", "pythonfile", "modes", "bench",
+    "student", "threads", "cgroups", "cores", "prune", "pythonfile", "modes", "bench",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
@@ -23,7 +23,7 @@ HOMES = {
     "rich": {"report", "cli"},
     "click": {"cli"},
     "zuko": {"flow", "autoregressive"},
-    "numba": {"compiled", "ode", "spline", "threads"},
+    "numba": {"compiled", "ode", "spline", "student", "threads"},
     "matplotlib": {"plots"},
     "corner": {"plots"},
     "arviz": {"compare"},
