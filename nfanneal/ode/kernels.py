@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import sympy
@@ -13,7 +15,10 @@ from sympy.logic.boolalg import Boolean
 from nfanneal.expressions import SCALAR_FUNCTIONS, differentiate, to_python
 from nfanneal.ode.system import OdeSystem
 
-BEGIN, END = "# --- system ---\n", "# --- end of system ---\n"
+PARTS = ("options", "system", "tsit5", "drive")
+"""The template's modules, in the order in which they are put together."""
+HEAD = "import math\n\nimport numpy as np\nfrom numba import njit\n"
+OWN_IMPORT = re.compile(r"^(import|from) [\w.]+( import (\([^)]*\)|[^(\n]*))?\n", re.MULTILINE)
 
 SHORT = 35
 """Lines of a function that is still compiled into its callers."""
@@ -37,10 +42,15 @@ class _Layout:
 
 def kernel_source(system: OdeSystem, gradient: bool) -> str:
     """Source of a module whose `solve` integrates `system`, from the solver's template."""
-    template = resources.files("nfanneal.ode").joinpath("template.py").read_text("utf-8")
-    head, rest = template.split(BEGIN)
-    tail = rest.split(END)[1]
-    return head + BEGIN + _system_source(system, gradient) + END + tail
+    own = {"system": _system_source(system, gradient)}
+    return "\n".join([HEAD, *(own.get(part) or _part(part) for part in PARTS)])
+
+
+@cache
+def _part(name: str) -> str:
+    """The text of a module of the template, without its imports."""
+    text = resources.files("nfanneal.ode.template").joinpath(f"{name}.py").read_text("utf-8")
+    return OWN_IMPORT.sub("", text)
 
 
 def _system_source(system: OdeSystem, gradient: bool) -> str:

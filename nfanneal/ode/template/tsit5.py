@@ -1,12 +1,9 @@
-"""The compiled solver: Tsit5 with forward sensitivities, one trajectory at a time.
+"""A step of Tsit5, its error, and what lies between its ends.
 
-This file is a template: `nfanneal.ode.kernels` replaces the system between the two markers (here
-exponential decay) by the user's, and compiles the result, once without sensitivities and, when
-they are first asked for, once with. The N states y are stepped alone; the N × P sensitivities
-s = ∂y/∂θ (row by row) follow each accepted step through the same stages, by the linear equations
-ds/dt = (∂f/∂y)·s + ∂f/∂θ, whose coefficients were kept. So trajectories take the same steps with
-sensitivities and without, and s is the derivative of what the solver computes. Outputs between
-steps are interpolated.
+The N states y are stepped alone; the N × P sensitivities s = ∂y/∂θ (row by row) follow each
+accepted step through the same stages, by the linear equations ds/dt = (∂f/∂y)·s + ∂f/∂θ, whose
+coefficients were kept. So trajectories take the same steps with sensitivities and without, and s is
+the derivative of what the solver computes.
 
 Source: Tsitouras (2011), Runge–Kutta pairs of order 5(4), doi:10.1016/j.camwa.2011.06.002; step
 control of Hairer, Nørsett & Wanner, Solving ODEs I, sections II.4 and IV.2 (PI controller).
@@ -14,68 +11,10 @@ control of Hairer, Nørsett & Wanner, Solving ODEs I, sections II.4 and IV.2 (PI
 
 import math
 
-import numpy as np
 from numba import njit
 
-STRICT = {"nogil": True, "error_model": "numpy"}
-LINEAR = {**STRICT, "fastmath": {"contract", "nsz"}}
-"""Only the sensitivities are rounded freely: the states are the same, bit for bit, without them."""
-INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline": True}
-"""For what runs in every step, if it is short: long functions would take minutes to compile."""
-CACHE = True
-
-# --- system ---
-GRADIENT = True
-N, P = 1, 1
-FIXED, PARTIALS = 1, 2
-ACTIVE = np.array([0], dtype=np.int64)
-"""The columns of θ that the states depend on: sensitivities have no others."""
-
-
-@njit(**STRICT)
-def prepare(theta, fixed):
-    """What depends on θ alone, once per trajectory."""
-    fixed[0] = -theta[0]
-
-
-@njit(**STRICT)
-def initial(theta, y):
-    y[0] = 1.0
-
-
-@njit(**STRICT)
-def initial_slopes(theta, s):
-    s[:] = 0.0
-
-
-@njit(**INLINE)
-def rhs(t, y, theta, fixed, dy, partials):
-    """f, and with sensitivities the entries of ∂f/∂y and ∂f/∂θ that are not zero everywhere."""
-    dy[0] = fixed[0] * y[0]
-    partials[0] = fixed[0]
-    partials[1] = -y[0]
-
-
-@njit(**LINEAR_INLINE)
-def variation(partials, s, ds):
-    for q in range(P):
-        ds[q] = partials[0] * s[q]
-    ds[0] += partials[1]
-
-
-@njit(**INLINE)
-def observe(t, y, theta, fixed, values):
-    values[0] = y[0]
-
-
-@njit(**INLINE)
-def observe_slopes(t, y, s, theta, fixed, slopes):
-    slopes[:, :] = 0.0
-    for q in range(P):
-        slopes[0, ACTIVE[q]] += s[q]
-
-
-# --- end of system ---
+from nfanneal.ode.template.options import INLINE, LARGEST, LINEAR_INLINE, STRICT
+from nfanneal.ode.template.system import PARTIALS, N, P, rhs, variation
 
 A21 = 0.161
 A31, A32 = -0.008480655492356989, 0.335480655492357
@@ -111,11 +50,8 @@ E1, E2, E3, E4, E5, E6, E7 = (
     -0.45808210592918697,
     1.0 / 66.0,
 )
-
-OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE = 0, 1, 2, 3
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5.0, 0.4 / 5.0
-LARGEST = 1e300
 
 
 @njit(**INLINE)
@@ -239,38 +175,6 @@ def all_finite(y):
     return finite
 
 
-@njit(**STRICT)
-def begin(theta, times, start, values, slopes, scratch):
-    """Set the initial values, and record the outputs at the start; returns how many."""
-    (y, _, _, _), (s, _, _, _), (fixed, _) = scratch
-    prepare(theta, fixed)
-    initial(theta, y)
-    if GRADIENT:
-        initial_slopes(theta, s)
-    output = 0
-    while output < len(times) and times[output] <= start:
-        observe(start, y, theta, fixed, values[output])
-        if GRADIENT:
-            observe_slopes(start, y, s, theta, fixed, slopes[output])
-        output += 1
-    return output
-
-
-@njit(**INLINE)
-def record(t, h, after, theta, times, output, values, slopes, scratch):
-    """Record the outputs of the step from t to `after`; returns how many there are by now."""
-    (y, _, stage, k), (s, _, s_stage, s_k), (fixed, _) = scratch
-    while output < len(times) and times[output] <= after:
-        moment = times[output]
-        interpolate((moment - t) / h, h, y, k, N, stage)
-        observe(moment, stage, theta, fixed, values[output])
-        if GRADIENT:
-            interpolate((moment - t) / h, h, s, s_k, N * P, s_stage)
-            observe_slopes(moment, stage, s_stage, theta, fixed, slopes[output])
-        output += 1
-    return output
-
-
 @njit(**INLINE)
 def move_on(scratch):
     """Make the end of a step the start of the next; its last stage is the next one's first."""
@@ -288,68 +192,3 @@ def growth(error, last_error, rejected):
     """The PI controller's next step over this one; no growth right after a rejection."""
     factor = SAFETY * max(error, 1e-10) ** -PROPORTIONAL * last_error**INTEGRAL
     return min(1.0 if rejected else GROW, max(SHRINK, factor))
-
-
-@njit(**STRICT)
-def solve_one(theta, times, start, rtol, atol, max_steps, values, slopes, scratch):
-    """Integrate through all `times`; returns the status and the number of steps tried."""
-    (y, new, stage, k), (s, s_new, s_stage, s_k), (fixed, partials) = scratch
-    output = begin(theta, times, start, values, slopes, scratch)
-    if output == len(times) or not all_finite(y):
-        return (OK if all_finite(y) else NON_FINITE), 0
-    rhs(start, y, theta, fixed, k[0], partials[0])
-    if not all_finite(k[0]):
-        return NON_FINITE, 0
-    if GRADIENT:
-        variation(partials[0], s, s_k[0])
-    t, end, span = start, times[-1], times[-1] - start
-    h = first_step(t, y, stage, k, partials, theta, fixed, rtol, atol, span)
-    last_error, rejected, finite = 1e-4, False, True
-    for tried in range(1, max_steps + 1):
-        arrives = h >= (end - t) * (1.0 - 1e-9)
-        if arrives:
-            h = end - t
-        elif h < 1e-14 * max(abs(t), span):
-            return (STEP_TOO_SMALL if finite else NON_FINITE), tried - 1
-        try_step(t, h, y, new, stage, k, partials, theta, fixed)
-        error = error_norm(h, y, new, k, rtol, atol)
-        finite = error < LARGEST and all_finite(new) and all_finite(k[6])
-        if not finite or error > 1.0:
-            h *= max(SHRINK, SAFETY * error**-0.2) if finite else 0.25
-            rejected = True
-            continue
-        if GRADIENT:
-            step_slopes(h, s, s_new, s_stage, s_k, partials)
-        after = end if arrives else t + h
-        output = record(t, h, after, theta, times, output, values, slopes, scratch)
-        if output == len(times):
-            return OK, tried
-        move_on(scratch)
-        t, h = after, h * growth(error, last_error, rejected)
-        last_error, rejected = max(error, 1e-4), False
-    return TOO_MANY_STEPS, max_steps
-
-
-@njit(
-    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, f8[:,:,::1], f8[:,:,:,::1], i8[::1], i8[::1])",
-    cache=CACHE,
-    **STRICT,
-)
-def solve(theta, times, start, rtol, atol, max_steps, values, slopes, status, steps):
-    """Solve one trajectory per row of theta; the caller splits rows over threads."""
-    of_states = np.empty(N), np.empty(N), np.empty(N), np.empty((7, N))
-    of_slopes = np.empty(N * P), np.empty(N * P), np.empty(N * P), np.empty((7, N * P))
-    scratch = of_states, of_slopes, (np.empty(FIXED), np.empty((7, PARTIALS)))
-    empty = np.empty((len(times), 0, 0))
-    for row in range(len(theta)):
-        status[row], steps[row] = solve_one(
-            theta[row],
-            times,
-            start,
-            rtol,
-            atol,
-            max_steps,
-            values[row],
-            slopes[row] if GRADIENT else empty,
-            scratch,
-        )
