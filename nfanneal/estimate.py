@@ -99,6 +99,7 @@ class Earlier:
         return replace(
             annealing,
             max_rounds=self.rounds + 1,
+            extra_rounds=0,
             target_ess=math.inf,
             max_levels=len(self.result.history.seconds) + self.rounds + 1,
             max_evaluations=None,

@@ -52,6 +52,8 @@ Each flow overfits its own few effective points, in places of its own; their mix
 """
 LEAST_ROUNDS = 2
 """The final flow is trained at least once on points that a flow trained at β = 1 drew."""
+LEAST_ESS = 0.02
+"""Share of a level's draws that must be effective before a flow is to be trusted."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 
@@ -178,9 +180,12 @@ def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
     """Good enough at β = 1, or out of rounds, levels or evaluations."""
     if state.level >= settings.max_levels or not affords(state, 0, settings):
         return state.level > 0
-    good = info.truncated_ess >= settings.target_ess and not info.pareto_k >= PARETO_LIMIT
+    light_tailed = not info.pareto_k >= PARETO_LIMIT
+    good = info.truncated_ess >= settings.target_ess and light_tailed
     enough = state.rounds >= LEAST_ROUNDS and good
-    return state.beta == 1.0 and (enough or state.rounds >= settings.max_rounds)
+    trusted = info.ess >= LEAST_ESS and light_tailed
+    most = settings.max_rounds + (0 if trusted else settings.extra_rounds)
+    return state.beta == 1.0 and (enough or state.rounds >= most)
 
 
 def _advance(state: State, means: Means) -> State:

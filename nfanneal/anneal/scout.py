@@ -24,7 +24,15 @@ from nfanneal.weights import normalized, systematic_resample
 Array = NDArray[np.float64]
 Function = Callable[[Array], tuple[Array, Array, Array]]
 
-STARTS_PER_DIMENSION = 32
+SEARCHED = (1 / 16, 1 / 4)
+"""Such a share of the prior's draws starts a search, and such a share of them in all where fewer
+
+than `ENOUGH_ENDS` end near the best place."""
+LEAST_STARTS = 64
+ENOUGH_ENDS = 8
+"""A best place that so few searches find may not be the best there is."""
+NEAR_BEST = 2.0
+"""Near the best in log Laplace mass."""
 MOST_ITERATIONS = 60
 CONVERGED = 1e-2
 """Gain in log posterior below which a search ends: its end is a centre to draw around, no more."""
@@ -59,14 +67,17 @@ class LocalPoints:
             np.concatenate([self.information, other.information]),
         )
 
+    def log_masses(self, beta: float) -> Array:
+        """Log of the Laplace mass (k,) of prior·L^β around each point, but for a constant."""
+        log_joint = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
+        curvature = np.eye(self.z.shape[1]) + beta * self.information
+        precisions = np.clip(np.linalg.eigvalsh(curvature), 1.0, NARROWEST)
+        return np.asarray(log_joint - 0.5 * np.log(precisions).sum(axis=1))
+
     def chosen(self, beta: float, size: int, rng: np.random.Generator) -> LocalPoints:
         """`size` of the points, mostly by their Laplace mass under prior·L^β."""
-        d = self.z.shape[1]
-        curvature = np.eye(d) + beta * self.information
-        log_mass = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
-        precisions = np.clip(np.linalg.eigvalsh(curvature), 1.0, NARROWEST)
-        log_mass = log_mass - 0.5 * np.log(precisions).sum(axis=1)
-        weights = (1.0 - EVEN_SHARE) * normalized(log_mass) + EVEN_SHARE / len(self.z)
+        weights = normalized(self.log_masses(beta))
+        weights = (1.0 - EVEN_SHARE) * weights + EVEN_SHARE / len(self.z)
         rows = systematic_resample(weights, size, rng)
         return LocalPoints(self.z[rows], self.log_likelihood[rows], self.information[rows])
 
@@ -105,7 +116,8 @@ def local_points(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
 def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints | None, Spent]:
     """Search from the best of the prior draws z (n, d): end points, and gradients spent.
 
-    None if no draw has a finite likelihood.
+    More searches follow where the best place was found by few. None if no draw has a finite
+    likelihood.
     """
     spent = Spent()
 
@@ -120,24 +132,44 @@ def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints 
         value = 0.5 * np.einsum("ij,ij->i", points, points) - evaluation.log_likelihood
         return value, points - gradient, evaluation.information
 
-    starts = _starts(z, log_likelihood, STARTS_PER_DIMENSION * target.dimension)
-    if not len(starts):
-        return None, spent
-    found, value, information = minimize(negative, starts)
-    log_l = 0.5 * np.einsum("ij,ij->i", found, found) - value
+    ends: LocalPoints | None = None
+    searched = np.empty(0, dtype=np.int64)
+    for share in SEARCHED:
+        rows = _starts(z, log_likelihood, max(round(share * len(z)), LEAST_STARTS))
+        rows = rows[~np.isin(rows, searched)]
+        if not len(rows):
+            break
+        searched = np.concatenate([searched, rows])
+        found = _ends(*minimize(negative, z[rows]))
+        ends = found if ends is None else ends.joined(found)
+        if _found_often(ends):
+            break
+    return ends, spent
+
+
+def _ends(z: Array, value: Array, information: Array) -> LocalPoints:
+    """The end points of searches for the least of ½|z|² − log L, where that is finite."""
     good = np.isfinite(value)
-    return LocalPoints(found[good], log_l[good], information[good]), spent
+    log_likelihood = 0.5 * np.einsum("ij,ij->i", z, z) - value
+    return LocalPoints(z[good], log_likelihood[good], information[good])
 
 
-def _starts(z: Array, log_likelihood: Array, size: int) -> Array:
-    """Half the best draws, half from the best tenth: good, and not all from one place."""
+def _found_often(ends: LocalPoints) -> bool:
+    """Whether many searches ended where the most mass is."""
+    log_masses = ends.log_masses(1.0)
+    near = log_masses > log_masses.max(initial=-np.inf) - NEAR_BEST
+    return int(near.sum()) >= ENOUGH_ENDS
+
+
+def _starts(z: Array, log_likelihood: Array, size: int) -> NDArray[np.int64]:
+    """Rows: half the best draws, half from the best tenth: good, and not all from one place."""
     finite = np.flatnonzero(np.isfinite(log_likelihood))
     joint = log_likelihood[finite] - 0.5 * np.einsum("ij,ij->i", z[finite], z[finite])
     order = finite[np.argsort(-joint, kind="stable")]
     best = order[: size // 2]
     tenth = order[size // 2 : max(len(order) // 10, size)]
     stride = max(len(tenth) // max(size - len(best), 1), 1)
-    return z[np.concatenate([best, tenth[::stride][: size - len(best)]])]
+    return np.concatenate([best, tenth[::stride][: size - len(best)]])
 
 
 def minimize(

@@ -26,6 +26,7 @@ class AnnealSettings:
     enough_points: int | None
     max_levels: int
     max_rounds: int
+    extra_rounds: int
     target_ess: float
     max_evaluations: int | None
     scout: str
@@ -45,8 +46,8 @@ def default_anneal_settings(
     """`given` settings, with those that are None or missing chosen by the dimension d.
 
     With `scouting`, local components draw half as many points again at every level, and more
-    rounds at β = 1 than two add nothing. A flow is limited by the distinct points that it learns
-    from more than by its steps or its size.
+    rounds at β = 1 than two add nothing, unless the flow is not to be trusted yet. A flow is
+    limited by the distinct points that it learns from more than by its steps or its size.
     """
     defaults = {
         "schedule": "ess",
@@ -63,6 +64,7 @@ def default_anneal_settings(
         "enough_points": None,
         "max_levels": 200,
         "max_rounds": 2 if scouting else 4,
+        "extra_rounds": 0 if given.get("max_rounds") else 4,
         "target_ess": 0.5,
         "max_evaluations": None,
         "scout": "auto",

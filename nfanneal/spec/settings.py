@@ -33,6 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 30,
         "batch": 768,
         "max_rounds": 2,
+        "extra_rounds": 2,
         "enough_points": 300,
         "local_components": 128,
     },
@@ -78,6 +79,12 @@ class AnnealSpec(Section):
     )
     max_levels: Whole = Field(200, ge=1, description="give up after so many levels")
     max_rounds: Whole | None = Field(None, ge=1, description="most rounds at beta = 1")
+    extra_rounds: Whole | None = Field(
+        None,
+        ge=0,
+        description="most rounds after those, for as long as a flow is not to be trusted; "
+        "0 where max_rounds is given",
+    )
     target_ess: Number | None = Field(
         None, gt=0, le=1, description="stop the rounds at this ESS (a share of the draws)"
     )
