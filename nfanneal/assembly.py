@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import sympy
-
 from nfanneal.anneal import EVALUATION_CHUNK
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.data import Observations, observations, read_table
-from nfanneal.errors import Complaint, DataError, Location, SpecError
+from nfanneal.errors import Complaint, DataError, SpecError
 from nfanneal.estimate import Settings
-from nfanneal.expressions import nearest, symbol, with_numbers
+from nfanneal.expressions import nearest, symbol
 from nfanneal.flow import FlowSettings, default_flow_settings
 from nfanneal.likelihood import (
     DataLikelihood,
@@ -21,27 +19,29 @@ from nfanneal.likelihood import (
     NoiseArguments,
     ObservedSeries,
 )
+from nfanneal.mechanism import known_numbers, ode_simulator, start_of, substituted
 from nfanneal.memory import affordable_draws
 from nfanneal.models import (
-    OdeSimulator,
     PythonFunction,
     PythonLikelihood,
     PythonSimulator,
     Simulator,
 )
 from nfanneal.noise import NOISE_MODELS, check_support
-from nfanneal.ode import OdeSystem, SolverSettings, compile_system
 from nfanneal.priors import LatentMap
 from nfanneal.problem import Problem
 from nfanneal.pythonfile import load_python_file
-from nfanneal.spec import CheckedSpec, OdeSpec, PythonSpec
+from nfanneal.spec import CheckedSpec, ExperimentMeaning, NoiseMeaning, OdeSpec, PythonSpec, within
 
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
 
 
 def build_problem(
-    checked: CheckedSpec, data: Observations | None = None, *, memory: int | None = None
+    checked: CheckedSpec,
+    data: Mapping[str, Observations] | None = None,
+    *,
+    memory: int | None = None,
 ) -> Problem:
     """Read the data unless they are given, compile or import the model, and put all together.
 
@@ -56,7 +56,7 @@ def build_problem(
     latent = LatentMap(checked.meaning.free)
     model = checked.spec.model
     if isinstance(model, PythonSpec) and model.log_likelihood is not None:
-        function = _python_function(checked, model, model.log_likelihood, latent)
+        function = _python_function(checked, model, model.log_likelihood, latent, None)
         likelihood: Likelihood = DirectLikelihood(PythonLikelihood(function))
     else:
         data = read_observations(checked) if data is None else data
@@ -70,7 +70,7 @@ def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:
     """What the arrays of an evaluation take; a user's own are not known."""
     if not isinstance(likelihood, DataLikelihood):
         return 8.0 * COPIES * latent.dimension
-    cells = len(likelihood.times) * len(likelihood.simulator.observables)
+    cells = len(likelihood.all_times) * len(likelihood.simulator.observables)
     derivatives = latent.dimension if likelihood.has_information else 1
     return 8.0 * COPIES * cells * (1 + derivatives)
 
@@ -121,132 +121,110 @@ def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettin
     )
 
 
-def _data_likelihood(checked: CheckedSpec, data: Observations, latent: LatentMap) -> DataLikelihood:
-    names = tuple(noise.observable for noise in checked.meaning.noise)
-    model = checked.spec.model
+def _data_likelihood(
+    checked: CheckedSpec, data: Mapping[str, Observations], latent: LatentMap
+) -> DataLikelihood:
+    model, experiments = checked.spec.model, checked.meaning.experiments
     if isinstance(model, OdeSpec):
-        _check_start(checked, model, data)
-        simulator: Simulator = _ode_simulator(checked, model, latent)
+        _check_starts(checked, model, data)
+        simulator: Simulator = ode_simulator(checked, model, latent)
     else:
-        function = _python_function(checked, model, str(model.simulate), latent)
-        simulator = PythonSimulator(function, names)
-    return DataLikelihood(simulator, data.times, _series(checked, data, simulator, latent))
-
-
-def _check_start(checked: CheckedSpec, model: OdeSpec, data: Observations) -> None:
-    if data.times[0] < model.start:
-        first = f"{data.times[0]:g}, before the initial values at model.start = {model.start:g}"
-        raise SpecError(
-            [
-                Complaint(
-                    f"the data ({checked.data_file}) begin at {first}",
-                    checked.place("model", "start"),
-                    hint="set model.start to the time of the initial values",
-                )
-            ]
+        functions = tuple(
+            _python_function(checked, model, str(model.simulate), latent, e) for e in experiments
         )
+        names = dict.fromkeys(n.observable for e in experiments for n in e.noise)
+        simulator = PythonSimulator(functions, tuple(names))
+    times = tuple(data[e.name].times for e in experiments)
+    return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
 
 
-def read_observations(checked: CheckedSpec) -> Observations:
-    """The data of a spec whose model predicts.
+def _check_starts(checked: CheckedSpec, model: OdeSpec, data: Mapping[str, Observations]) -> None:
+    for experiment in checked.meaning.experiments:
+        start, place = start_of(checked, model, experiment.name)
+        begin = data[experiment.name].times[0]
+        if begin < start:
+            first = f"{begin:g}, before the initial values at {'.'.join(place)} = {start:g}"
+            message = f"the data ({checked.data_file(experiment.name)}) begin at {first}"
+            hint = f"set {'.'.join(place)} to the time of the initial values"
+            raise SpecError([Complaint(message, checked.place(*place), hint)])
+
+
+def read_observations(checked: CheckedSpec) -> dict[str, Observations]:
+    """The data of each experiment of a spec whose model predicts.
 
     Raises:
-        DataError: the file is missing or invalid.
-        SpecError: the spec has no data.
+        DataError: a file is missing or invalid.
     """
-    spec = checked.spec
-    if spec.data is None or checked.data_file is None:
-        raise SpecError("the spec has no data section")
-    columns = {n.observable: spec.data.columns.get(n.observable, n.observable)
-               for n in checked.meaning.noise}  # fmt: skip
-    return observations(read_table(checked.data_file), spec.data.time, columns)
+    found = {}
+    for experiment in checked.meaning.experiments:
+        said = checked.data[experiment.name]
+        names = [n.observable for n in experiment.noise]
+        columns = {name: said.columns.get(name, name) for name in names}
+        table = read_table(checked.data_file(experiment.name))
+        found[experiment.name] = observations(table, said.time, columns)
+    return found
 
 
 def _series(
-    checked: CheckedSpec, data: Observations, simulator: Simulator, latent: LatentMap
+    checked: CheckedSpec,
+    data: Mapping[str, Observations],
+    simulator: Simulator,
+    latent: LatentMap,
 ) -> tuple[ObservedSeries, ...]:
-    columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
-    observables = {symbol(name): k for k, name in enumerate(simulator.observables)}
-    known = _known_numbers(checked)
-    series, complaints = [], []
-    for i, noise in enumerate(checked.meaning.noise):
-        model = NOISE_MODELS[noise.model]
-        problem = check_support(model, data.values[i])
-        if problem:
-            complaints.append(Complaint(f"{checked.data_file}: '{noise.observable}': {problem}"))
-        where = checked.place("likelihood", noise.observable)
-        expressions = tuple(_substituted(e, known, observables, where) for e in noise.arguments)
-        series.append(
-            ObservedSeries(
-                name=noise.observable,
-                observable=simulator.observables.index(noise.observable),
-                time_index=data.time_index[i],
-                values=data.values[i],
-                noise=model,
-                arguments=NoiseArguments(expressions, columns, observables),
+    """The series of every experiment, whose times follow one another."""
+    series: list[ObservedSeries] = []
+    complaints: list[Complaint] = []
+    first = 0
+    for experiment in checked.meaning.experiments:
+        own = data[experiment.name]
+        for i, noise in enumerate(experiment.noise):
+            problem = check_support(NOISE_MODELS[noise.model], own.values[i])
+            if problem:
+                file = checked.data_file(experiment.name)
+                complaints.append(Complaint(f"{file}: '{noise.observable}': {problem}"))
+            series.append(
+                ObservedSeries(
+                    name=within(noise.observable, experiment.name),
+                    observable=simulator.observables.index(noise.observable),
+                    time_index=first + own.time_index[i],
+                    values=own.values[i],
+                    noise=NOISE_MODELS[noise.model],
+                    arguments=_arguments(checked, experiment, noise, simulator, latent),
+                )
             )
-        )
+        first += len(own.times)
     if complaints:
         raise DataError(complaints)
     return tuple(series)
 
 
-def _known_numbers(checked: CheckedSpec) -> dict[str, float]:
-    """Constants and fixed parameters."""
-    model = checked.spec.model
-    constants = model.constants if isinstance(model, OdeSpec) else {}
-    return {**constants, **checked.meaning.fixed}
-
-
-def _substituted(
-    expression: sympy.Expr,
-    known: Mapping[str, float],
-    but_not: Mapping[sympy.Symbol, int],
-    where: Location | None = None,
-) -> sympy.Expr:
-    used = {k: v for k, v in known.items() if symbol(k) in expression.free_symbols}
-    values = {symbol(k): v for k, v in used.items() if symbol(k) not in but_not}
-    try:
-        return with_numbers(expression, values, {})
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        numbers = ", ".join(f"{k} = {v:g}" for k, v in used.items() if symbol(k) in values)
-        shown = str(expression)[:200]
-        message = f"with {numbers}, '{shown}' is not a finite real number"
-        raise SpecError([Complaint(message, where)]) from None
-
-
-def _ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
-    meaning, known = checked.meaning, _known_numbers(checked)
-    states = tuple(model.states)
-    observables = tuple(meaning.observables)
-
-    def with_known(section: str, expressions: Mapping[str, sympy.Expr]) -> tuple[sympy.Expr, ...]:
-        return tuple(
-            _substituted(e, known, {}, checked.place("model", section, name))
-            for name, e in expressions.items()
-        )
-
-    initial = with_known("states", {s: meaning.initial[s] for s in states})
-    equations = with_known("equations", {s: meaning.equations[s] for s in states})
-    shown = with_known("observables", meaning.observables)
-    used = set().union(*(e.free_symbols for e in (*initial, *equations, *shown)))
-    columns = tuple(i for i, name in enumerate(latent.column_names) if symbol(name) in used)
-    system = OdeSystem(
-        time=symbol(model.time),
-        states=tuple(symbol(s) for s in states),
-        parameters=tuple(symbol(latent.column_names[i]) for i in columns),
-        initial=initial,
-        equations=equations,
-        observables=shown,
-    )
-    solver = model.solver
-    settings = SolverSettings(solver.rtol, solver.atol, solver.max_steps, model.start)
-    return OdeSimulator(compile_system(system), settings, observables, columns)
+def _arguments(
+    checked: CheckedSpec,
+    experiment: ExperimentMeaning,
+    noise: NoiseMeaning,
+    simulator: Simulator,
+    latent: LatentMap,
+) -> NoiseArguments:
+    """The arguments of an observable's noise in an experiment, constants replaced by numbers."""
+    columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
+    observables = {symbol(name): k for k, name in enumerate(simulator.observables)}
+    own = ("experiments", experiment.name, "likelihood", noise.observable)
+    stands = checked.document.places
+    where = checked.place(*(own if own in stands else own[2:]))
+    known = {k: v for k, v in known_numbers(checked).items() if symbol(k) not in observables}
+    here = (e.xreplace(dict(experiment.instead)) for e in noise.arguments)
+    expressions = tuple(substituted(e, known, where) for e in here)
+    return NoiseArguments(expressions, columns, observables)
 
 
 def _python_function(
-    checked: CheckedSpec, model: PythonSpec, name: str, latent: LatentMap
+    checked: CheckedSpec,
+    model: PythonSpec,
+    name: str,
+    latent: LatentMap,
+    experiment: ExperimentMeaning | None,
 ) -> PythonFunction:
+    """The user's function, of the parameters as they are in an experiment."""
     path = Path(checked.folder / model.file)
     if not path.is_file():
         place = checked.place("model", "file")
@@ -259,8 +237,25 @@ def _python_function(
         kind = "simulate" if model.log_likelihood is None else "log_likelihood"
         place = checked.place("model", kind)
         raise SpecError([Complaint(f"{path} has no function '{name}'", place, hint)])
-    slices: dict[str, slice | int] = {}
-    for parameter, where in zip(latent.parameters, latent.slices().values(), strict=True):
-        slices[parameter.name] = where.start if parameter.size is None else where
-    fixed = checked.meaning.fixed
+    slices, fixed = _python_parameters(checked, latent, experiment)
     return PythonFunction(function, name, slices, fixed, model.array, loaded.settings)
+
+
+def _python_parameters(
+    checked: CheckedSpec, latent: LatentMap, experiment: ExperimentMeaning | None
+) -> tuple[dict[str, slice | int], dict[str, float]]:
+    """The columns of θ of each free parameter, and fixed numbers, as they are in an experiment."""
+    columns: dict[str, slice | int] = {
+        p.name: where.start if p.size is None else where
+        for p, where in zip(latent.parameters, latent.slices().values(), strict=True)
+    }
+    numbers = known_numbers(checked)
+    slices, fixed = {}, {}
+    for parameter in checked.spec.parameters:
+        own = within(parameter, experiment.name) if experiment else parameter
+        name = own if own in columns or own in numbers else parameter
+        if name in columns:
+            slices[parameter] = columns[name]
+        else:
+            fixed[parameter] = numbers[name]
+    return slices, fixed

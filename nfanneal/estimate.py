@@ -280,7 +280,7 @@ def observed_at(
     replicates = likelihood.draw(posterior, predictions, rng)
     return {
         series.name: ObservedData(
-            times=likelihood.times[series.time_index],
+            times=likelihood.all_times[series.time_index],
             values=series.values,
             pointwise=pointwise[series.name],
             replicates=replicates[series.name],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import sympy
@@ -13,8 +15,13 @@ from numpy.typing import NDArray
 from nfanneal import noise
 from nfanneal.expressions import compile_numpy, differentiate
 from nfanneal.models import Predictions, PythonLikelihood, Simulator
+from nfanneal.threads import default_threads, over_threads
 
 Array = NDArray[np.float64]
+Answer = TypeVar("Answer")
+
+FEWEST, MOST = 8, 256
+"""Draws that a thread evaluates at a time: enough to be worth it, few enough to end together."""
 
 NOT_A_DENSITY = "the function returned nan or +infinity; return -inf where the likelihood is zero"
 """Why a draw of a log-likelihood failed."""
@@ -66,7 +73,7 @@ class NoiseArguments:
 
 @dataclass(frozen=True)
 class ObservedSeries:
-    """The data of one observable: c cells at indexed times, and their noise."""
+    """The data of one observable in one experiment: c cells at indexed times, and their noise."""
 
     name: str
     observable: int
@@ -166,10 +173,13 @@ class LikelihoodValues:
 
 @dataclass(frozen=True)
 class DataLikelihood:
-    """Data at `times` (m,), under a simulator's predictions."""
+    """Data at the `times` of each experiment, under a simulator's predictions.
+
+    The series index all times, those of one experiment after those of another.
+    """
 
     simulator: Simulator
-    times: Array
+    times: tuple[Array, ...]
     series: Sequence[ObservedSeries]
 
     @property
@@ -182,8 +192,30 @@ class DataLikelihood:
         """Whether the Fisher information comes with the gradient."""
         return self.simulator.has_jacobian
 
+    @property
+    def all_times(self) -> Array:
+        """The m times of all experiments, as the series index them."""
+        return np.concatenate(self.times)
+
     def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
-        """log L at θ (n, p); −inf where the model failed."""
+        """log L at θ (n, p); −inf where the model failed.
+
+        A model that can be asked by parts is: no more sensitivities are there at a time than those
+        of the draws that the threads are at, and they are gone when their draws' gradients are
+        known.
+        """
+        parts = self._by_parts(theta, lambda rows: self._evaluate(rows, gradient))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _by_parts(self, theta: Array, ask: Callable[[Array], Answer]) -> list[Answer]:
+        """The answers for all draws θ (n, p), in order."""
+        if not self.simulator.by_parts:
+            return [ask(theta)]
+        size = min(max(len(theta) // (4 * default_threads()), FEWEST), MOST)
+        parts = [theta[i : i + size] for i in range(0, max(len(theta), 1), size)]
+        return over_threads(ask, parts)
+
+    def _evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
         predictions = self.simulator.predict(theta, self.times, gradient)
         values = _filled(predictions)
         if not gradient or predictions.pullback is None:
@@ -201,9 +233,15 @@ class DataLikelihood:
         parts = [series.information(theta, values, jacobian) for series in self.series]
         return replace(found, information=np.sum(parts, axis=0))
 
-    def predict(self, theta: Array) -> Predictions:
-        """Predictions at the data's times for θ (n, p)."""
-        return self.simulator.predict(theta, self.times, False)
+    def predict(self, theta: Array, times: tuple[Array, ...] | None = None) -> Predictions:
+        """Predictions for θ (n, p) at the data's times, or at others of each experiment."""
+        at = self.times if times is None else times
+        parts = self._by_parts(theta, lambda rows: self.simulator.predict(rows, at, False))
+        return Predictions(
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.failed for part in parts]),
+            _summed(part.reasons for part in parts),
+        )
 
     def pointwise(self, theta: Array, predictions: Predictions) -> dict[str, Array]:
         """log p of each cell, (n, c) per observable; −inf where the model failed."""
@@ -245,6 +283,25 @@ class DirectLikelihood:
 
 
 Likelihood = DataLikelihood | DirectLikelihood
+
+
+def _joined(parts: Sequence[LikelihoodValues]) -> LikelihoodValues:
+    """All draws of several parts."""
+
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    reasons = _summed(part.reasons for part in parts)
+    names = ("log_likelihood", "failed", "gradient", "information", "dropped")
+    return LikelihoodValues(reasons=reasons, **{name: joined(name) for name in names})
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total = Counter[str]()
+    for each in counts:
+        total.update(each)
+    return dict(total)
 
 
 def _filled(predictions: Predictions) -> Array:

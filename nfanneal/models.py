@@ -1,13 +1,13 @@
 """Models: from parameters θ (n, p) to predictions (n, m, k), or straight to log-likelihoods (n,).
 
-An ODE model predicts by compiled trajectories; a Python model by the user's function, on torch
-tensors (differentiable) or numpy arrays.
+A Python model predicts by the user's function, on torch tensors (differentiable) or numpy arrays;
+an ODE model by compiled trajectories (`nfanneal.sweep`).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.errors import ModelError, ModelMemoryError
-from nfanneal.ode import CompiledSystem, SolverSettings, Status
 from nfanneal.priors import NAMED_COLUMNS, point_in_words
 from nfanneal.pythonfile import LibrarySettings, own_lines
 
@@ -31,6 +30,8 @@ NOT_FINITE = "the function returned nan or infinity; look for what overflows, or
 @dataclass(frozen=True)
 class Predictions:
     """Observables (n, m, k) at m times, failures (n,), and the pull-back of their gradients.
+
+    The times of several experiments follow one another.
 
     `pullback` maps ∂S/∂observables (n, m, k) of a sum S over draws to ∂S/∂θ (n, p); None unless
     gradients were asked for. `jacobian` (n, m, k, p) is there only where it comes for free.
@@ -60,39 +61,12 @@ class Simulator(Protocol):
     def has_jacobian(self) -> bool:
         """Whether they come with their Jacobian too."""
 
-    def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
-        """Observables at `times` (m,) for θ (n, p)."""
+    @property
+    def by_parts(self) -> bool:
+        """Whether draws can be predicted a few at a time, on several threads at once."""
 
-
-@dataclass(frozen=True)
-class OdeSimulator:
-    """Trajectories of a compiled ODE system; `columns` of θ are its parameters."""
-
-    system: CompiledSystem
-    settings: SolverSettings
-    observables: tuple[str, ...]
-    columns: tuple[int, ...]
-    differentiable: bool = True
-    has_jacobian: bool = True
-
-    def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
-        """Solve one trajectory per row of θ (n, p)."""
-        own = np.ascontiguousarray(theta[:, self.columns])
-        solved = self.system.solve(own, times, self.settings, sensitivities=gradient)
-        failed = solved.status != Status.OK
-        codes, counts = np.unique(solved.status[failed], return_counts=True)
-        reasons = {Status(int(c)).name: int(k) for c, k in zip(codes, counts, strict=True)}
-        if solved.sensitivities is None:
-            return Predictions(solved.observables, failed, reasons)
-        jacobian = np.zeros((*solved.observables.shape, theta.shape[1]))
-        jacobian[..., self.columns] = solved.sensitivities
-        jacobian[failed] = 0.0
-
-        def pullback(slope: Array) -> Array:
-            return np.asarray(np.einsum("nmk,nmkp->np", slope, jacobian))
-
-        values = solved.observables
-        return Predictions(values, failed, reasons, pullback, jacobian, solved.overflowed)
+    def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
+        """Observables at each experiment's `times` for θ (n, p)."""
 
 
 @dataclass(frozen=True)
@@ -226,38 +200,48 @@ class PythonFunction:
 
 @dataclass(frozen=True)
 class PythonSimulator:
-    """A user's `simulate(parameters, times)` that returns each observable as (n, m)."""
+    """A user's `simulate(parameters, times)` that returns each observable as (n, m).
 
-    function: PythonFunction
+    There is one of `functions` for each experiment: the same, of other parameters.
+    """
+
+    functions: tuple[PythonFunction, ...]
     observables: tuple[str, ...]
     has_jacobian: bool = False
+    by_parts: bool = False
 
     @property
     def differentiable(self) -> bool:
         """Whether predictions come with a pull-back."""
-        return self.function.differentiable
+        return self.functions[0].differentiable
 
-    def predict(self, theta: Array, times: Array, gradient: bool) -> Predictions:
-        """Call the function on θ (n, p) and `times` (m,)."""
-        shape = (len(theta), len(times))
+    def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
+        """Call the function on θ (n, p) and the times of each experiment."""
         if not self.differentiable:
-            values = self._stack(self.function(theta.copy(), times.copy()), shape)
-            return _checked(np.stack(values, axis=2).astype(np.float64))
+            parts = [
+                np.stack(self._stack(f, f(theta.copy(), t.copy()), (len(theta), len(t))), axis=2)
+                for f, t in zip(self.functions, times, strict=True)
+            ]
+            return _checked(np.concatenate(parts, axis=1).astype(np.float64))
         leaf = torch.from_numpy(theta.copy()).requires_grad_(gradient)
+        tensors = []
         with torch.set_grad_enabled(gradient):
-            given = self.function(leaf, torch.from_numpy(times.copy()))
-            stacked = torch.stack(self._stack(given, shape), dim=2).double()
+            for function, t in zip(self.functions, times, strict=True):
+                given = function(leaf, torch.from_numpy(t.copy()))
+                each = self._stack(function, given, (len(theta), len(t)))
+                tensors.append(torch.stack(each, dim=2).double())
+            stacked = torch.cat(tensors, dim=1)
 
         def pullback(slope: Array) -> Array:
-            return _gradient(self.function.name, leaf, stacked, slope)
+            return _gradient(self.functions[0].name, leaf, stacked, slope)
 
         predictions = _checked(stacked.detach().numpy())
         if not gradient:
             return predictions
         return Predictions(predictions.values, predictions.failed, predictions.reasons, pullback)
 
-    def _stack(self, given: Any, shape: tuple[int, int]) -> list[Any]:
-        name = self.function.name
+    def _stack(self, function: PythonFunction, given: Any, shape: tuple[int, int]) -> list[Any]:
+        name = function.name
         if not isinstance(given, Mapping):
             raise ModelError(f"'{name}' must return a mapping from observable to array")
         missing = [o for o in self.observables if o not in given]
@@ -265,7 +249,7 @@ class PythonSimulator:
             raise ModelError(
                 f"'{name}' returned no '{missing[0]}'; it returned {', '.join(map(str, given))}"
             )
-        arrays = [self.function.real(given[o]) for o in self.observables]
+        arrays = [function.real(given[o]) for o in self.observables]
         for observable, array in zip(self.observables, arrays, strict=True):
             if tuple(array.shape) != shape:
                 raise ModelError(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nfanneal.store import Plain
 
 FREE = ("name", "anneal", "output", "data", "model.file", "model.batch")
 """What a resumed run may change. Data and model files are compared by what they hold."""
+DATA_OF_AN_EXPERIMENT = "experiments.*.data.*"
 DECORATION = (".label", ".unit")
 SHOWN = 80
 
@@ -43,7 +45,7 @@ class Identity:
 
 def identity(checked: CheckedSpec, problem: Problem) -> Identity:
     """What a run is about."""
-    spec = dict(_flat(checked.spec.model_dump()))
+    spec = dict(_flat(checked.standalone.model_dump()))
     return Identity(checked.yaml, spec, _contents(checked, problem))
 
 
@@ -61,7 +63,7 @@ def _contents(checked: CheckedSpec, problem: Problem) -> dict[str, str]:
     found = {}
     likelihood, model = problem.likelihood, checked.spec.model
     if isinstance(likelihood, DataLikelihood):
-        text = hashlib.sha256(likelihood.times.tobytes())
+        text = hashlib.sha256(likelihood.all_times.tobytes())
         for series in likelihood.series:
             text.update(series.name.encode())
             text.update(np.ascontiguousarray(series.time_index, dtype=np.int64).tobytes())
@@ -145,6 +147,8 @@ def _shown(value: Any) -> str:
 
 
 def _is_free(path: str) -> bool:
+    if fnmatch(path, DATA_OF_AN_EXPERIMENT):
+        return True
     if path.startswith("parameters.") and path.endswith(DECORATION):
         return True
     return any(path == free or path.startswith(f"{free}.") for free in FREE)

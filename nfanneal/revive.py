@@ -16,7 +16,6 @@ from nfanneal.data import Observations
 from nfanneal.errors import ModelError, ResultError
 from nfanneal.estimate import final_draws, observed_at
 from nfanneal.likelihood import DataLikelihood
-from nfanneal.models import OdeSimulator
 from nfanneal.problem import Problem
 from nfanneal.proposals import Proposal, restored
 from nfanneal.result import (
@@ -29,7 +28,8 @@ from nfanneal.result import (
     rediagnosed,
     warnings_of,
 )
-from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text
+from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text, within
+from nfanneal.sweep import OdeSimulator
 from nfanneal.weights import effective_sample_size, normalized, systematic_resample
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
         ModelError: the Python model cannot be imported.
     """
     checked = checked_spec(result, model_file)
-    problem = build_problem(checked, _observations(result) if result.observed else None)
+    problem = build_problem(checked, _observations(checked, result) if result.observed else None)
     if model_file is not None:
         refuse_other_model(result, problem, model_file)
     return problem
@@ -121,11 +121,17 @@ def first_difference(result: Result, problem: Problem) -> str | None:
     return None
 
 
-def _observations(result: Result) -> Observations:
-    cells = result.observed.values()
-    times = np.unique(np.concatenate([o.times for o in cells]))
-    index = tuple(np.searchsorted(times, o.times) for o in cells)
-    return Observations(times, tuple(result.observed), index, tuple(o.values for o in cells))
+def _observations(checked: CheckedSpec, result: Result) -> dict[str, Observations]:
+    """The data of each experiment that the result holds."""
+    found = {}
+    for experiment in checked.meaning.experiments:
+        names = tuple(n.observable for n in experiment.noise)
+        cells = [result.observed[within(name, experiment.name)] for name in names]
+        times = np.unique(np.concatenate([o.times for o in cells]))
+        index = tuple(np.searchsorted(times, o.times) for o in cells)
+        values = tuple(o.values for o in cells)
+        found[experiment.name] = Observations(times, names, index, values)
+    return found
 
 
 def stored_proposal(result: Result) -> Proposal:
@@ -219,34 +225,63 @@ def with_draws(
 
 
 def predict(
-    problem: Problem, theta: Array, times: Array, rng: np.random.Generator
+    problem: Problem, theta: Array, times: Mapping[str, Array], rng: np.random.Generator
 ) -> dict[str, Prediction]:
-    """Predictive trajectories of every observable at θ (n, d) and increasing `times` (m,).
+    """Predictive trajectories of every observable at θ (n, d) and increasing times.
+
+    `times` are those of each experiment, as `times_of` gives them.
 
     Raises:
         ResultError: the model gives a log-likelihood, not predictions.
     """
-    likelihood = problem.likelihood
-    if not isinstance(likelihood, DataLikelihood):
-        raise ResultError("the model gives a log-likelihood only; there is nothing to predict")
-    found = likelihood.simulator.predict(theta, times, False)
+    likelihood = predicting(problem)
+    found = likelihood.predict(theta, tuple(times.values()))
     bad = found.failed[:, None]
     filled = np.where(bad[:, :, None], 1.0, found.values)
-    noisy = {}
-    for series in likelihood.series:
-        everywhere = replace(series, time_index=np.arange(len(times)), values=np.zeros(len(times)))
-        noisy[series.name] = np.where(bad, np.nan, everywhere.draw(theta, filled, rng))
-    return {
-        name: Prediction(times, np.where(bad, np.nan, found.values[:, :, k]), noisy.get(name))
-        for k, name in enumerate(likelihood.simulator.observables)
-    }
+    noises = {series.name: series for series in likelihood.series}
+    predictions, first = {}, 0
+    for experiment, own in times.items():
+        at = slice(first, first + len(own))
+        first += len(own)
+        for k, observable in enumerate(likelihood.simulator.observables):
+            name, noisy = within(observable, experiment), None
+            if name in noises:
+                everywhere = replace(
+                    noises[name], time_index=np.arange(len(own)), values=np.zeros(len(own))
+                )
+                noisy = np.where(bad, np.nan, everywhere.draw(theta, filled[:, at], rng))
+            clean = np.where(bad, np.nan, found.values[:, at, k])
+            predictions[name] = Prediction(own, clean, noisy)
+    return predictions
 
 
-def start_of(problem: Problem) -> float:
-    """The time before which the model predicts nothing; −inf if there is none."""
-    likelihood = problem.likelihood
-    simulator = likelihood.simulator if isinstance(likelihood, DataLikelihood) else None
-    return simulator.settings.start if isinstance(simulator, OdeSimulator) else -math.inf
+def predicting(problem: Problem) -> DataLikelihood:
+    """The likelihood of a problem whose model predicts.
+
+    Raises:
+        ResultError: it gives a log-likelihood, not predictions.
+    """
+    if not isinstance(problem.likelihood, DataLikelihood):
+        raise ResultError("the model gives a log-likelihood only; there is nothing to predict")
+    return problem.likelihood
+
+
+def times_of(result: Result, problem: Problem) -> dict[str, Array]:
+    """The times of the data of each experiment, whose name is '' where the spec names none.
+
+    Raises:
+        ResultError: the model gives a log-likelihood, not predictions.
+    """
+    names = spec_from_text(result.spec_yaml).data
+    return dict(zip(names, predicting(problem).times, strict=True))
+
+
+def starts_of(result: Result, problem: Problem) -> dict[str, float]:
+    """The time before which the model predicts nothing, by experiment; −inf if there is none."""
+    simulator, names = predicting(problem).simulator, times_of(result, problem)
+    if not isinstance(simulator, OdeSimulator):
+        return dict.fromkeys(names, -math.inf)
+    return {n: e.settings.start for n, e in zip(names, simulator.experiments, strict=True)}
 
 
 def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.likelihood import DataLikelihood
-from nfanneal.models import OdeSimulator
 from nfanneal.ode import Status
 from nfanneal.problem import Problem
 from nfanneal.proposals import PriorProposal
+from nfanneal.sweep import OdeSimulator, Outcomes
 
 Array = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ SAME = 1e-6
 """Relative difference of two answers to one question that rounding may make."""
 PROBE = 8
 STEP = 1e-4
-ROUGH = 0.05
+ROUGH, MANYFOLD = 0.05, 100.0
 SLOW_SECONDS = 5.0
 
 
@@ -30,6 +31,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
     generator = torch.Generator().manual_seed(seed)
     z = PriorProposal(problem.latent.dimension).draw(DRAWS, generator)
+    _outcomes(problem, z[:PROBE])  # what is compiled when first needed is compiled now
     probe, first = _timed(problem, z[:PROBE], False)
     n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else 16 * PROBE
     z = z[:n]
@@ -45,7 +47,9 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         dropped = dropped if sloped.dropped is None else sloped.dropped
         warnings += _dropped_warnings(problem, z, dropped)
         warnings += _roughness(problem, z[finite], values[finite])
-    warnings = _failure_warnings(problem, z, evaluation.failed, finite) + warnings
+    outcomes, reasons = _outcomes(problem, z), _reasons(problem, z[evaluation.failed])
+    failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
+    warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
     data = problem.likelihood
     series = data.series if isinstance(data, DataLikelihood) else ()
     return {
@@ -55,6 +59,8 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         "evaluations_per_second": n / seconds,
         "gradients_per_second": gradients,
         "failed_fraction": float(evaluation.failed.mean()),
+        "failures": reasons,
+        "stiff_fraction": None if outcomes is None else float((outcomes.stiff > 0).mean()),
         "zero_fraction": float((~finite & ~evaluation.failed).mean()),
         "dropped_gradient_fraction": float(dropped.mean()),
         "best_log_likelihood": float(values[finite].max()) if finite.any() else None,
@@ -69,16 +75,34 @@ def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
     return evaluation, max(time.perf_counter() - start, 1e-9)
 
 
+def _outcomes(problem: Problem, z: Array) -> Outcomes | None:
+    """How the trajectories of an ODE model go; None for other models."""
+    values = problem.likelihood
+    if not (isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator)):
+        return None
+    return values.simulator.outcomes(problem.latent.from_latent(z), values.times)
+
+
 def _failure_warnings(
-    problem: Problem, z: Array, failed: NDArray[np.bool_], finite: NDArray[np.bool_]
+    problem: Problem,
+    z: Array,
+    failed: NDArray[np.bool_],
+    reasons: Mapping[str, int],
+    outcomes: Outcomes | None,
 ) -> list[str]:
+    if not failed.any():
+        return []
+    advice = {status.name: status.advice for status in Status}
+    why = "; ".join(f"{count} × {advice.get(name, name)}" for name, count in reasons.items())
+    first = f"the first failure is at {problem.latent.in_words(z[failed][0])}"
+    reached = np.nan if outcomes is None else outcomes.reached[failed][0]
+    got = "" if np.isnan(reached) else f"; its trajectory got to the time {reached:g}"
+    share = f"the model fails at {failed.mean():.1%} of the prior. {why}".strip()
+    return [share, f"{first}{got}"]
+
+
+def _zero_warnings(problem: Problem, zero: NDArray[np.bool_]) -> list[str]:
     warnings = []
-    if failed.any():
-        where = problem.latent.in_words(z[failed][0])
-        reasons = "; ".join(_reasons(problem, z[failed]))
-        warnings.append(f"the model fails at {failed.mean():.1%} of the prior. {reasons}".strip())
-        warnings.append(f"the first failure is at {where}")
-    zero = ~finite & ~failed
     if zero.mean() > 0.5:
         warnings.append(
             f"the likelihood is zero at {zero.mean():.1%} of the prior: "
@@ -86,12 +110,13 @@ def _failure_warnings(
         )
     values = problem.likelihood
     if isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator):
-        start, times = values.simulator.settings.start, values.times
-        if len(times) > 1 and times[0] - start > 2.0 * (times[-1] - times[0]):
-            warnings.append(
-                f"the data begin at {times[0]:g}, long after model.start = {start:g}; "
-                "is model.start the time of the initial values?"
-            )
+        for experiment, times in zip(values.simulator.experiments, values.times, strict=True):
+            start = experiment.settings.start
+            if len(times) > 1 and times[0] - start > 2.0 * (times[-1] - times[0]):
+                warnings.append(
+                    f"the data begin at {times[0]:g}, long after model.start = {start:g}; "
+                    "is model.start the time of the initial values?"
+                )
     return warnings
 
 
@@ -118,11 +143,11 @@ def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) ->
     ]
 
 
-def _reasons(problem: Problem, z: Array) -> list[str]:
-    theta = problem.latent.from_latent(z)
-    reasons = problem.likelihood.evaluate(theta, False).reasons
-    known = {status.name: status.advice for status in Status}
-    return [f"{count} × {known.get(name, name)}" for name, count in reasons.items()]
+def _reasons(problem: Problem, z: Array) -> dict[str, int]:
+    """Why draws failed, and how many each; the name of a status where a trajectory did."""
+    if not len(z):
+        return {}
+    return dict(problem.likelihood.evaluate(problem.latent.from_latent(z), False).reasons)
 
 
 def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
@@ -144,8 +169,9 @@ def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
     worst = float(np.nanmax(np.abs(numeric - exact) / scale))
     if worst < ROUGH:
         return []
+    much = f"by {worst:.0%}" if worst < MANYFOLD else "manifold"
     return [
-        f"the gradient differs from finite differences by {worst:.0%} at good draws: an ODE is "
+        f"the gradient differs from finite differences {much} at good draws: an ODE is "
         "solved too roughly there (tighten model.solver.rtol and atol), or a torch model leaves "
         "autograd (detach, no_grad, rounding): set model.array: numpy"
     ]

@@ -14,7 +14,7 @@ MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
     "problem", "ode", "anneal", "autoregressive", "result", "estimate", "compiled", "spline",
-    "student", "threads", "cgroups", "cores", "prune", "pythonfile", "modes", "bench",
+    "student", "sweep", "threads", "cgroups", "cores", "prune", "pythonfile", "modes", "bench",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
@@ -29,6 +29,7 @@ HOMES = {
     "arviz": {"compare"},
     "pyarrow": {"export"},
     **{peer: {"bench"} for peer in ("dynesty", "emcee", "nautilus", "pocomc", "ultranest")},
+    **{peer: {"bench"} for peer in ("casadi", "diffrax", "jax", "roadrunner", "torchode")},
 }
 
 

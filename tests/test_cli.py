@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -39,6 +40,15 @@ def edited(path, **changes):
     copy = path.with_name("edited.yaml")
     copy.write_text(yaml.safe_dump(content))
     return copy
+
+
+def test_a_tolerance_that_makes_the_likelihood_rough_is_told(capsys):
+    hares = Path(__file__).parents[1] / "configs" / "lotka_volterra.yaml"
+    told = "the gradient differs from finite differences"
+    for tolerance, rough in ((1e-6, False), (1e-2, True)):
+        loose = [f"--set=model.solver.{name}={tolerance}" for name in ("rtol", "atol")]
+        _, out, _ = inside(capsys, "check", hares, "--json", *loose)
+        assert any(told in warning for warning in json.loads(out)["warnings"]) == rough
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
@@ -260,3 +270,16 @@ def test_failures_are_counted_and_kept(tmp_path, capsys):
     # ∫_{x<0} N(x; 0, 1)·exp(−(x+1)²/2) dx = exp(−1/4)/√2·Φ(1/√2)
     exact = np.log(np.exp(-0.25) / np.sqrt(2) * 0.7602499)
     assert abs(found["log_evidence"] - exact) < max(5 * found["log_evidence_error"], 1e-3)
+
+
+def test_check_tells_which_trajectories_are_stiff_and_why_others_fail(ode, capsys):
+    stiff = edited(ode, model__solver={"method": "stiff"})
+    code, out, _ = inside(capsys, "check", stiff, "--json")
+    report = json.loads(out)
+    assert (code, report["stiff_fraction"], report["failures"]) == (0, 1.0, {})
+    hurried = edited(ode, model__solver={"max_steps": 1})
+    code, out, _ = inside(capsys, "check", hurried, "--json")
+    report = json.loads(out)
+    assert (code, report["stiff_fraction"]) == (4, 0.0)
+    assert report["failures"] == {"TOO_MANY_STEPS": report["n_draws"]}
+    assert "its trajectory got to the time" in report["warnings"][1]

@@ -36,8 +36,8 @@ def start(folder, **environment):
     )  # fmt: skip
 
 
-def finish(process):
-    out, errors = process.communicate(timeout=120)
+def finish(process, seconds=120):
+    out, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
     return out
 
@@ -47,6 +47,13 @@ def test_processes_that_start_at_once_share_a_cold_cache(tmp_path):
     assert outs == ["0.367879\n"] * 8
     assert len(list(tmp_path.glob("*.py"))) == 1
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.slow
+def test_forty_processes_that_start_at_once_on_a_cold_cache_succeed(tmp_path):
+    outs = [finish(process, 1200) for process in [start(tmp_path) for _ in range(40)]]
+    assert outs == ["0.367879\n"] * 40
+    assert len(list(tmp_path.glob("*.py"))) == 1
 
 
 @pytest.fixture(scope="module")

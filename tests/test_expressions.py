@@ -244,7 +244,7 @@ def test_scalar_functions_compile_and_agree_with_the_vectorised_ones():
     for name, function in SCALAR_FUNCTIONS.items():
         compiled = numba.njit(error_model="numpy")(function)
         count = function.__code__.co_argcount
-        arguments = (x, x[::-1].copy(), x + 1.0, np.full(4, 3.0))[:count]
+        arguments = (x, x[::-1].copy(), x + 1.0, np.full(4, 3.0), np.full(4, 1.0))[:count]
         expected = [compiled(*cell) for cell in zip(*arguments, strict=True)]
         with np.errstate(all="ignore"):
             np.testing.assert_allclose(VECTOR_FUNCTIONS[name](*arguments), expected, rtol=1e-14)

@@ -256,14 +256,15 @@ FATES = {
     "overflow": ([1.0, 1.0, 1e301], Status.NON_FINITE),
     "domain": ([-1.0, 0.5, -1.0], Status.NON_FINITE),  # root of a negative number
     "nan": ([np.nan, 1.0, 1.0], Status.NON_FINITE),
-    "stiff": ([-1e7, 1.0, 1.0], Status.TOO_MANY_STEPS),
+    "stiff": ([-1e7, 1.0, 1.0], Status.TOO_STIFF),
 }
 
 
 @pytest.mark.parametrize("sensitivities", [False, True])
 def test_every_fate_has_its_status_and_spares_its_neighbours(power, sensitivities):
     theta = np.array([theta for theta, _ in FATES.values()])
-    found = solve(power, theta, settings=SolverSettings(), sensitivities=sensitivities)
+    settings = SolverSettings(method="tsit5")
+    found = solve(power, theta, settings=settings, sensitivities=sensitivities)
     for row, (name, (_, expected)) in enumerate(FATES.items()):
         assert Status(found.status[row]) == expected, name
     failed = found.status != Status.OK

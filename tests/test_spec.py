@@ -46,9 +46,9 @@ def test_a_spec_and_its_meaning(write):
     assert [p.name for p in checked.meaning.free] == ["k"]
     assert checked.meaning.equations["x"] == -symbol("k") * symbol("x")
     assert checked.meaning.observables == {"x": symbol("x"), "y": symbol("y")}
-    (noise,) = checked.meaning.noise
+    (noise,) = checked.meaning.experiments[0].noise
     assert (noise.observable, noise.model, float(noise.arguments[0])) == ("y", "normal", 0.3)
-    assert checked.data_file == Path("d.csv")
+    assert checked.data_file() == Path("d.csv")
     assert checked.warnings == ()
 
 
@@ -78,7 +78,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
     (folder / "s.yaml").write_text(edited(("d.csv", "../data/d.csv")))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "d.csv").touch()
-    assert load_spec(folder / "s.yaml").data_file == folder / ".." / "data" / "d.csv"
+    assert load_spec(folder / "s.yaml").data_file() == folder / ".." / "data" / "d.csv"
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
@@ -100,12 +100,12 @@ def test_a_preset_gives_way_to_what_stands_beside_it():
 @pytest.mark.parametrize("given", ["{normal: {sigma: s}}", "{normal: s}", '{"normal": "s"}'])
 def test_ways_to_write_the_noise(given):
     text = edited(("{normal: 0.3}", given), ("x0: 2", "x0: 2\n  s: {prior: {halfnormal: 1}}"))
-    assert read(text).meaning.noise[0].arguments == (symbol("s"),)
+    assert read(text).meaning.experiments[0].noise[0].arguments == (symbol("s"),)
 
 
 @pytest.mark.parametrize("given", ["poisson", "{poisson: }", "{poisson: {}}"])
 def test_ways_to_write_noise_without_arguments(given):
-    assert read(edited(("{normal: 0.3}", given))).meaning.noise[0].model == "poisson"
+    assert read(edited(("{normal: 0.3}", given))).meaning.experiments[0].noise[0].model == "poisson"
 
 
 @pytest.mark.parametrize("given", ["[0, 1]", "{low: 0, high: 1}", "{high: 1, low: 0}"])
@@ -259,8 +259,8 @@ def test_the_resolved_yaml_is_complete_and_reads_the_same(path, tmp_path):
     again = spec_from_text(checked.yaml, tmp_path)  # paths are absolute: any folder will do
     assert again.yaml == checked.yaml
     assert again.meaning == checked.meaning
-    if checked.data_file is not None:
-        assert again.data_file == checked.data_file.resolve()
+    for experiment in checked.data:
+        assert again.data_file(experiment) == checked.data_file(experiment).resolve()
     content = yaml.safe_load(checked.yaml)
     assert content["anneal"]["schedule"] == "ess"
     assert content["output"]["samples"] == checked.spec.output.samples
@@ -342,7 +342,9 @@ def test_every_prior_and_noise_model_can_be_written():
         assert read(text).meaning.free[0].prior.name == name
     for name, model in NOISE_MODELS.items():
         text = edited(("{normal: 0.3}", json.dumps({name: dict.fromkeys(model.arguments, "2*y")})))
-        assert read(text).meaning.noise[0].arguments == (2 * symbol("y"),) * len(model.arguments)
+        assert read(text).meaning.experiments[0].noise[0].arguments == (2 * symbol("y"),) * len(
+            model.arguments
+        )
 
 
 def test_reading_a_spec_does_not_import_torch(write):

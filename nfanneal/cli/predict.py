@@ -13,16 +13,18 @@ from nfanneal import store
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
 from nfanneal.export import predictions_as_csv
-from nfanneal.problem import Problem
-from nfanneal.result import Prediction, Result
+from nfanneal.result import Prediction
 from nfanneal.revive import (
     predict,
     prior_draws,
     revived_problem,
-    start_of,
+    starts_of,
     thinned_posterior,
+    times_of,
 )
 from nfanneal.threads import set_threads
+
+Array = NDArray[np.float64]
 
 POINTS = 200
 MOST_POINTS = 100_000
@@ -72,8 +74,9 @@ def command(
     found = store.read(result)
     set_threads(threads)
     problem = revived_problem(found, model)
-    times = _times(wanted, found)
-    _refuse_before_start(times, problem)
+    times = _from_start(
+        _times(wanted, times_of(found, problem)), starts_of(found, problem), observables
+    )
     rng = np.random.default_rng(seed)
     drawn = {"predictions": thinned_posterior(found, count, rng)}
     if prior:
@@ -88,18 +91,22 @@ def command(
         click.echo(f"written to {path}", err=True)
 
 
-def _times(wanted: str | None, found: Result) -> NDArray[np.float64]:
-    """Increasing times from START:STOP:STEP, from a list, or over the data's.
+def _times(wanted: str | None, data: Mapping[str, Array]) -> dict[str, Array]:
+    """Increasing times of each experiment: those that are wanted, or over its data's."""
+    if wanted is not None:
+        return dict.fromkeys(data, _times_in(wanted))
+    return {
+        name: np.unique(np.concatenate([own, np.linspace(own.min(), own.max(), POINTS)]))
+        for name, own in data.items()
+    }
+
+
+def _times_in(wanted: str) -> Array:
+    """Increasing times from START:STOP:STEP or from a list.
 
     Raises:
         click.UsageError: the text is neither.
     """
-    if wanted is None:
-        data = [o.times for o in found.observed.values()]
-        if not data:
-            raise click.UsageError("the result has no data: say when with --times")
-        every = np.concatenate(data)
-        return np.unique(np.concatenate([every, np.linspace(every.min(), every.max(), POINTS)]))
     try:
         if ":" in wanted:
             start, stop, step = (float(text) for text in wanted.split(":"))
@@ -119,20 +126,38 @@ def _times(wanted: str | None, found: Result) -> NDArray[np.float64]:
     return np.unique(times)
 
 
-def _refuse_before_start(times: NDArray[np.float64], problem: Problem) -> None:
-    """An ODE model has no values before those it starts from."""
-    start = start_of(problem)
-    if len(times) and times[0] < start:
-        raise click.UsageError(
-            f"--times: {times[0]:g} lies before {start:g}, where the model starts (model.start)"
-        )
+def _from_start(
+    times: Mapping[str, Array], starts: Mapping[str, float], wanted: str | None
+) -> dict[str, Array]:
+    """The times, but for those before the start of an experiment that nobody asks for.
+
+    An ODE model has no values before those it starts from.
+    """
+    asked = None if wanted is None else [text.strip() for text in wanted.split(",")]
+    found = dict(times)
+    for name, start in starts.items():
+        if not any(
+            n == "" or n.endswith(f"[{name}]") or not n.endswith("]") for n in asked or [""]
+        ):
+            found[name] = times[name][times[name] >= start]
+        elif len(times[name]) and times[name][0] < start:
+            where = f" of {name}" if name else ""
+            raise click.UsageError(
+                f"--times: {times[name][0]:g} lies before {start:g}, where the model{where} "
+                "starts (model.start)"
+            )
+    return found
 
 
 def _chosen(all_of: Mapping[str, Prediction], wanted: str | None) -> dict[str, Prediction]:
+    """The observables that are wanted: in all experiments, or in one as in gfp[control]."""
     if wanted is None:
         return dict(all_of)
     names = [name.strip() for name in wanted.split(",")]
+    chosen: dict[str, Prediction] = {}
     for name in names:
-        if name not in all_of:
+        found = {key: all_of[key] for key in all_of if name in (key, key.partition("[")[0])}
+        if not found:
             raise click.UsageError(f"no observable '{name}'{nearest_word(name, all_of)}")
-    return {name: all_of[name] for name in names}
+        chosen |= found
+    return chosen

@@ -82,9 +82,26 @@ class PowerSlope(Real):
     def eval(cls, x: sympy.Expr, n: sympy.Expr) -> sympy.Expr | None:
         return n * Power(x, n - 1) if n.is_Number else None
 
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        x, n = self.args
+        if argindex == 1:
+            return PowerBend(x, n)
+        return Power(x, n - 1) * (1 + n * SafeLog(x))
+
+
+class PowerBend(Real):
+    """n·(n−1)·x^(n−2), which is 0 at x = 0 where it is not finite, and for n = 0 and n = 1."""
+
 
 class SafeLog(Real):
     """log x, finite at x = 0, where it only ever multiplies a zero."""
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return SafeInverse(self.args[0])
+
+
+class SafeInverse(Real):
+    """1/x, and 0 at x = 0, where it only ever multiplies a zero."""
 
 
 class Least(Real):
@@ -126,6 +143,15 @@ class Hill(Real):
 class HillSlope(Real):
     """∂ hill/∂x, ∂/∂k or ∂/∂n as the last argument is 1, 2 or 3."""
 
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        if argindex == 4:
+            return sympy.S.Zero
+        return HillBend(*self.args, sympy.Integer(argindex))
+
+
+class HillBend(Real):
+    """Second derivatives of hill, by the arguments whose numbers are the last two."""
+
 
 def _power(x: float, n: float) -> float:
     return x**n
@@ -133,6 +159,16 @@ def _power(x: float, n: float) -> float:
 
 def _power_slope(x: float, n: float) -> float:
     return 0.0 if n == 0.0 else n * x ** (n - 1.0)
+
+
+def _power_bend(x: float, n: float) -> float:
+    if n in (0.0, 1.0) or (x == 0.0 and n < 2.0):
+        return 0.0
+    return n * (n - 1.0) * x ** (n - 2.0)
+
+
+def _safe_inverse(x: float) -> float:
+    return 0.0 if x == 0.0 else 1.0 / x
 
 
 def _safe_log(x: float) -> float:
@@ -158,12 +194,37 @@ def _hill_slope(x: float, k: float, n: float, by: float) -> float:
     return (n if by == 1 else -n) / max(x, k) * power / bell
 
 
+def _hill_bend(x: float, k: float, n: float, i: float, j: float) -> float:
+    """hill = σ(z), z = n·log(x/k): σ''·z_i·z_j + σ'·z_ij; at 0 only what is finite."""
+    if x <= 0.0:
+        if i == 3 or j == 3 or (i == 2 and j == 2):
+            return 0.0
+        both = 2.0 if n == 2.0 else -2.0 if n == 1.0 else 0.0
+        return (both if i == j else -1.0 if n == 1.0 else 0.0) / (k * k)
+    low, high = min(i, j), max(i, j)
+    r = (x / k) ** n if x <= k else (k / x) ** n
+    slope = r / (1.0 + r) ** 2
+    bend = slope * (1.0 - r) / (1.0 + r) * (1.0 if x <= k else -1.0)
+    log = math.log(max(x, 1e-300) / k)
+    first = n / x if low == 1 else -n / k if low == 2 else log
+    second = n / x if high == 1 else -n / k if high == 2 else log
+    mixed = 0.0
+    if low == high:
+        mixed = -n / (x * x) if low == 1 else n / (k * k) if low == 2 else 0.0
+    elif high == 3:
+        mixed = 1.0 / x if low == 1 else -1.0 / k
+    return bend * first * second + slope * mixed
+
+
 SCALAR_FUNCTIONS: dict[str, Callable[..., float]] = {
     "Power": _power,
     "PowerSlope": _power_slope,
+    "PowerBend": _power_bend,
     "SafeLog": _safe_log,
+    "SafeInverse": _safe_inverse,
     "Hill": _hill,
     "HillSlope": _hill_slope,
+    "HillBend": _hill_bend,
 }
 """What printed "math" source calls by these names: plain scalar functions that numba compiles."""
 
@@ -184,7 +245,10 @@ def _elementwise(function: Callable[..., float]) -> Callable[..., Array]:
 VECTOR_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "Power": lambda x, n: np.power(np.asarray(x, dtype=np.float64), n),
     "PowerSlope": _elementwise(_power_slope),
+    "PowerBend": _elementwise(_power_bend),
+    "SafeInverse": _elementwise(_safe_inverse),
     "SafeLog": lambda x: np.log(np.maximum(x, 1e-300)),
     "Hill": _elementwise(_hill),
     "HillSlope": _elementwise(_hill_slope),
+    "HillBend": _elementwise(_hill_bend),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,21 @@ from numpy.typing import NDArray
 from nfanneal.compiled import load_module
 from nfanneal.errors import ModelError
 from nfanneal.ode.kernels import kernel_source
-from nfanneal.ode.system import OdeSystem, SolverSettings, Status
+from nfanneal.ode.stiffness import stiff_source
+from nfanneal.ode.system import OdeSystem, SolverSettings, Status, with_stops
 from nfanneal.threads import over_threads
 
 Array = NDArray[np.float64]
 
 ROWS = 64
 """Rows per task: small enough that a few slow trajectories do not keep a thread waiting."""
+PROGRESS = 6
+"""Numbers that say where a trajectory is; see `template/options.py` for which is which."""
+TIME, TRIED, STIFF_TRIED = 0, 4, 5
+FOR_EXPLICIT, FOR_STIFF = -1, -2
+"""Statuses of trajectories that wait for a solver."""
+_COMPILING = RLock()
+"""One thread compiles; others that need the same solver meanwhile wait for it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,8 @@ class Trajectories:
     Where the status is not OK, both are nan. Steps and status are the same with sensitivities and
     without; values agree to rounding. Where sensitivities overflow although the trajectory itself
     does not, all of that row's are 0 and it is `overflowed`: no direction is known, and the value
-    stands.
+    stands. `reached` (n,) is the time at which a trajectory ended, `stiff` (n,) the share of its
+    steps that the stiff solver took.
     """
 
     observables: Array
@@ -37,21 +47,52 @@ class Trajectories:
     status: NDArray[np.int64]
     steps: NDArray[np.int64]
     overflowed: NDArray[np.bool_]
+    reached: Array
+    stiff: Array
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A compiled solver, and how many numbers it keeps of a trajectory for the other one."""
+
+    solve: Callable[..., None]
+    held: int
 
 
 @dataclass(frozen=True)
 class CompiledSystem:
-    """A system and its solvers, without sensitivities and with, each compiled when first used."""
+    """A system and its solvers, without sensitivities and with, each compiled when first used.
+
+    That holds for the stiff ones too: where no trajectory is stiff, they are never compiled.
+    """
 
     system: OdeSystem
 
     @cached_property
-    def _of_values(self) -> Callable[..., None]:
-        return _solver(self.system, gradient=False)
+    def _of_values(self) -> _Kernel:
+        return _load(kernel_source(with_stops(self.system), gradient=False), "the model")
 
     @cached_property
-    def _of_slopes(self) -> Callable[..., None]:
-        return _solver(self.system, gradient=True)
+    def _of_slopes(self) -> _Kernel:
+        return _load(kernel_source(with_stops(self.system), gradient=True), "the model's gradient")
+
+    @cached_property
+    def _of_stiff_values(self) -> _Kernel:
+        return _load(
+            stiff_source(with_stops(self.system), gradient=False), "the model's stiff solver"
+        )
+
+    @cached_property
+    def _of_stiff_slopes(self) -> _Kernel:
+        source = stiff_source(with_stops(self.system), gradient=True)
+        return _load(source, "the gradient of the model's stiff solver")
+
+    def _kernel(self, code: int, sensitivities: bool) -> _Kernel:
+        """The solver for trajectories that wait for it with this code."""
+        with _COMPILING:
+            if code == FOR_STIFF:
+                return self._of_stiff_slopes if sensitivities else self._of_stiff_values
+            return self._of_slopes if sensitivities else self._of_values
 
     def __reduce__(self) -> tuple[Callable[[OdeSystem], CompiledSystem], tuple[OdeSystem]]:
         """Machine code stays here: another process compiles, or loads, its own."""
@@ -81,15 +122,15 @@ class CompiledSystem:
             raise ModelError(f"theta must have shape (n, {p}), not {theta.shape}")
         _check_times(times, settings.start)
         n, m = len(theta), len(times)
-        kernel = self._of_slopes if sensitivities else self._of_values
         values, slopes = np.empty((n, m, k)), np.empty((n if sensitivities else 0, m, k, p))
-        status, steps = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+        status = np.full(n, FOR_STIFF if settings.method == "stiff" else FOR_EXPLICIT)
+        progress = np.full((n, PROGRESS), -1.0)
 
         def solve_rows(first: int) -> None:
             rows = slice(first, min(first + ROWS, n))
-            kernel(
-                theta[rows], times, settings.start, settings.rtol, settings.atol,
-                settings.max_steps, values[rows], slopes[rows], status[rows], steps[rows],
+            self._solve_rows(
+                theta[rows], times, settings, values[rows], slopes[rows], status[rows],
+                progress[rows],
             )  # fmt: skip
 
         over_threads(solve_rows, range(0, n, ROWS), threads)
@@ -100,7 +141,35 @@ class CompiledSystem:
             overflowed = ~np.isfinite(slopes).all(axis=(1, 2, 3)) & ~failed
             slopes[overflowed] = 0.0
             slopes[failed] = np.nan
-        return Trajectories(values, slopes if sensitivities else None, status, steps, overflowed)
+        steps = progress[:, TRIED].astype(np.int64)
+        return Trajectories(
+            values, slopes if sensitivities else None, status, steps, overflowed,
+            progress[:, TIME].copy(), progress[:, STIFF_TRIED] / np.maximum(steps, 1),
+        )  # fmt: skip
+
+    def _solve_rows(
+        self,
+        theta: Array,
+        times: Array,
+        settings: SolverSettings,
+        values: Array,
+        slopes: Array,
+        status: NDArray[np.int64],
+        progress: Array,
+    ) -> None:
+        """Solve rows until none waits for either solver; they hand over from one to the other."""
+        may_switch = settings.method == "auto"
+        held: Array | None = None
+        while (status < 0).any():
+            kernel = self._kernel(
+                int(status.max(where=status < 0, initial=FOR_STIFF)), len(slopes) > 0
+            )
+            if held is None:
+                held = np.empty((len(theta), kernel.held))
+            kernel.solve(
+                theta, times, settings.start, settings.rtol, settings.atol, settings.max_steps,
+                may_switch, values, slopes, status, progress, held,
+            )  # fmt: skip
 
 
 def _check_times(times: Array, start: float) -> None:
@@ -114,12 +183,9 @@ def _check_times(times: Array, start: float) -> None:
         )
 
 
-def _solver(system: OdeSystem, gradient: bool) -> Callable[..., None]:
-    module: Any = load_module(
-        kernel_source(system, gradient), "the model's gradient" if gradient else "the model"
-    )
-    solve: Callable[..., None] = module.solve
-    return solve
+def _load(source: str, what: str) -> _Kernel:
+    module: Any = load_module(source, what)
+    return _Kernel(module.solve, module.N * (1 + module.P))
 
 
 def compile_system(system: OdeSystem) -> CompiledSystem:

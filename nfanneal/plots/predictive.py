@@ -12,20 +12,35 @@ from matplotlib.figure import Figure
 from nfanneal.errors import ResultError
 from nfanneal.plots.style import COLORS, GREY, WIDTH, drawable
 from nfanneal.result import ObservedData, Result, band
-from nfanneal.revive import predict, revived_problem, thinned_posterior
+from nfanneal.revive import predict, revived_problem, thinned_posterior, times_of
 
 SHOWN_TRAJECTORIES = 60
 POINTS = 300
+MOST_COLUMNS = 3
+"""Experiments that share the usual width of a figure."""
 
 
 def _panels(names: Sequence[str]) -> tuple[Figure, dict[str, Any]]:
-    height = max(1.7 * len(names) + 0.3, 2.2)
-    figure = Figure(figsize=(WIDTH, height))
-    axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)
-    for name, axis in zip(names, axes[:, 0], strict=True):
-        axis.set_ylabel(drawable(name))
-    axes[-1, 0].set_xlabel("time")
-    return figure, dict(zip(names, axes[:, 0], strict=True))
+    """A panel for each name: a row for each observable, a column for each experiment."""
+    placed = {name: name.removesuffix("]").partition("[")[::2] for name in names}
+    rows = list(dict.fromkeys(observable for observable, _ in placed.values()))
+    columns = list(dict.fromkeys(experiment for _, experiment in placed.values()))
+    height = max(1.7 * len(rows) + 0.3, 2.2)
+    width = WIDTH * max(1.0, len(columns) / MOST_COLUMNS)
+    figure = Figure(figsize=(width, height))
+    shape = (len(rows), len(columns))
+    axes = figure.subplots(*shape, sharex="col", sharey="row", squeeze=False)
+    panels = {n: axes[rows.index(o), columns.index(e)] for n, (o, e) in placed.items()}
+    for axis in set(axes.flat) - set(panels.values()):
+        axis.set_axis_off()
+    for row, observable in zip(axes, rows, strict=True):
+        row[0].set_ylabel(drawable(observable))
+    for axis, experiment in zip(axes[0], columns, strict=True):
+        axis.set_title(drawable(experiment))
+        lowest = max(rows.index(o) for o, own in placed.values() if own == experiment)
+        axes[lowest, columns.index(experiment)].set_xlabel("time")
+        axes[lowest, columns.index(experiment)].tick_params(labelbottom=True)
+    return figure, panels
 
 
 def predictive_figure(results: Mapping[str, Result]) -> Figure:
@@ -50,7 +65,7 @@ def predictive_figure(results: Mapping[str, Result]) -> Figure:
     axis.plot([], [], "o", ms=3, color="black", label="data")
     axis.fill_between([], [], [], color=COLORS[0], alpha=0.25, label="90 %")
     axis.fill_between([], [], [], color=COLORS[0], alpha=0.5, label="50 %")
-    axis.legend(loc="best", ncols=2)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -72,20 +87,20 @@ def trajectories_figure(result: Result, model_file: Path | None) -> Figure:
         ResultError: the model does not predict, or is a Python file that was not given.
     """
     problem = revived_problem(result, model_file)
-    data = [o.times for o in result.observed.values()]
-    if not data:
-        raise ResultError("the model gives a log-likelihood only; it has no trajectories")
-    every = np.concatenate(data)
-    times = np.linspace(every.min(), every.max(), POINTS)
+    times = {
+        name: np.linspace(data.min(), data.max(), POINTS)
+        for name, data in times_of(result, problem).items()
+    }
     rng = np.random.default_rng(result.seed)
     theta = thinned_posterior(result, SHOWN_TRAJECTORIES, rng)
     found = predict(problem, theta, times, rng)
     figure, axes = _panels(list(found))
     for name, prediction in found.items():
-        axes[name].plot(times, prediction.clean.T, color=COLORS[0], lw=0.4, alpha=0.4)
+        axes[name].plot(prediction.times, prediction.clean.T, color=COLORS[0], lw=0.4, alpha=0.4)
         if name in result.observed:
             seen = result.observed[name]
             axes[name].plot(seen.times, seen.values, "o", ms=3, color="black", zorder=3)
         else:
-            axes[name].set_title("not observed", loc="right", color=GREY)
+            where = {"xycoords": "axes fraction", "ha": "right", "va": "top"}
+            axes[name].annotate("not observed", (1.0, 1.0), color=GREY, **where)
     return figure

@@ -388,18 +388,20 @@ def _best_and_median(report: Mapping[str, Any]) -> str:
 def print_check(report: Mapping[str, Any], console: Console) -> None:
     """Print what `nfanneal check` found."""
     table = Table(show_header=False, box=None)
-    gradients = report["gradients_per_second"]
+    gradients, stiff = report["gradients_per_second"], report["stiff_fraction"]
     rows = {
         "parameters": ", ".join(report["parameters"]),
         "data": f"{report['n_data']} cells" if report["n_data"] else "none (the model's own)",
         "evaluations per second": f"{report['evaluations_per_second']:,.0f}",
         "gradients per second": f"{gradients:,.0f}" if gradients else "no gradient",
         "failed": f"{report['failed_fraction']:.1%} of {report['n_draws']} prior draws",
+        "stiff": "" if stiff is None else f"{stiff:.1%} of the trajectories",
         "zero likelihood": f"{report['zero_fraction']:.1%}",
         "log-likelihood, best / median": _best_and_median(report),
     }
     for name, text in rows.items():
-        table.add_row(name, text)
+        if text:
+            table.add_row(name, text)
     console.print(table)
     for text in report["warnings"]:
         console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)

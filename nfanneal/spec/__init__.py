@@ -1,11 +1,16 @@
 """The YAML contract: a file → a checked spec, or every complaint about it at once."""
 
 from nfanneal.spec.document import read_document
+from nfanneal.spec.inputs import read_input
 from nfanneal.spec.load import CheckedSpec, json_schema, load_spec, spec_from_text
-from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
+from nfanneal.spec.measured import ExperimentMeaning, NoiseMeaning, within
+from nfanneal.spec.schema import InputSpec, OdeSpec, ParameterSpec, PythonSpec, Spec
 
 __all__ = [
     "CheckedSpec",
+    "ExperimentMeaning",
+    "InputSpec",
+    "NoiseMeaning",
     "OdeSpec",
     "ParameterSpec",
     "PythonSpec",
@@ -13,5 +18,7 @@ __all__ = [
     "json_schema",
     "load_spec",
     "read_document",
+    "read_input",
     "spec_from_text",
+    "within",
 ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+import sympy
 import yaml
 from pydantic import BaseModel, ValidationError
 
@@ -27,8 +28,18 @@ from nfanneal.spec.document import (
     read_document,
     read_scalar,
 )
-from nfanneal.spec.meaning import MOST_COMPLAINTS, Meaning, find_meaning
-from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
+from nfanneal.spec.inputs import input_files, with_tables, without_unused
+from nfanneal.spec.meaning import Meaning, find_meaning
+from nfanneal.spec.reading import MOST_COMPLAINTS
+from nfanneal.spec.schema import (
+    TIMED,
+    DataSpec,
+    ExperimentSpec,
+    OdeSpec,
+    ParameterSpec,
+    PythonSpec,
+    Spec,
+)
 
 
 @dataclass(frozen=True)
@@ -45,29 +56,38 @@ class CheckedSpec:
         return self.document.place(path).value
 
     @property
-    def data_file(self) -> Path | None:
-        """The data file, if the spec has one."""
-        return None if self.spec.data is None else self.folder / self.spec.data.file
+    def data(self) -> dict[str, DataSpec]:
+        """The data section of each experiment; that of a spec without any has the name ''."""
+        return dict(_data_sections(self.spec))
+
+    def data_file(self, experiment: str = "") -> Path:
+        """The data file of an experiment."""
+        return self.folder / self.data[experiment].file
+
+    @property
+    def standalone(self) -> Spec:
+        """The spec with the tables of inputs instead of their files."""
+        return with_tables(self.spec, self.folder)
 
     @property
     def yaml(self) -> str:
         """The whole spec with its defaults, paths made absolute."""
-        content = self.spec.model_dump(exclude_none=True)
-        if not self.spec.likelihood:
-            del content["likelihood"]
-        if self.spec.data is not None:
-            content["data"]["file"] = str((self.folder / self.spec.data.file).resolve())
+        content = without_unused(self.standalone.model_dump(exclude_none=True))
+        for experiment in self.data:
+            section = content["experiments"][experiment] if experiment else content
+            section["data"]["file"] = str(self.data_file(experiment).resolve())
         if isinstance(self.spec.model, PythonSpec):
             content["model"]["file"] = str((self.folder / self.spec.model.file).resolve())
         return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the problem is made of: spec, data file and model file, wherever."""
+        """SHA-256 of what the problem is made of: spec, data files and model file, wherever."""
         model = self.spec.model
-        files = [self.data_file]
+        files = [self.data_file(experiment) for experiment in self.data]
         files += [self.folder / model.file] if isinstance(model, PythonSpec) else []
-        contents = [path.read_bytes() for path in files if path is not None and path.is_file()]
+        files += [self.folder / file for file in input_files(model).values()]
+        contents = [path.read_bytes() for path in files if path.is_file()]
         parts = [self.spec.model_dump_json().encode(), *contents]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
@@ -76,13 +96,19 @@ class CheckedSpec:
         """What is allowed, but hardly meant: parameters that nothing depends on."""
         if not isinstance(self.spec.model, OdeSpec):
             return ()
-        meaning = self.meaning
-        parts = [meaning.initial, meaning.equations, meaning.observables]
-        expressions = [expression for part in parts for expression in part.values()]
-        expressions += [argument for noise in meaning.noise for argument in noise.arguments]
-        used = {str(s).split("[")[0] for e in expressions for s in e.free_symbols}
-        names = [name for name in self.spec.parameters if name not in used]
-        return tuple(f"parameter '{name}' is not used anywhere" for name in names)
+        meaning, used = self.meaning, set[str]()
+        for experiment in meaning.experiments:
+            initial = {**meaning.initial, **experiment.initial}
+            parts = [initial, meaning.equations, meaning.observables]
+            expressions = [expression for part in parts for expression in part.values()]
+            expressions += meaning.timing.expressions
+            expressions += [argument for n in experiment.noise for argument in n.arguments]
+            symbols = set[sympy.Symbol]().union(*(e.free_symbols for e in expressions))
+            here = {experiment.instead.get(s, s) for s in symbols}
+            names = {str(s) for e in here for s in e.free_symbols} - set(experiment.numbers)
+            used |= {name.split("[")[0] for name in names}
+        unused = [name for name in self.spec.parameters if name not in used]
+        return tuple(f"parameter '{name}' is not used anywhere" for name in unused)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -124,6 +150,10 @@ _SECTIONS = ("name", "flow", "anneal", "output", "seed")
 """Sections of the top level that have defaults and say nothing about the others."""
 
 
+_OPTIONAL = ("solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "positive")
+"""Parts of an ODE model that have defaults."""
+
+
 def _check(document: Document, folder: Path, *, with_files: bool = False) -> CheckedSpec:
     """Validate the shape, then the meaning; what is wrong with either is told at once."""
     document.data = _without_empty(document.data)
@@ -147,12 +177,25 @@ def _check(document: Document, folder: Path, *, with_files: bool = False) -> Che
 
 def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Complaint]:
     """Complaints about the data and the model file, where they are not there."""
-    named = {"data": spec.data, "model": spec.model if isinstance(spec.model, PythonSpec) else None}
-    for section, said in named.items():
-        path = None if said is None else folder / said.file
-        wrong = None if path is None else _wrong_with(path, section)
+    named: dict[KeyPath, str] = {
+        ("experiments", experiment, "data") if experiment else ("data",): said.file
+        for experiment, said in _data_sections(spec)
+    }
+    if isinstance(spec.model, PythonSpec):
+        named[("model",)] = spec.model.file
+    named |= {("model", "inputs", name): file for name, file in input_files(spec.model).items()}
+    for section, file in named.items():
+        path = folder / file
+        wrong = _wrong_with(path, str(section[-1]))
         if wrong is not None:
-            yield Complaint(f"{wrong}: '{path}'", document.place((section, "file")).value)
+            yield Complaint(f"{wrong}: '{path}'", document.place((*section, "file")).value)
+
+
+def _data_sections(spec: Spec) -> Iterator[tuple[str, DataSpec]]:
+    if spec.data is not None:
+        yield "", spec.data
+    for experiment, said in spec.experiments.items():
+        yield experiment, said.data
 
 
 def _wrong_with(path: Path, section: str) -> str | None:
@@ -213,8 +256,12 @@ def _put_placeholder(data: dict[str, Any], path: KeyPath, kind: str) -> bool:
             data["parameters"][rest[0]]["shape"] = shape
     elif section == "data":
         data["data"] = {"file": "-"}
-    elif section == "model" and rest[:1] == ("solver",):
-        model.pop("solver", None)
+    elif section == "experiments" and len(rest) > 1:
+        experiment = data["experiments"][rest[0]]
+        experiment.pop(rest[1], None)
+        experiment.setdefault("data", {"file": "-"})
+    elif section == "model" and rest[:1] and rest[0] in _OPTIONAL:
+        model.pop(rest[0], None)
     elif section == "model" and len(rest) == 2 and isinstance(model[rest[0]], dict):
         model[rest[0]][rest[1]] = 0.0
     elif kind == "extra_forbidden" or rest in (("start",), ("array",), ("time",)):
@@ -324,6 +371,10 @@ def _known_keys(data: dict[str, Any], path: KeyPath) -> list[str]:
         path = path[1:]
     elif path[:1] == ("parameters",):
         return list(ParameterSpec.model_fields)
+    elif path[:1] == ("experiments",):
+        schema, path = ExperimentSpec, path[2:]
+    if schema is OdeSpec and path and path[0] in TIMED:
+        return list(TIMED[str(path[0])].model_fields)
     for key in path:
         annotation = schema.model_fields[str(key)].annotation
         options = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
@@ -341,5 +392,7 @@ def json_schema() -> dict[str, Any]:
     prior |= {**one, "propertyNames": {"enum": sorted(PRIORS)}}
     names = {"enum": sorted(NOISE_MODELS)}
     noise = {"type": "object", **one, "propertyNames": names}
-    schema["properties"]["likelihood"]["additionalProperties"] = {"anyOf": [names, noise]}
+    experiment = schema["$defs"]["ExperimentSpec"]
+    for section in (schema, experiment):
+        section["properties"]["likelihood"]["additionalProperties"] = {"anyOf": [names, noise]}
     return schema

@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-import functools
-import keyword
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy
 
-from nfanneal.errors import Complaint, Location
-from nfanneal.expressions import FUNCTIONS, Cost, ExpressionError, Names, cost_of, nearest, parse
-from nfanneal.noise import NOISE_MODELS
+from nfanneal.errors import Complaint
+from nfanneal.expressions import Names, nearest, parse
 from nfanneal.priors import PRIORS, Parameter, make_prior
 from nfanneal.spec.document import Document, KeyPath
+from nfanneal.spec.measured import ExperimentMeaning, MeasuredReader, within
 from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
+from nfanneal.spec.timing import TimingMeaning, TimingReader
 
-PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
-"""What the result file appends to an observable: with its data, and in predictions."""
-MOST_COMPLAINTS = 100
-"""Nobody reads more: expressions after so many complaints are not looked at."""
-MOST_OPERATIONS, MOST_DERIVATIVES = 20_000, 300_000
-"""Of all expressions together: a model so large takes minutes to be compiled."""
-DEEPEST = 150
 RESERVED = {"chain", "draw", "log_weight", "log_prior", "log_likelihood", "log_proposal"}
 """Names that the result file uses beside parameters."""
 
 
 @dataclass(frozen=True)
-class NoiseMeaning:
-    """The noise of one observable: a name in `NOISE_MODELS` and its arguments, in order."""
-
-    observable: str
-    model: str
-    arguments: tuple[sympy.Expr, ...]
-
-
-@dataclass(frozen=True)
 class Meaning:
-    """The parsed parts of a spec; expressions still hold constants and fixed parameters."""
+    """The parsed parts of a spec; expressions still hold constants and fixed parameters.
+
+    A model that predicts has at least one experiment: a nameless one, if the spec names none.
+    """
 
     free: tuple[Parameter, ...] = ()
     fixed: Mapping[str, float] = field(default_factory=dict)
     initial: Mapping[str, sympy.Expr] = field(default_factory=dict)
     equations: Mapping[str, sympy.Expr] = field(default_factory=dict)
     observables: Mapping[str, sympy.Expr] = field(default_factory=dict)
-    noise: tuple[NoiseMeaning, ...] = ()
+    experiments: tuple[ExperimentMeaning, ...] = ()
+    timing: TimingMeaning = field(default_factory=TimingMeaning)
 
 
 def find_meaning(spec: Spec, document: Document) -> tuple[Meaning, list[Complaint]]:
@@ -54,39 +41,14 @@ def find_meaning(spec: Spec, document: Document) -> tuple[Meaning, list[Complain
     reader = _Reader(spec, document)
     free, fixed = reader.parameters()
     initial, equations, observables = reader.model()
-    noise = reader.likelihood()
-    return Meaning(free, fixed, initial, equations, observables, noise), reader.complaints
+    experiments = reader.experiments()
+    timing = reader.timing()
+    meaning = Meaning(free, fixed, initial, equations, observables, experiments, timing)
+    return meaning, reader.complaints
 
 
-class _Reader:
+class _Reader(MeasuredReader, TimingReader):
     """Collects complaints while it reads the sections."""
-
-    def __init__(self, spec: Spec, document: Document) -> None:
-        self.complaints: list[Complaint] = []
-        self._cost = Cost()
-        self._spec = spec
-        self._document = document
-        self._parameters: dict[str, int | None] = {
-            name: p.shape if isinstance(p, ParameterSpec) else None
-            for name, p in spec.parameters.items()
-        }
-        ode = spec.model if isinstance(spec.model, OdeSpec) else None
-        self._constants: dict[str, int | None] = dict.fromkeys(ode.constants) if ode else {}
-
-    def _complain(self, path: KeyPath, message: str, hint: str | None = None) -> None:
-        self.complaints.append(Complaint(message, self._document.place(path).value, hint))
-
-    def _complain_key(self, path: KeyPath, message: str, hint: str | None = None) -> None:
-        self.complaints.append(Complaint(message, self._document.place(path).key, hint))
-
-    def _check_names(self, names: Iterable[str], path: KeyPath) -> None:
-        for name in names:
-            if not name.isidentifier() or keyword.iskeyword(name):
-                self._complain_key(
-                    (*path, name), f"'{name}' is not a name: use letters, digits and _"
-                )
-            elif name in FUNCTIONS:
-                self._complain_key((*path, name), f"'{name}' is a function of expressions")
 
     def parameters(self) -> tuple[tuple[Parameter, ...], dict[str, float]]:
         """Free parameters with their priors, and fixed values."""
@@ -102,7 +64,7 @@ class _Reader:
                 continue
             parameter = self._free(name, given)
             if parameter is not None:
-                free.append(parameter)
+                free += self._of_experiments(parameter, given)
         if not free and not self.complaints:
             self._complain_key(("parameters",), "no parameter has a prior: nothing to estimate")
         return tuple(free), fixed
@@ -128,6 +90,23 @@ class _Reader:
             return None
         return Parameter(name, prior, given.shape, given.label, given.unit)
 
+    def _of_experiments(self, parameter: Parameter, given: ParameterSpec) -> list[Parameter]:
+        """The parameter, or one for each experiment that has its own."""
+        if given.per is None:
+            return [parameter]
+        if not self._spec.experiments:
+            path = ("parameters", parameter.name, "per")
+            self._complain_key(path, f"{parameter.name}: there are no experiments")
+        return [
+            replace(
+                parameter,
+                name=within(parameter.name, experiment),
+                label=_label_within(parameter.label, experiment),
+            )
+            for experiment, said in self._spec.experiments.items()
+            if parameter.name not in said.parameters
+        ]
+
     def model(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Initial values, equations and observables of an ODE; empty for a Python model."""
         model = self._spec.model
@@ -139,7 +118,7 @@ class _Reader:
             return {}, {}, {}
         self._check_ode_names(model)
         anywhere = self._parameters | self._constants
-        inside: Names = anywhere | dict.fromkeys(model.states) | {model.time: None}
+        inside: Names = anywhere | dict.fromkeys((*model.states, *model.inputs, model.time))
         initial = self._expressions(model.states, ("model", "states"), anywhere)
         equations = self._expressions(model.equations, ("model", "equations"), inside)
         given = model.observables
@@ -154,6 +133,7 @@ class _Reader:
         sections: dict[KeyPath, Iterable[str]] = {
             ("model", "states"): model.states,
             ("model", "constants"): model.constants,
+            ("model", "inputs"): model.inputs,
             ("model", "observables"): model.observables or {},
         }
         for path, names in sections.items():
@@ -162,7 +142,7 @@ class _Reader:
         taken |= dict.fromkeys(self._spec.parameters, "a parameter")
         if model.time in self._spec.parameters:
             self._complain_key(("parameters", model.time), f"'{model.time}' is the time's name")
-        for path in (("model", "constants"), ("model", "states")):
+        for path in (("model", "constants"), ("model", "inputs"), ("model", "states")):
             for name in sections[path]:
                 if name in taken:
                     self._complain_key((*path, name), f"'{name}' is already {taken[name]}")
@@ -179,157 +159,6 @@ class _Reader:
                 path = ("model", "equations", name)
                 self._complain_key(path, f"an equation for '{name}', which is no state", hint)
 
-    def _expressions(
-        self, given: Mapping[str, Any], path: KeyPath, names: Names
-    ) -> dict[str, sympy.Expr]:
-        found = {}
-        for key, text in given.items():
-            expression = self._expression(text, (*path, key), names)
-            if expression is not None:
-                found[key] = expression
-        return found
-
-    def _expression(self, text: Any, path: KeyPath, names: Names) -> sympy.Expr | None:
-        """Parse one expression; errors are placed at the exact column where that is known."""
-        if len(self.complaints) >= MOST_COMPLAINTS or self._cost.operations > MOST_OPERATIONS:
-            return None
-        try:
-            return self._affordable(parse(text, names), path)
-        except ExpressionError as error:
-            place = self._document.place(path)
-            where = place.value
-            if place.plain and where.column is not None:
-                where = Location(where.file, where.line, where.column + error.column - 1)
-            shown = f"'{error.text}': " if error.text not in error.message else ""
-            dotted = ".".join(map(str, path))
-            hint = error.hint
-            if error.text == getattr(self._spec.model, "time", None) and error.text not in names:
-                hint = "the time stands in equations and observables only"
-            self.complaints.append(Complaint(f"{dotted}: {shown}{error.message}", where, hint))
-            return None
-
-    def _affordable(self, expression: sympy.Expr, path: KeyPath) -> sympy.Expr | None:
-        """The expression, if those so far can be differentiated and compiled within minutes."""
-        cost = cost_of(expression)
-        dotted = ".".join(map(str, path))
-        if cost.depth > DEEPEST:
-            self._complain(path, f"{dotted}: nested more than {DEEPEST} levels deep, once expanded")
-            return None
-        if self._cost.derivatives + cost.derivatives > MOST_DERIVATIVES:
-            hint = "split long products, or make parts of them states"
-            message = f"the derivatives up to here would have more than {MOST_DERIVATIVES:,} terms"
-            self._complain(path, f"{dotted}: {message}", hint)
-            return None
-        self._cost += cost
-        if self._cost.operations > MOST_OPERATIONS:
-            message = f"the expressions up to here have more than {MOST_OPERATIONS:,} operations"
-            self._complain(path, f"{dotted}: {message}")
-        return expression
-
-    def likelihood(self) -> tuple[NoiseMeaning, ...]:
-        """The noise of each observable that has data."""
-        spec = self._spec
-        if isinstance(spec.model, PythonSpec) and spec.model.log_likelihood is not None:
-            for section in ("data", "likelihood"):
-                if section in spec.model_fields_set:
-                    self._complain_key(
-                        (section,), f"'{section}' is not used with model.log_likelihood"
-                    )
-            return ()
-        if not spec.likelihood:
-            self._complain_key((), "a likelihood is needed: {observable: {noise model: …}}")
-        if spec.data is None:
-            self._complain_key((), "data are needed: {file: …, time: …}")
-        noise = [self._noise(name, given) for name, given in spec.likelihood.items()]
-        self._check_stored_names()
-        self._check_data_columns()
-        return tuple(n for n in noise if n is not None)
-
-    def _check_stored_names(self) -> None:
-        """The result file holds arrays beside each observable, whose names must be free."""
-        for section, suffixes in (
-            (self._spec.likelihood, PARTS),
-            (self._observables, TRAJECTORIES),
-        ):
-            parts = {f"{name}{suffix}": name for name in section for suffix in suffixes}
-            for name in section:
-                if name in parts:
-                    message = f"'{name}' is what the result file calls a part of '{parts[name]}'"
-                    self._complain_observable(name, message)
-        for name in self._observables:
-            if name in ("chain", "draw"):
-                self._complain_observable(name, f"'{name}' is a name of the result file")
-            elif "/" in name or name in ("", "."):
-                self._complain_observable(name, f"'{name}' is not a name: leave out '/' and '.'")
-
-    def _complain_observable(self, name: str, message: str) -> None:
-        is_used = name in self._spec.likelihood
-        section: KeyPath = ("likelihood",) if is_used else ("model", "observables")
-        self._complain_key((*section, name), message)
-
-    def _check_data_columns(self) -> None:
-        if self._spec.data is None:
-            return
-        for name in self._spec.data.columns:
-            if name not in self._spec.likelihood:
-                hint = nearest(name, self._spec.likelihood)
-                path = ("data", "columns", name)
-                self._complain_key(path, f"'{name}' has a column but no likelihood", hint)
-
-    @functools.cached_property
-    def _observables(self) -> Mapping[str, Any]:
-        model = self._spec.model
-        if isinstance(model, PythonSpec):
-            return self._spec.likelihood
-        return model.states if model.observables is None else model.observables
-
-    @functools.cached_property
-    def _noise_names(self) -> Names:
-        return self._parameters | self._constants | dict.fromkeys(self._observables)
-
-    def _noise(self, name: str, given: Any) -> NoiseMeaning | None:
-        path: KeyPath = ("likelihood", name)
-        known = self._observables
-        if name not in known:
-            hint = nearest(name, known) or f"observables: {', '.join(known)}"
-            self._complain_key(path, f"no observable '{name}'", hint)
-        if isinstance(given, str):
-            given = {given: {}}
-        if not isinstance(given, dict) or len(given) != 1:
-            self._complain(path, f"likelihood.{name}: expected one {{noise model: arguments}}")
-            return None
-        ((family, arguments),) = given.items()
-        if family not in NOISE_MODELS:
-            hint = nearest(family, NOISE_MODELS) or f"known: {', '.join(NOISE_MODELS)}"
-            self._complain_key((*path, family), f"unknown noise model '{family}'", hint)
-            return None
-        parsed = self._noise_arguments(family, arguments, (*path, family))
-        return NoiseMeaning(name, family, parsed) if parsed is not None and name in known else None
-
-    def _noise_arguments(
-        self, family: str, given: Any, path: KeyPath
-    ) -> tuple[sympy.Expr, ...] | None:
-        wanted = NOISE_MODELS[family].arguments
-        if given is None:
-            given = {}
-        if isinstance(given, str | int | float) and len(wanted) == 1:
-            given, path_of = {wanted[0]: given}, {wanted[0]: path}
-        elif isinstance(given, dict):
-            path_of = {argument: (*path, argument) for argument in given}
-        else:
-            self._complain(path, f"{family} takes {{{', '.join(wanted)}}}")
-            return None
-        for argument in given:
-            if argument not in wanted:
-                hint = nearest(argument, wanted) or f"it takes: {', '.join(wanted) or 'none'}"
-                self._complain_key(path_of[argument], f"{family} has no '{argument}'", hint)
-        missing = [argument for argument in wanted if argument not in given]
-        if missing:
-            self._complain_key(path, f"{family} needs {', '.join(missing)}")
-            return None
-        parsed = [self._expression(given[a], path_of[a], self._noise_names) for a in wanted]
-        return tuple(p for p in parsed if p is not None) if None not in parsed else None
-
 
 def _are_numbers(arguments: Any) -> bool:
     values = arguments
@@ -338,3 +167,13 @@ def _are_numbers(arguments: Any) -> bool:
     elif not isinstance(arguments, list):
         values = [arguments]
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _label_within(label: str | None, experiment: str) -> str | None:
+    """A figure's name of one experiment's own parameter."""
+    if label is None:
+        return None
+    if not (label.startswith("$") and label.endswith("$")):
+        return within(label, experiment)
+    upright = experiment.replace("_", r"\_")
+    return rf"${label.strip('$')}\,[\mathrm{{{upright}}}]$"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from nfanneal.spec.fields import Expression, Interval, Number, Section, Whole, Word
 from nfanneal.spec.settings import AnnealSpec, FlowSpec
@@ -15,10 +15,58 @@ Finite = Annotated[Number, Field(allow_inf_nan=False)]
 class SolverSpec(Section):
     """How trajectories are computed."""
 
-    method: Literal["auto", "tsit5"] = Field("auto", description="auto chooses; today it is tsit5")
+    method: Literal["auto", "tsit5", "stiff"] = Field(
+        "auto", description="explicit (tsit5), stiff (Rodas5P), or each where it takes fewer steps"
+    )
     rtol: Finite = Field(1e-6, gt=0, lt=1, description="relative tolerance per step")
     atol: Finite = Field(1e-8, gt=0, description="absolute tolerance per step")
     max_steps: Whole = Field(10_000, ge=1, description="steps after which a trajectory fails")
+
+
+class InputSpec(Section):
+    """A known function of time, from a table: in a file, or given here."""
+
+    file: Word | None = Field(None, description="CSV or TSV file with a header")
+    time: Word = Field("t", description="column of the times")
+    column: Word | None = Field(None, description="column of the values; by default its name")
+    times: list[Finite] | None = Field(None, min_length=1, description="instead of a file")
+    values: list[Finite] | None = Field(None, min_length=1, description="one for each time")
+    kind: Literal["step", "linear"] = Field(
+        "step", description="step: a value holds until the next; linear: on lines between them"
+    )
+
+
+class DoseSpec(Section):
+    """An amount that is added to a state at a time, or repeatedly from then on."""
+
+    time: Expression = Field(description="when, an expression of parameters")
+    amount: Expression = Field(description="how much, an expression of parameters")
+    every: Expression | None = Field(None, description="time from a dose to the next")
+    count: Whole = Field(1, ge=1, le=1000, description="how many doses")
+
+
+class ChangeSpec(Section):
+    """A constant or parameter takes another value from a time on."""
+
+    time: Expression = Field(description="when, an expression of parameters")
+    value: Expression = Field(description="its value from then on, an expression of parameters")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+DoseList = Annotated[
+    list[DoseSpec], BeforeValidator(_as_list, json_schema_input_type=DoseSpec | list[DoseSpec])
+]
+ChangeList = Annotated[
+    list[ChangeSpec],
+    BeforeValidator(_as_list, json_schema_input_type=ChangeSpec | list[ChangeSpec]),
+]
+
+
+TIMED: dict[str, type[Section]] = {"inputs": InputSpec, "doses": DoseSpec, "changes": ChangeSpec}
+"""Sections of an ODE model by names, and what they hold."""
 
 
 class OdeSpec(Section):
@@ -34,6 +82,20 @@ class OdeSpec(Section):
         min_length=1, description="state: its derivative by time"
     )
     constants: dict[str, Finite] = Field({}, description="name: number")
+    inputs: dict[str, InputSpec] = Field({}, description="name: a table of times and values")
+    doses: dict[str, DoseList] = Field({}, description="state: what is added to it, and when")
+    changes: dict[str, ChangeList] = Field(
+        {}, description="constant or parameter: its values from certain times on"
+    )
+    initial: Literal["given", "steady_state"] = Field(
+        "given", description="steady_state: start where nothing changes, found from the states"
+    )
+    pre_equilibration: dict[str, Expression] = Field(
+        {}, description="constant or parameter: its value while the steady state is found"
+    )
+    positive: bool = Field(
+        False, description="solve for the logarithms of the states, which are positive"
+    )
     observables: dict[str, Expression] | None = Field(
         None, description="observable: expression; by default the states are observed"
     )
@@ -64,6 +126,9 @@ class ParameterSpec(Section):
 
     prior: dict[str, Any] = Field(description="{name: arguments}, such as {normal: [0, 1]}")
     shape: Whole | None = Field(None, ge=1, le=10_000, description="length of a vector parameter")
+    per: Literal["experiment"] | None = Field(
+        None, description="experiment: each experiment has its own, called name[experiment]"
+    )
     label: Word | None = Field(None, description="how figures name it; may hold LaTeX")
     unit: Word | None = Field(None, description="its unit")
 
@@ -75,6 +140,24 @@ class DataSpec(Section):
     time: Word = Field("t", description="column of the times")
     columns: dict[str, Word] = Field(
         {}, description="observable: column; by default a column named like the observable"
+    )
+
+
+class ExperimentSpec(Section):
+    """Data of their own, and what is different where they were measured."""
+
+    data: DataSpec
+    constants: dict[str, Finite] = Field({}, description="constant of the model: its number here")
+    states: dict[str, Expression] = Field({}, description="state: its initial value here")
+    start: Finite | None = Field(None, description="time of the initial values here")
+    parameters: dict[str, Expression] = Field(
+        {}, description="parameter: what stands for it here, such as k: 0 or k: k*fold"
+    )
+    observed: list[Word] | None = Field(
+        None, min_length=1, description="those of the likelihood section that were measured here"
+    )
+    likelihood: dict[str, Any] = Field(
+        {}, description="observable: its noise here, if it is not that of the likelihood section"
     )
 
 
@@ -125,6 +208,9 @@ class Spec(Section):
     data: DataSpec | None = None
     likelihood: dict[str, Any] = Field(
         {}, description="observable: {noise model: {argument: number or expression}}"
+    )
+    experiments: dict[str, ExperimentSpec] = Field(
+        {}, description="name: its data, and what is different there; instead of data"
     )
     flow: FlowSpec = FlowSpec()
     anneal: AnnealSpec = AnnealSpec()

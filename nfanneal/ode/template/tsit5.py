@@ -5,81 +5,75 @@ accepted step through the same stages, by the linear equations ds/dt = (∂f/∂
 coefficients were kept. So trajectories take the same steps with sensitivities and without, and s is
 the derivative of what the solver computes.
 
-Source: Tsitouras (2011), Runge–Kutta pairs of order 5(4), doi:10.1016/j.camwa.2011.06.002; step
-control of Hairer, Nørsett & Wanner, Solving ODEs I, sections II.4 and IV.2 (PI controller).
+Stability bound and detection of stiffness as in Hairer & Wanner, Solving ODEs II, section IV.2.
 """
 
 import math
 
+import numpy as np
 from numba import njit
 
-from nfanneal.ode.template.options import INLINE, LARGEST, LINEAR_INLINE, STRICT
-from nfanneal.ode.template.system import PARTIALS, N, P, rhs, variation
-
-A21 = 0.161
-A31, A32 = -0.008480655492356989, 0.335480655492357
-A41, A42, A43 = 2.8971530571054935, -6.359448489975075, 4.3622954328695815
-A51, A52, A53, A54 = (
-    5.325864828439257,
-    -11.748883564062828,
-    7.4955393428898365,
-    -0.09249506636175525,
+from nfanneal.ode.template.control import all_finite, fastest_rate
+from nfanneal.ode.template.options import (
+    FOR_EXPLICIT,
+    FOR_STIFF,
+    INLINE,
+    LARGEST,
+    LINEAR_INLINE,
+    STRICT,
 )
-A61, A62, A63, A64, A65 = (
-    5.86145544294642,
-    -12.92096931784711,
-    8.159367898576159,
-    -0.071584973281401,
-    -0.028269050394068383,
+from nfanneal.ode.template.system import (
+    FIXED,
+    GRADIENT,
+    PARTIALS,
+    N,
+    P,
+    rhs,
+    step_slopes,
+    variation,
 )
-B1, B2, B3, B4, B5, B6 = (
-    0.09646076681806523,
-    0.01,
-    0.4798896504144996,
-    1.379008574103742,
-    -3.290069515436081,
-    2.324710524099774,
-)
-C2, C3, C4, C5 = 0.161, 0.327, 0.9, 0.9800255409045097
-E1, E2, E3, E4, E5, E6, E7 = (
-    -0.00178001105222577714,
-    -0.0008164344596567469,
-    0.007880878010261995,
-    -0.1447110071732629,
-    0.5823571654525552,
-    -0.45808210592918697,
-    1.0 / 66.0,
-)
-SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
-PROPORTIONAL, INTEGRAL = 0.7 / 5.0, 0.4 / 5.0
+from nfanneal.ode.template.tableau import (
+    A21,
+    A31,
+    A32,
+    A41,
+    A42,
+    A43,
+    A51,
+    A52,
+    A53,
+    A54,
+    A61,
+    A62,
+    A63,
+    A64,
+    A65,
+    B1,
+    B2,
+    B3,
+    B4,
+    B5,
+    B6,
+    C2,
+    C3,
+    C4,
+    C5,
+    E1,
+    E2,
+    E3,
+    E4,
+    E5,
+    E6,
+    E7,
+)  # fmt: skip
 
-
-@njit(**INLINE)
-def scaled_norm(x, y, rtol, atol):
-    total = 0.0
-    for i in range(N):
-        total += (x[i] / (atol + rtol * abs(y[i]))) ** 2
-    return math.sqrt(total / N)
-
-
-@njit(**STRICT)
-def first_step(t, y, moved, k, partials, theta, fixed, rtol, atol, span):
-    """Hairer's starting step, from the sizes of x, x' and a difference estimate of x''."""
-    d0, d1 = scaled_norm(y, y, rtol, atol), scaled_norm(k[0], y, rtol, atol)
-    h = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
-    h = min(h, span)
-    for i in range(N):
-        moved[i] = y[i] + h * k[0, i]
-    slope = k[1]
-    rhs(t + h, moved, theta, fixed, slope, partials[1])
-    for i in range(N):
-        slope[i] -= k[0, i]
-    d2 = scaled_norm(slope, y, rtol, atol) / h
-    if not d2 < LARGEST:
-        return h
-    largest = max(d1, d2)
-    refined = max(1e-6, h * 1e-3) if largest <= 1e-15 else (0.01 / largest) ** 0.2
-    return min(100.0 * h, refined, span)
+MINE, OTHER, BEGIN = FOR_EXPLICIT, FOR_STIFF, 0
+"""Which trajectories this stepper takes, whose it can ask for, and where in k f(t, y) stands."""
+EDGE, CLOSE, LOOK = 2.7, 2.0, 16
+"""Step × fastest rate: the most (stability ends at 3.5; there y is held by its error, s is not),
+and from where on it is stability that limits; steps between two looks at the rate."""
+PATIENCE, WORTH = 12, 500.0
+"""Limited steps in a row, and as long ones still to come, before the stiff solver is asked."""
 
 
 @njit(**INLINE)
@@ -107,33 +101,6 @@ def try_step(t, h, y, new, stage, k, partials, theta, fixed):
             B1 * k[0, i] + B2 * k[1, i] + B3 * k[2, i] + B4 * k[3, i] + B5 * k[4, i] + B6 * k[5, i]
         )
     rhs(t + h, new, theta, fixed, k[6], partials[6])
-
-
-@njit(**LINEAR_INLINE)
-def step_slopes(h, s, new, stage, k, partials):
-    """The sensitivities' part of an accepted step, with the partials of its stages."""
-    for i in range(N * P):
-        stage[i] = s[i] + h * (A21 * k[0, i])
-    variation(partials[1], stage, k[1])
-    for i in range(N * P):
-        stage[i] = s[i] + h * (A31 * k[0, i] + A32 * k[1, i])
-    variation(partials[2], stage, k[2])
-    for i in range(N * P):
-        stage[i] = s[i] + h * (A41 * k[0, i] + A42 * k[1, i] + A43 * k[2, i])
-    variation(partials[3], stage, k[3])
-    for i in range(N * P):
-        stage[i] = s[i] + h * (A51 * k[0, i] + A52 * k[1, i] + A53 * k[2, i] + A54 * k[3, i])
-    variation(partials[4], stage, k[4])
-    for i in range(N * P):
-        stage[i] = s[i] + h * (
-            A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
-        )
-    variation(partials[5], stage, k[5])
-    for i in range(N * P):
-        new[i] = s[i] + h * (
-            B1 * k[0, i] + B2 * k[1, i] + B3 * k[2, i] + B4 * k[3, i] + B5 * k[4, i] + B6 * k[5, i]
-        )
-    variation(partials[6], new, k[6])
 
 
 @njit(**INLINE)
@@ -167,28 +134,86 @@ def error_norm(h, y, new, k, rtol, atol):
     return math.sqrt(total / N)
 
 
-@njit(**INLINE)
-def all_finite(y):
-    finite = True
-    for i in range(N):
-        finite = finite and abs(y[i]) < LARGEST
-    return finite
+@njit(**STRICT)
+def allocate():
+    """What a trajectory needs: of states, of sensitivities, of both, and of this stepper."""
+    of_states = np.empty(N), np.empty(N), np.empty(N), np.empty((7, N))
+    work, size = np.zeros(10 * N * P + 7 * PARTIALS), N * P
+    of_slopes = (
+        work[:size],
+        work[size : 2 * size],
+        work[2 * size : 3 * size],
+        work[3 * size : 10 * size].reshape((7, size)),
+    )
+    partials = work[10 * size :].reshape((7, PARTIALS))
+    return of_states, of_slopes, (np.empty(FIXED), partials), (np.empty(N), work)
 
 
 @njit(**INLINE)
-def move_on(scratch):
+def settle(t, theta, scratch):
+    """Make (t, y) the start of the next step; whether f is finite there."""
+    (y, _, _, k), (s, _, _, s_k), (fixed, partials), _ = scratch
+    rhs(t, y, theta, fixed, k[0], partials[0])
+    if GRADIENT:
+        variation(partials[0], s, s_k[0])
+    return all_finite(y) and all_finite(k[0])
+
+
+@njit(**INLINE)
+def attempt(t, h, theta, rtol, atol, scratch):
+    """Try a step; returns its error, infinite where something is not finite."""
+    (y, new, stage, k), _, (fixed, partials), _ = scratch
+    try_step(t, h, y, new, stage, k, partials, theta, fixed)
+    error = error_norm(h, y, new, k, rtol, atol)
+    return error if error < LARGEST and all_finite(new) and all_finite(k[6]) else math.inf
+
+
+@njit(**LINEAR_INLINE)
+def follow(t, h, theta, scratch):
+    """The sensitivities' part of an accepted step."""
+    _, _, _, (_, work) = scratch
+    step_slopes(h, work)
+
+
+@njit(**INLINE)
+def between(u, h, scratch):
+    """The states, and sensitivities, at t + u·h, into the places for stages."""
+    (y, _, stage, k), (s, _, s_stage, s_k), _, _ = scratch
+    interpolate(u, h, y, k, N, stage)
+    if GRADIENT:
+        interpolate(u, h, s, s_k, N * P, s_stage)
+
+
+@njit(**INLINE)
+def move_on(t, theta, scratch):
     """Make the end of a step the start of the next; its last stage is the next one's first."""
-    (y, new, _, k), (s, s_new, _, s_k), (_, partials) = scratch
+    (y, new, _, k), _, _, (_, work) = scratch
     for i in range(N):
         y[i], k[0, i] = new[i], k[6, i]
-    for i in range(PARTIALS):
-        partials[0, i] = partials[6, i]
     for i in range(N * P):
-        s[i], s_k[0, i] = s_new[i], s_k[6, i]
+        work[i] = work[N * P + i]
+    for i in range(N * P):
+        work[3 * N * P + i] = work[9 * N * P + i]
 
 
 @njit(**INLINE)
-def growth(error, last_error, rejected):
-    """The PI controller's next step over this one; no growth right after a rejection."""
-    factor = SAFETY * max(error, 1e-10) ** -PROPORTIONAL * last_error**INTEGRAL
-    return min(1.0 if rejected else GROW, max(SHRINK, factor))
+def look(t, theta, rtol, atol, scratch):
+    """The fastest rate at the start of a step."""
+    (y, _, stage, k), _, (fixed, partials), (direction, _) = scratch
+    return fastest_rate(
+        t, y, k[0], direction, stage, k[1], partials[1], theta, fixed, rtol, atol
+    )  # fmt: skip
+
+
+@njit(**INLINE)
+def longest(rate):
+    """The longest step that this rate allows."""
+    return EDGE / rate if rate > 0.0 else math.inf
+
+
+@njit(**INLINE)
+def suspicion(before, pace, error):
+    """How many steps of late were such that the other stepper would do better; pace is h × rate."""
+    if pace > CLOSE:
+        return before + 1 if error < 0.1 else before
+    return max(before - 2, 0)

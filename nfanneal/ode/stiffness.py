@@ -1,0 +1,96 @@
+"""What the stiff solver needs of a system besides: ∂f/∂y, ∂f/∂t, and how ∂f/∂y changes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import sympy
+
+from nfanneal.expressions import differentiate
+from nfanneal.ode.kernels import (
+    PIECE,
+    Layout,
+    assign,
+    function,
+    in_pieces,
+    kernel_source,
+    with_fixed,
+)
+from nfanneal.ode.slopes import MANY, Partial, place
+from nfanneal.ode.system import OdeSystem
+
+
+def stiff_source(system: OdeSystem, gradient: bool) -> str:
+    """Source of a module whose `solve` integrates `system` by Rodas5P."""
+    return kernel_source(system, gradient, ("rodas5p",), _functions)
+
+
+def _functions(
+    layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial], gradient: bool
+) -> list[str]:
+    sources = [_jacobian(layout, jacobian)]
+    return sources + (_curvature(layout, jacobian, direct) if gradient else ["SECOND = 0\n"])
+
+
+def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:
+    """∂f/∂y as a full matrix, and ∂f/∂t: the same lines with sensitivities and without."""
+    system = layout.system
+    by_time = [differentiate(e, system.time) for e in system.equations]
+    targets = [f"jac[{i}, {j}]" for i, j, _ in jacobian]
+    targets += [f"drift[{i}]" for i in range(len(by_time))]
+    expressions = [with_fixed(layout, e) for e in (*(e for _, _, e in jacobian), *by_time)]
+    arguments, before = "t, y, theta, fixed, jac, drift", ["jac[:, :] = 0.0"]
+    if len(by_time) > MANY:
+        return in_pieces(layout, "jacobian", arguments, [(targets, expressions)], before)
+    return function("jacobian", arguments, [*before, *assign(layout, targets, expressions)])
+
+
+def _curvature(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
+    """Second derivatives at a point, and what they make of a direction u.
+
+    `bend` gives ∂²f/∂y∂y, ∂²f/∂y∂θ and ∂²f/∂t∂(y, θ), wherever they are not zero everywhere;
+    `curve` the derivatives of (∂f/∂y)·u + c·∂f/∂t by y and θ in the places that `partials` has for
+    the derivatives of f.
+    """
+    system, entries_of_y = layout.system, len(jacobian)
+    places = {(i, "y", j): n for n, (i, j, _) in enumerate(jacobian)}
+    places |= {(i, "theta", q): place(entries_of_y, layout.columns, i, q) for i, q, _ in direct}
+    entries: dict[sympy.Expr, int] = {}
+    terms: dict[int, list[str]] = defaultdict(list)
+    by_time = ((i, None, differentiate(e, system.time)) for i, e in enumerate(system.equations))
+    for i, j, slope in (*jacobian, *by_time):
+        for kind, symbol, column in _variables(layout):
+            second = _second(slope, symbol)
+            if second != 0:
+                index = entries.setdefault(with_fixed(layout, second), len(entries))
+                factor = "c" if j is None else f"u[{j}]"
+                terms[places[i, kind, column]].append(f"second[{index}] * {factor}")
+    targets = [f"second[{n}]" for n in range(len(entries))]
+    body = [f"curved[{n}] = {' + '.join(terms[n]) or '0.0'}" for n in places.values()]
+    return [
+        f"SECOND = {len(entries)}\n",
+        in_pieces(layout, "bend", "t, y, theta, fixed, second", [(targets, list(entries))]),
+        *_curve(body),
+    ]
+
+
+def _curve(lines: Sequence[str]) -> list[str]:
+    """The function `curve`, in pieces if it is long."""
+    arguments, options = "second, u, c, curved", ("LINEAR_INLINE", "LINEAR")
+    if len(lines) <= MANY * PIECE // 4:
+        return [function("curve", arguments, lines, *options)]
+    firsts = range(0, len(lines), PIECE)
+    pieces = [function(f"curve_{i}", arguments, lines[i : i + PIECE], "LINEAR") for i in firsts]
+    return [*pieces, function("curve", arguments, [f"curve_{i}({arguments})" for i in firsts])]
+
+
+def _variables(layout: Layout) -> list[tuple[str, sympy.Symbol, int]]:
+    """The states and the active parameters, with their kind and column."""
+    system = layout.system
+    states = [("y", symbol, j) for j, symbol in enumerate(system.states)]
+    return states + [("theta", system.parameters[c], q) for q, c in enumerate(layout.active)]
+
+
+def _second(slope: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
+    return differentiate(slope, symbol) if symbol in slope.free_symbols else sympy.S.Zero

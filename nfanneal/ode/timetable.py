@@ -1,0 +1,195 @@
+"""What happens to a trajectory at certain times, in symbols: switches, doses, tables of inputs.
+
+Between such times f is smooth; the solver stops at each of them and goes on from there. A switch is
+a symbol that is 0 before its time and 1 from then on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import sympy
+
+from nfanneal.expressions import symbol
+from nfanneal.expressions.functions import Least, Magnitude, Where, compare
+
+HALF = sympy.Rational(1, 2)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A symbol that turns from 0 to 1 at `time`, an expression of parameters."""
+
+    symbol: sympy.Symbol
+    time: sympy.Expr
+
+
+@dataclass(frozen=True)
+class Dose:
+    """At `time`, an expression of parameters, state number `state` becomes `after`.
+
+    `after` is an expression of that state and of parameters.
+    """
+
+    state: int
+    time: sympy.Expr
+    after: sympy.Expr
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Symbols (c,) whose values change at `knots` (k,): their `rows` (k + 1, c), the first before.
+
+    All knots increase.
+    """
+
+    symbols: tuple[sympy.Symbol, ...] = ()
+    knots: tuple[float, ...] = ()
+    rows: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """Everything that happens at certain times; `held` are the symbols that it sets.
+
+    With `steady`, a trajectory starts where f = 0, found from the initial values; meanwhile the
+    symbol `before` is 1.
+    """
+
+    switches: tuple[Switch, ...] = ()
+    doses: tuple[Dose, ...] = ()
+    tables: Tables = Tables()
+    steady: bool = False
+    before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
+
+    @property
+    def moments(self) -> tuple[sympy.Expr, ...]:
+        """The times of switches, then of doses."""
+        return (*(switch.time for switch in self.switches), *(dose.time for dose in self.doses))
+
+    @property
+    def stops(self) -> bool:
+        """Whether there is any time to stop at."""
+        return bool(self.moments or self.tables.symbols)
+
+    @property
+    def held(self) -> tuple[sympy.Symbol, ...]:
+        """The symbols that change at stops and stay as they are in between."""
+        before = (self.before,) if self.steady else ()
+        return (*(s.symbol for s in self.switches), *before, *self.tables.symbols)
+
+    @property
+    def expressions(self) -> tuple[sympy.Expr, ...]:
+        """All expressions of parameters."""
+        return (*self.moments, *(dose.after for dose in self.doses))
+
+
+def with_switches(
+    equations: tuple[sympy.Expr, ...], time: sympy.Symbol, states: tuple[sympy.Symbol, ...]
+) -> tuple[tuple[sympy.Expr, ...], tuple[Switch, ...]]:
+    """Replace conditions that are linear in time, and hold no state, by switches.
+
+    The least of two and magnitudes have such conditions too.
+    """
+    switches: dict[sympy.Expr, Switch] = {}
+
+    def at(difference: sympy.Expr) -> sympy.Expr | None:
+        """What is positive where the difference is, if it is linear in time."""
+        rate = sympy.diff(difference, time)
+        names = difference.free_symbols
+        if rate == 0 or time in rate.free_symbols or names & set(states):
+            return None
+        if difference.has(Where, Least, Magnitude):
+            return None
+        when = sympy.simplify(-difference.subs(time, 0) / rate)
+        if when not in switches:
+            switches[when] = Switch(symbol(f"_switch{len(switches)}"), when)
+        return rate * (switches[when].symbol - HALF)
+
+    def replaced(node: sympy.Basic) -> sympy.Basic:
+        if not node.args or time not in node.free_symbols:
+            return node
+        if isinstance(node, sympy.Rel):
+            side = at(node.lhs - node.rhs)
+            return node if side is None else compare(type(node), side, sympy.S.Zero)
+        if isinstance(node, Least | Magnitude):
+            first, second = (*node.args, -node.args[0])[:2]
+            side = at(first - second)
+            if side is not None:
+                first, second = replaced(first), replaced(second)
+                larger = compare(sympy.Gt, side, sympy.S.Zero)
+                least = isinstance(node, Least)
+                return Where(larger, second, first) if least else Where(larger, first, second)
+        parts = [replaced(part) for part in node.args]
+        return node.func(*parts) if parts != list(node.args) else node
+
+    return tuple(replaced(e) for e in equations), tuple(switches.values())
+
+
+def changed(
+    of: sympy.Symbol, changes: tuple[tuple[sympy.Expr, sympy.Expr], ...], name: str
+) -> tuple[sympy.Expr, tuple[Switch, ...]]:
+    """What stands for a symbol that takes other values from certain times on: (time, value)…
+
+    The latest of the changes that have happened holds, of simultaneous ones the last in the list.
+    """
+    expression: sympy.Expr = of
+    switches = list[Switch]()
+    for i, (time, value) in enumerate(changes):
+        switch = Switch(symbol(f"_{name}_change{i}"), time)
+        changed_to = value
+        for other in switches:
+            later = compare(sympy.Gt, other.time, time)
+            kept = Where(later, expression, changed_to)
+            changed_to = Where(compare(sympy.Gt, other.symbol, HALF), kept, changed_to)
+        expression = Where(compare(sympy.Gt, switch.symbol, HALF), changed_to, expression)
+        switches.append(switch)
+    return expression, tuple(switches)
+
+
+@dataclass(frozen=True)
+class InputTable:
+    """Values (k,) at increasing times (k,): constant from each to the next, or on a line.
+
+    Before the first time, and after the last, it is what it is there.
+    """
+
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    linear: bool = False
+
+    def at(self, knot: float) -> tuple[float, float]:
+        """Its value at a time, and its slope right after."""
+        i = sum(time <= knot for time in self.times) - 1
+        if i < 0 or i == len(self.times) - 1 or not self.linear:
+            return self.values[max(i, 0)], 0.0
+        slope = (self.values[i + 1] - self.values[i]) / (self.times[i + 1] - self.times[i])
+        return self.values[i] + slope * (knot - self.times[i]), slope
+
+
+def tabulated(
+    inputs: Mapping[str, InputTable], time: sympy.Symbol
+) -> tuple[dict[sympy.Symbol, sympy.Expr], Tables]:
+    """Expressions that stand for inputs, and the table of their symbols."""
+    if not inputs:
+        return {}, Tables()
+    knots = tuple(sorted({t for table in inputs.values() for t in table.times}))
+    since = symbol("_since")
+    symbols, stands = [since], dict[sympy.Symbol, sympy.Expr]()
+    for name, table in inputs.items():
+        level, slope = symbol(f"_{name}_level"), symbol(f"_{name}_slope")
+        symbols += [level, slope] if table.linear else [level]
+        stands[symbol(name)] = level + slope * (time - since) if table.linear else level
+    rows = [(knot, *_values(inputs, knot)) for knot in knots]
+    first = (knots[0], *_values(inputs, -math.inf))
+    return stands, Tables(tuple(symbols), knots, (first, *rows))
+
+
+def _values(inputs: Mapping[str, InputTable], knot: float) -> Iterator[float]:
+    for table in inputs.values():
+        value, slope = table.at(knot)
+        yield value
+        if table.linear:
+            yield slope

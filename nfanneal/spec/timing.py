@@ -1,0 +1,135 @@
+"""What a spec says of certain times: doses, changes, inputs, and the state it starts from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from nfanneal.expressions import Names, nearest
+from nfanneal.spec.document import KeyPath
+from nfanneal.spec.reading import Reader
+from nfanneal.spec.schema import InputSpec, OdeSpec
+
+
+@dataclass(frozen=True)
+class DoseMeaning:
+    """An amount that is added to a state; both expressions are of parameters."""
+
+    state: str
+    time: sympy.Expr
+    amount: sympy.Expr
+
+
+@dataclass(frozen=True)
+class TimingMeaning:
+    """Doses, changes (name: times and values), and values while a steady state is found."""
+
+    doses: tuple[DoseMeaning, ...] = ()
+    changes: Mapping[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]] = field(default_factory=dict)
+    before: Mapping[str, sympy.Expr] = field(default_factory=dict)
+
+    @property
+    def expressions(self) -> tuple[sympy.Expr, ...]:
+        """All expressions of parameters."""
+        doses = [e for dose in self.doses for e in (dose.time, dose.amount)]
+        changes = [e for each in self.changes.values() for change in each for e in change]
+        return (*doses, *changes, *self.before.values())
+
+
+class TimingReader(Reader):
+    """Reads the sections of an ODE model that say what happens at certain times."""
+
+    def timing(self) -> TimingMeaning:
+        """The meaning of those sections; empty for a Python model."""
+        model = self._spec.model
+        if not isinstance(model, OdeSpec):
+            return TimingMeaning()
+        for name, table in model.inputs.items():
+            self._check_input(name, table)
+        names = self._parameters | self._constants
+        self._check_targets(model.doses, model.states, "doses", "state")
+        self._check_targets(model.changes, names, "changes", "constant or parameter")
+        self._check_targets(
+            model.pre_equilibration, names, "pre_equilibration", "constant or parameter"
+        )
+        before = self._expressions(model.pre_equilibration, ("model", "pre_equilibration"), names)
+        return TimingMeaning(self._doses(model, names), self._changes(model, names), before)
+
+    def _check_targets(
+        self, given: Mapping[str, Any], known: Mapping[str, Any], section: str, what: str
+    ) -> None:
+        for name in given:
+            path: KeyPath = ("model", section, name)
+            if name not in known:
+                self._complain_key(path, f"there is no {what} '{name}'", nearest(name, known))
+            elif what != "state" and known[name] is not None:
+                self._complain_key(path, f"'{name}' is a vector: only scalars can change")
+
+    def _doses(self, model: OdeSpec, names: Names) -> tuple[DoseMeaning, ...]:
+        found = []
+        for state, doses in model.doses.items():
+            for i, dose in enumerate(doses):
+                path = self._item(("model", "doses", state), i)
+                time = self._expression(dose.time, (*path, "time"), names)
+                amount = self._expression(dose.amount, (*path, "amount"), names)
+                every = self._every(dose.every, dose.count, (*path, "every"), names)
+                if time is not None and amount is not None and every is not None:
+                    self._check_not_before(model, time, (*path, "time"))
+                    times = [time + j * every for j in range(dose.count)]
+                    found += [DoseMeaning(state, t, amount) for t in times]
+        return tuple(found)
+
+    def _every(self, given: Any, count: int, path: KeyPath, names: Names) -> sympy.Expr | None:
+        if (given is None) != (count == 1):
+            self._complain_key(path, "several doses need both every and count")
+        if given is None:
+            return sympy.S.Zero
+        every = self._expression(given, path, names)
+        if every is not None and every.is_Number and not every > 0:
+            self._complain(path, "the time between doses must be above 0")
+        return every
+
+    def _changes(
+        self, model: OdeSpec, names: Names
+    ) -> dict[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]]:
+        found = {}
+        for name, changes in model.changes.items():
+            each: list[tuple[sympy.Expr, sympy.Expr]] = []
+            for i, change in enumerate(changes):
+                path = self._item(("model", "changes", name), i)
+                time = self._expression(change.time, (*path, "time"), names)
+                value = self._expression(change.value, (*path, "value"), names)
+                if time is None or value is None:
+                    continue
+                if each and time.is_Number and each[-1][0].is_Number and time <= each[-1][0]:
+                    self._complain((*path, "time"), "the times of changes must increase")
+                each.append((time, value))
+            found[name] = tuple(each)
+        return found
+
+    def _item(self, path: KeyPath, index: int) -> KeyPath:
+        """The place of an item of a list, or of the one that stands there without a list."""
+        return (*path, index) if (*path, index) in self._document.places else path
+
+    def _check_not_before(self, model: OdeSpec, time: sympy.Expr, path: KeyPath) -> None:
+        starts = [e.start for e in self._spec.experiments.values() if e.start is not None]
+        if time.is_Number and time < min([model.start, *starts]):
+            message = f"a dose at {float(time):g}, before model.start = {model.start:g}"
+            self._complain(path, message, "set model.start, or the initial values")
+
+    def _check_input(self, name: str, table: InputSpec) -> None:
+        path: KeyPath = ("model", "inputs", name)
+        times, values = table.times, table.values
+        if (table.file is None) == (times is None) or (times is None) != (values is None):
+            hint = "give file, or times and values"
+            self._complain_key(path, f"the input '{name}' needs one table", hint)
+        elif times is not None and values is not None:
+            if len(times) != len(values):
+                message = f"{len(times)} times, but {len(values)} values"
+                self._complain((*path, "values"), message)
+            if any(b <= a for a, b in itertools.pairwise(times)):
+                self._complain((*path, "times"), "the times of an input must increase")

@@ -1,0 +1,80 @@
+"""From a checked spec to what happens at certain times, and to states on a logarithmic scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import sympy
+
+from nfanneal.expressions import symbol
+from nfanneal.expressions.functions import Where, compare
+from nfanneal.ode import Dose, InputTable, OdeSystem, Switch, Timetable, changed, tabulated
+from nfanneal.spec import CheckedSpec, InputSpec, OdeSpec, read_input
+
+
+@dataclass(frozen=True)
+class TimeCourse:
+    """What stands for inputs and for what changes, and the timetable of their symbols."""
+
+    instead: dict[sympy.Symbol, sympy.Expr]
+    timetable: Timetable
+
+    def finished(self, known: Callable[[sympy.Expr], sympy.Expr]) -> Timetable:
+        """The timetable with `known` of each of its expressions."""
+        table = self.timetable
+        return replace(
+            table,
+            switches=tuple(replace(s, time=known(s.time)) for s in table.switches),
+            doses=tuple(replace(d, time=known(d.time), after=known(d.after)) for d in table.doses),
+        )
+
+
+def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
+    """The time course of a model; expressions still hold constants and fixed parameters.
+
+    Raises:
+        DataError: the table of an input cannot be read.
+    """
+    timing = checked.meaning.timing
+    inputs = {name: _table(checked, name, said) for name, said in model.inputs.items()}
+    instead, tables = tabulated(inputs, symbol(model.time))
+    switches: list[Switch] = []
+    for name, changes in timing.changes.items():
+        instead[symbol(name)], turning = changed(symbol(name), changes, name)
+        switches += turning
+    steady = model.initial == "steady_state" or bool(timing.before)
+    states = list(model.states)
+    doses = tuple(
+        Dose(states.index(d.state), d.time, symbol(d.state) + d.amount) for d in timing.doses
+    )
+    table = Timetable(tuple(switches), doses, tables, steady)
+    for name, value in timing.before.items():
+        meanwhile = compare(sympy.Gt, table.before, sympy.Rational(1, 2))
+        otherwise = instead.get(symbol(name), symbol(name))
+        instead[symbol(name)] = Where(meanwhile, value, otherwise)
+    return TimeCourse(instead, table)
+
+
+def _table(checked: CheckedSpec, name: str, said: InputSpec) -> InputTable:
+    times, values = read_input(checked.folder, name, said)
+    return InputTable(tuple(times), tuple(values), said.kind == "linear")
+
+
+def on_log_scale(system: OdeSystem) -> OdeSystem:
+    """The same system for u = log x: du/dt = f(exp(u))/exp(u), x always positive."""
+    back = {state: sympy.exp(state) for state in system.states}
+    equations = tuple(
+        sympy.Add(*((term / state).xreplace(back) for term in sympy.Add.make_args(equation)))
+        for state, equation in zip(system.states, system.equations, strict=True)
+    )
+    doses = tuple(
+        replace(dose, after=sympy.log(dose.after.xreplace(back))) for dose in system.timetable.doses
+    )
+    return replace(
+        system,
+        initial=tuple(sympy.log(value) for value in system.initial),
+        equations=equations,
+        observables=tuple(observable.xreplace(back) for observable in system.observables),
+        timetable=replace(system.timetable, doses=doses),
+    )

@@ -1,0 +1,168 @@
+"""The stiff solver against order conditions, scipy's Radau and differences of it."""
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from nfanneal.expressions import compile_numpy, parse, symbol
+from nfanneal.ode import OdeSystem, SolverSettings, Status, compile_system
+from nfanneal.ode.template import rodas5p
+
+
+def build(states, equations, parameters, initial):
+    names = dict.fromkeys([*states.split(), *parameters.split(), "t"])
+
+    def expressions(texts):
+        return tuple(parse(text, names) for text in texts)
+
+    symbols = tuple(map(symbol, states.split()))
+    return OdeSystem(
+        symbol("t"),
+        symbols,
+        tuple(map(symbol, parameters.split())),
+        expressions(initial),
+        expressions(equations),
+        symbols,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.delenv("NUMBA_CACHE_DIR", raising=False)
+        yield
+
+
+def test_the_coefficients_satisfy_the_order_conditions():
+    """In the form of Hairer & Wanner, section IV.7: β = α + Γ, up to order four and more."""
+    gamma, a, c = rodas5p.GAMMA, rodas5p.A, np.pad(rodas5p.C, ((0, 0), (0, 1)))
+    big = np.linalg.inv(np.eye(8) / gamma - c)  # Γ
+    alpha, weights = a @ big, np.append(a[7, :7], 1.0) @ big
+    beta = alpha + big
+    one = np.ones(8)
+    nodes = alpha @ one
+    np.testing.assert_allclose(nodes, rodas5p.NODES, atol=1e-12)
+    np.testing.assert_allclose(big @ one, rodas5p.DRIFTS, atol=1e-12)
+    conditions = [
+        (weights @ one, 1), (weights @ beta @ one, 1 / 2), (weights @ nodes**2, 1 / 3),
+        (weights @ beta @ beta @ one, 1 / 6), (weights @ nodes**3, 1 / 4),
+        (weights @ (nodes * (alpha @ beta @ one)), 1 / 8), (weights @ beta @ nodes**2, 1 / 12),
+        (weights @ beta @ beta @ beta @ one, 1 / 24), (weights @ nodes**4, 1 / 5),
+        (weights @ (nodes**2 * (alpha @ beta @ one)), 1 / 10),
+        (weights @ beta @ nodes**3, 1 / 20), (weights @ beta @ beta @ nodes**2, 1 / 60),
+        (weights @ beta @ beta @ beta @ beta @ one, 1 / 120),
+    ]  # fmt: skip
+    for found, expected in conditions:
+        assert abs(found - expected) < 1e-12
+
+
+ROBERTSON = (
+    build(
+        "x y z",
+        ["-a*x + b*y*z", "a*x - b*y*z - c*y**2", "c*y**2"],
+        "a b c",
+        ["1", "0", "0"],
+    ),
+    [0.04, 1e4, 3e7],
+    np.array([0.4, 40.0, 4e3, 4e5]),
+)
+FORCED = (
+    build("x y", ["-k*(x - cos(w*t)*y**h)", "-hill(x, 0.5, h)*y"], "k w h", ["0.3", "1.5"]),
+    [1e4, 1.3, 2.2],
+    np.array([0.5, 1.0, 3.0]),
+)
+SYSTEMS = {"robertson": ROBERTSON, "forced": FORCED}
+
+
+@pytest.fixture(scope="module")
+def compiled(own_cache):
+    return {name: compile_system(system) for name, (system, _, _) in SYSTEMS.items()}
+
+
+def by_radau(system, theta, times):
+    rhs = compile_numpy(system.equations, [system.time, *system.states, *system.parameters])
+    start = [float(v) for v in compile_numpy(system.initial, system.parameters)(*theta)]
+
+    def slope(t, y):
+        return np.array([float(v) for v in rhs(t, *y, *theta)])
+
+    return solve_ivp(
+        slope, (0.0, times[-1]), start, t_eval=times, method="Radau", rtol=1e-11, atol=1e-14
+    ).y.T
+
+
+@pytest.mark.parametrize("method", ["auto", "stiff"])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_stiff_systems_are_those_of_radau(name, method, compiled):
+    system, theta, times = SYSTEMS[name]
+    settings = SolverSettings(1e-8, 1e-12, method=method)
+    value, both = (
+        compiled[name].solve(np.array([theta]), times, settings, sensitivities=s)
+        for s in (False, True)
+    )
+    assert value.status[0] == Status.OK
+    assert value.steps[0] < 1000
+    assert value.stiff[0] > 0.5
+    assert value.reached[0] == times[-1]
+    np.testing.assert_array_equal(value.observables, both.observables)
+    np.testing.assert_array_equal(value.steps, both.steps)
+    expected = by_radau(system, theta, times)
+    # ten times the tolerance
+    np.testing.assert_allclose(value.observables[0], expected, rtol=1e-7, atol=1e-11)
+    for q, number in enumerate(theta):
+        h = 1e-4 * number
+        up, down = (
+            by_radau(system, [*theta[:q], number + d, *theta[q + 1 :]], times) for d in (h, -h)
+        )
+        difference = (up - down) / (2 * h)
+        scale = np.abs(difference).max(axis=0)
+        # differences of values with errors of 1e-11 over a relative 1e-4
+        assert (np.abs(both.sensitivities[0, :, :, q] - difference) < 1e-4 * scale).all()
+
+
+def test_the_error_falls_with_the_tolerance(compiled):
+    system, theta, times = FORCED
+    expected = by_radau(system, theta, times)
+    errors = []
+    for tolerance in (1e-4, 1e-6, 1e-8):
+        settings = SolverSettings(tolerance, tolerance, method="stiff")
+        found = compiled["forced"].solve(np.array([theta]), times, settings, sensitivities=False)
+        errors.append(np.abs(found.observables[0] - expected).max())
+        assert errors[-1] < 10 * tolerance
+    assert errors[2] < 1e-3 * errors[0]
+
+
+def test_random_draws_neither_hang_nor_hide_failures(compiled):
+    _, theta, times = ROBERTSON
+    rng = np.random.default_rng(0)
+    draws = np.array(theta) * 10.0 ** rng.uniform(-3, 3, (40, 3))
+    settings = SolverSettings()
+    found = compiled["robertson"].solve(draws, times, settings, sensitivities=True)
+    assert (found.steps <= settings.max_steps).all()
+    good = found.status == Status.OK
+    assert good.mean() > 0.9
+    assert np.isfinite(found.observables[good]).all()
+    np.testing.assert_allclose(found.observables[good].sum(axis=2), 1.0, rtol=1e-6)
+
+
+def test_a_chain_at_rest_keeps_its_sensitivities(own_cache):
+    """Explicit steps must not ride on the edge of stability, where y is held and s is not."""
+    n = 12
+    states = " ".join(f"x{i}" for i in range(n))
+    equations = ["k*(1 - 2*x0 + x1)"]
+    equations += [f"k*(x{i - 1} - 2*x{i} + x{i + 1})" for i in range(1, n - 1)]
+    equations += [f"k*(x{n - 2} - 2*x{n - 1}) - d*x{n - 1}"]
+    system = build(states, equations, "k d", ["0"] * n)
+    settings = SolverSettings(1e-6, 1e-6, max_steps=100_000, method="tsit5")
+    times = np.array([20.0, 60.0, 200.0])
+    found = compile_system(system).solve(
+        np.array([[50.0, 5.0]]), times, settings, sensitivities=True
+    )
+    assert found.status[0] == Status.OK
+    # at rest x_i = 1 − (i + 1)·s with k·s = (k + d)·x_last, x_last = 1 − n·s: no flux is lost
+    k, d, i = 50.0, 5.0, np.arange(1, n + 1)
+    slope = (k + d) / (k + n * (k + d))
+    np.testing.assert_allclose(found.observables[0, -1], 1.0 - i * slope, rtol=1e-5)
+    by_d = -i * k / (k + n * (k + d)) ** 2
+    np.testing.assert_allclose(found.sensitivities[0, -1, :, 1], by_d, rtol=1e-4)

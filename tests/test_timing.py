@@ -1,0 +1,385 @@
+"""Doses, changes, inputs, switches and steady states against closed forms and scipy in pieces."""
+
+import itertools
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from commands import inside, run
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+from specs import complaints, edited
+
+from nfanneal.assembly import build_problem
+from nfanneal.errors import SpecError
+from nfanneal.spec import load_spec
+
+MODEL = {
+    "name": "timed",
+    "model": {"kind": "ode", "solver": {"rtol": 1e-10, "atol": 1e-12, "max_steps": 100_000}},
+    "data": {"file": "d.csv"},
+}
+TIMES = np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 8.0])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    """Nothing of the user's cache is used or changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+def write(folder, model, priors, **more):
+    """A spec whose states are all observed, and its data; returns its path."""
+    names = list(model.get("observables", model["states"]))
+    rows = [",".join(["t", *names]), *(",".join([str(t), *"1" * len(names)]) for t in TIMES)]
+    (folder / "d.csv").write_text("\n".join(rows))
+    spec = MODEL | {
+        "model": MODEL["model"] | model,
+        "parameters": {name: {"prior": {"uniform": [0.01, 20]}} for name in priors.split()},
+        "likelihood": {name: {"normal": 1.0} for name in names},
+    }
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec | more, sort_keys=False))
+    return path
+
+
+def simulator_of(folder, model, priors, **more):
+    """θ → (observables (m, k), their derivatives (m, k, p)) of a spec."""
+    problem = build_problem(load_spec(write(folder, model, priors, **more)))
+
+    def simulate(theta):
+        rows = np.array([theta])
+        simulator, times = problem.likelihood.simulator, problem.likelihood.times
+        plain = simulator.predict(rows, times, False)
+        sloped = simulator.predict(rows, times, True)
+        assert not sloped.failed[0], sloped.reasons
+        assert np.array_equal(plain.values, sloped.values)
+        return sloped.values[0], sloped.jacobian[0]
+
+    return simulate
+
+
+def pieces(f, start, stops, theta):
+    """scipy from stop to stop: (time, state → state after) in order; states at TIMES, after stops.
+
+    f(t, y, θ, number of stops passed).
+    """
+    moments = [0.0, *(t for t, _ in stops), TIMES[-1] + 1.0]
+    y, found = np.asarray(start, dtype=float), {}
+    for i, (a, b) in enumerate(itertools.pairwise(moments)):
+        if i:
+            y = stops[i - 1][1](y)
+        here = [t for t in TIMES if a <= t < b]
+        solved = solve_ivp(
+            lambda t, x, i=i: f(t, x, theta, i), (a, b), y, "DOP853", [*here, b],
+            rtol=1e-13, atol=1e-13,
+        )  # fmt: skip
+        found |= dict(zip(here, solved.y.T, strict=False))
+        y = solved.y[:, -1]
+    return np.array([found[t] for t in TIMES])
+
+
+def differences(truth, theta, step=1e-5):
+    """Central differences of fourth order of truth(θ), the last axis by parameter."""
+    columns = []
+    for j, value in enumerate(theta):
+        h = step * max(abs(value), 1.0)
+        at = [truth([*theta[:j], value + c * h, *theta[j + 1 :]]) for c in (-2, -1, 1, 2)]
+        columns.append((at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * h))
+    return np.stack(columns, axis=-1)
+
+
+def agree(simulate, truth, theta):
+    """Values within 1e-8, and derivatives within 1e-5."""
+    values, slopes = simulate(theta)
+    np.testing.assert_allclose(values, truth(theta), rtol=1e-8, atol=1e-9)
+    expected = differences(truth, list(theta))
+    assert np.abs(expected).max(axis=(0, 1)).min() > 1e-3  # each parameter is tested
+    np.testing.assert_allclose(slopes, expected, rtol=1e-5, atol=1e-6)
+
+
+ONE = {
+    "states": {"gut": "0", "blood": "b0"},
+    "equations": {"gut": "-ka*gut", "blood": "ka*gut - k*blood + where(t > t_on, r, 0)"},
+    "doses": {
+        "gut": {"time": "lag", "amount": "a*a", "every": "gap", "count": 3},
+        "blood": [{"time": 3, "amount": 2}],
+    },
+}
+
+
+def test_doses_and_an_infusion_have_the_closed_form_of_two_compartments(tmp_path):
+    simulate = simulator_of(tmp_path, ONE, "ka k a lag gap b0 t_on r")
+
+    def truth(theta):
+        ka, k, a, lag, gap, b0, on, r = theta
+        gut, blood = np.zeros_like(TIMES), b0 * np.exp(-k * TIMES)
+        for tau in (lag, lag + gap, lag + 2 * gap):
+            since, given = np.maximum(TIMES - tau, 0), tau <= TIMES
+            gut += given * a**2 * np.exp(-ka * since)
+            blood += given * a**2 * ka / (ka - k) * (np.exp(-k * since) - np.exp(-ka * since))
+        blood += (TIMES >= 3) * 2 * np.exp(-k * (TIMES - 3))
+        blood += (on <= TIMES) * r / k * (1 - np.exp(-k * np.maximum(TIMES - on, 0)))
+        return np.column_stack([gut, blood])
+
+    agree(simulate, truth, [1.3, 0.4, 1.5, 0.7, 1.8, 0.8, 2.6, 1.1])
+
+
+@pytest.mark.parametrize("method", ["auto", "stiff"])
+def test_the_stiff_solver_stops_there_too(tmp_path, method):
+    """A fast exchange makes it stiff; the sum of both obeys the equation of one."""
+    model = {
+        "states": {"gut": "0", "blood": "b0", "tissue": "0"},
+        "equations": {
+            "gut": "-ka*gut",
+            "blood": "ka*gut - 2e4*(blood - tissue) + where(t > t_on, r, 0)",
+            "tissue": "2e4*(blood - tissue) - k*tissue",
+        },
+        "doses": {"gut": {"time": "lag", "amount": "a*a"}, "blood": {"time": 3, "amount": 2}},
+        "observables": {"gut": "gut", "total": "blood + tissue"},
+        "solver": {"method": method, "rtol": 1e-8, "atol": 1e-10, "max_steps": 20_000},
+    }
+    simulate = simulator_of(tmp_path, model, "ka k a lag b0 t_on r")
+
+    def truth(theta):
+        ka, k, a, lag, b0, on, r = theta
+        middle = np.array([[-2e4, 2e4], [2e4, -2e4 - k]])
+        system = np.zeros((4, 4))
+        system[0, 0], system[1, 0], system[1:3, 1:3] = -ka, ka, middle
+
+        def until(y, time, infused):
+            system[1, 3] = r * infused
+            return expm(system * time) @ y
+
+        found, stops = [], [(lag, 0, a * a, 0), (on, 0, 0, 1), (3.0, 1, 2, 1)]
+        for t in TIMES:
+            y, now, infused = np.array([0, b0, 0, 1.0]), 0.0, 0
+            for time, state, amount, on_then in sorted(stops):
+                if time <= t:
+                    y = until(y, time - now, infused)
+                    y[state] += amount
+                    now, infused = time, max(infused, on_then)
+            y = until(y, t - now, infused)
+            found.append([y[0], y[1] + y[2]])
+        return np.array(found)
+
+    theta = [1.3, 0.4, 1.5, 0.7, 0.8, 2.6, 1.1]
+    values, slopes = simulate(theta)
+    np.testing.assert_allclose(values, truth(theta), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(slopes, differences(truth, theta, 1e-3), rtol=1e-4, atol=1e-5)
+
+
+def test_a_datum_at_the_time_of_a_dose_sees_the_state_after_it(tmp_path):
+    simulate = simulator_of(tmp_path, ONE, "ka k a lag gap b0 t_on r")
+    values, _ = simulate([1.3, 0.4, 1.5, 1.0, 2.5, 0.8, 2.6, 1.1])
+    assert values[TIMES == 0.5, 0] == 0.0
+    assert values[TIMES == 1.0, 0] == 1.5**2
+
+
+MANY = {
+    "states": {"x": "1", "y": "0.5"},
+    "equations": {"x": "v*y - k*x**2 + light", "y": "max(0, 1 - w*t) + drug*x - y*x"},
+    "constants": {"drug": 0.3},
+    "inputs": {
+        "light": {"file": "light.csv", "column": "lux", "kind": "step"},
+        "heat": {"times": [1, 2.5, 5], "values": [0, 3, 1], "kind": "linear"},
+    },
+    "changes": {
+        "k": [{"time": "tau", "value": "2*k"}, {"time": 5.5, "value": "k/2"}],
+        "drug": {"time": "2*tau", "value": "c"},
+    },
+    "observables": {"x": "x", "warm": "y + heat + drug"},
+}
+
+
+def test_inputs_changes_and_kinks_are_those_of_scipy_in_pieces(tmp_path):
+    (tmp_path / "light.csv").write_text("t,lux\n0,0.2\n1.5,1\n3.25,0.1\n")
+    simulate = simulator_of(tmp_path, MANY, "v k w tau c")
+    edges, lux = [1.5, 3.25], [0.2, 1.0, 0.1]
+
+    def truth(theta):
+        v, k, w, tau, c = theta
+        stops = sorted([*edges, tau, 2 * tau, 5.5, 1 / w])
+
+        def known(t):
+            rate = k / 2 if t >= 5.5 else 2 * k if t >= tau else k
+            return lux[sum(e <= t for e in edges)], rate, c if t >= 2 * tau else 0.3
+
+        def f(t, s, theta, passed):
+            begin = [0.0, *stops][passed]
+            light, rate, drug = known(begin)
+            ramp = 1 - w * t if begin < 1 / w else 0.0
+            return [v * s[1] - rate * s[0] ** 2 + light, ramp + drug * s[0] - s[1] * s[0]]
+
+        states = pieces(f, [1.0, 0.5], [(t, lambda y: y) for t in stops], theta)
+        heat = np.interp(TIMES, [1, 2.5, 5], [0, 3, 1])
+        drugs = np.array([known(t)[2] for t in TIMES])
+        return np.column_stack([states[:, 0], states[:, 1] + heat + drugs])
+
+    agree(simulate, truth, [0.8, 0.6, 0.23, 1.7, 0.9])
+
+
+CYCLE = {
+    "states": {"a": "a0", "b": "1", "m": "0.1"},
+    "equations": {"a": "-on*a + off*b", "b": "on*a - off*b", "m": "s*b + extra - d*m**2"},
+    "constants": {"off": 0.5},
+    "pre_equilibration": {"on": "0.1*on", "s": 0},
+    "doses": {"m": {"time": "tau", "amount": 1}},
+    "inputs": {"extra": {"times": [-1, 4], "values": [0.2, 0.6]}},
+}
+
+
+def test_a_steady_state_under_other_constants_keeps_what_is_conserved(
+    tmp_path,
+):
+    simulate = simulator_of(tmp_path, CYCLE, "a0 on s d tau")
+
+    def truth(theta):
+        a0, on, s, d, tau = theta
+        total, off = a0 + 1.0, 0.5
+        b = total * 0.1 * on / (0.1 * on + off)
+
+        def f(t, y, theta, passed):
+            flow = on * y[0] - off * y[1]
+            extra = 0.6 if passed == 2 else 0.2
+            return [-flow, flow, s * y[1] + extra - d * y[2] ** 2]
+
+        stops = [(tau, lambda y: y + np.array([0, 0, 1])), (4.0, lambda y: y)]
+        return pieces(f, [total - b, b, np.sqrt(0.2 / d)], stops, theta)
+
+    agree(simulate, truth, [2.0, 0.9, 0.7, 0.4, 1.2])
+
+
+def test_a_system_without_a_steady_state_fails_and_says_so(tmp_path, capsys):
+    model = {"states": {"x": "1"}, "equations": {"x": "k"}, "initial": "steady_state"}
+    code, out, told = inside(capsys, "check", write(tmp_path, model, "k"))
+    assert code == 4
+    assert "no steady state was found from the initial values" in out + told
+
+
+POSITIVE = {
+    "states": {"u": "2", "v": "v0"},
+    "equations": {"u": "a*u - b*u*v", "v": "0.3*u*v - v + 0.01"},
+    "doses": {"u": {"time": 2.5, "amount": "a"}},
+    "positive": True,
+}
+
+
+def test_positive_states_solve_the_same_equations(tmp_path):
+    simulate = simulator_of(tmp_path, POSITIVE, "a b v0")
+
+    def truth(theta):
+        a, b, v0 = theta
+
+        def f(t, y, theta, passed):
+            return [a * y[0] - b * y[0] * y[1], 0.3 * y[0] * y[1] - y[1] + 0.01]
+
+        return pieces(f, [2.0, v0], [(2.5, lambda y: [y[0] + a, y[1]])], theta)
+
+    agree(simulate, truth, [0.9, 0.6, 1.2])
+    with pytest.raises(Exception, match="initial value of 'u' must be above 0"):
+        simulator_of(tmp_path, POSITIVE | {"states": {"u": "0", "v": "v0"}}, "a b v0")
+
+
+LINEAR = """\
+model:
+  kind: ode
+  states: {y: a}
+  equations: {y: b*light}
+  constants: {given: 0}
+  inputs: {light: {file: light.csv, time: hour}}
+  doses: {y: {time: 1.5, amount: c*given}}
+parameters:
+  a: {prior: {normal: [0, 1]}}
+  b: {prior: {normal: [1, 1]}}
+  c: {prior: {normal: [0, 1]}}
+likelihood: {y: {normal: 0.3}}
+experiments:
+  none: {data: {file: none.csv}}
+  some: {data: {file: some.csv}, constants: {given: 2}}
+anneal: {preset: quick, draws: 256, steps: 5, max_rounds: 1, max_levels: 1, scout: off}
+output: {samples: 200}
+"""
+
+
+@pytest.fixture
+def lit(tmp_path):
+    (tmp_path / "light.csv").write_text("hour,light\n0,1\n1,3\n2,0\n")
+    (tmp_path / "none.csv").write_text("t,y\n0,0.1\n1,1.2\n2,3.9\n")
+    (tmp_path / "some.csv").write_text("t,y\n1,0.9\n1.5,2.4\n3,4.4\n")
+    (tmp_path / "lit.yaml").write_text(LINEAR)
+    return tmp_path
+
+
+def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, capsys):
+    problem = build_problem(load_spec(lit / "lit.yaml"))
+    design = np.array([[1, 0, 0], [1, 1, 0], [1, 4, 0], [1, 1, 0], [1, 2.5, 2], [1, 4, 2]])
+    theta = np.array([[0.3, 0.8, -0.4]])
+    data = np.array([0.1, 1.2, 3.9, 0.9, 2.4, 4.4])
+    found = problem.likelihood.evaluate(theta, True)
+    gradient = design.T @ (data - design @ theta[0]) / 0.3**2
+    np.testing.assert_allclose(found.gradient[0], gradient, rtol=1e-6)
+    config, output = lit / "lit.yaml", lit / "lit.h5"
+    run("run", config, "-o", output, "--quiet", "--max-time", "1s", codes=(77, 0, 5))
+    (lit / "light.csv").write_text("hour,light\n0,1\n1,2\n2,0\n")
+    code, _, err = inside(capsys, "run", config, "-o", output, "--resume", "--quiet")
+    assert code == 3
+    assert "model.inputs.light.values" in err
+    (lit / "light.csv").write_text("hour,light\n0,1\n1,3\n2,0\n")
+    run("run", config, "-o", output, "--resume", "--quiet", codes=(0, 5))
+    (lit / "light.csv").unlink()
+    run("predict", output, "-o", lit / "predicted.h5", "--times", "0,2,4")
+    with h5py.File(lit / "predicted.h5") as file:
+        clean = file["predictions/y[some]_clean"][0]
+        plain = file["predictions/y[none]_clean"][0]
+    rise = clean - plain  # c times the dose, from then on
+    np.testing.assert_allclose(rise[:, 0], 0.0, atol=1e-9)
+    np.testing.assert_allclose(rise[:, 1], rise[:, 2], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("doses: {z: {time: 1, amount: 2}}", "spec:5:11: there is no state 'z'"),
+        ("doses: {x: {time: -1, amount: 2}}", "spec:5:21: a dose at -1, before model.start = 0"),
+        ("doses: {x: {time: 1, amount: 2, every: 3}}", "several doses need both every and count"),
+        ("doses: {x: {tine: 1, amount: 2}}", "unknown key 'tine' in model.doses.x"),
+        ("doses: {x: [{time: 1, amount: q}]}", "model.doses.x.0.amount: unknown name 'q'"),
+        ("changes: {kk: {time: 1, value: 2}}", "there is no constant or parameter 'kk'"),
+        ("changes: {k: [{time: 2, value: 2}, {time: 1, value: 1}]}", "must increase"),
+        ("pre_equilibration: {x: 1}", "there is no constant or parameter 'x'"),
+        ("inputs: {u: {times: [1, 2], values: [1]}}", "2 times, but 1 values"),
+        ("inputs: {u: {times: [2, 1], values: [1, 1]}}", "the times of an input must increase"),
+        ("inputs: {u: {kind: step}}", "the input 'u' needs one table"),
+        ("inputs: {u: {times: [1], values: [1], kind: stairs}}", "must be 'step' or 'linear'"),
+        ("inputs: {k: {times: [1], values: [1]}}", "'k' is already a parameter"),
+        ("initial: steady", "did you mean 'steady_state'?"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(section, words):
+    text = edited(("  equations:", f"  states: {{x: x0, y: 0}}\n  {section}\n  equations:"))
+    text = text.replace("  states: {x: x0, y: 0}\n", "", 1)
+    assert any(words in complaint for complaint in complaints(text)), complaints(text)
+
+
+def test_the_latest_change_holds_whatever_their_order(tmp_path):
+    """x' = r, with r + 1 from 3 on and 2r from τ = 3.7 on, the later one first in the list."""
+    changes = {"r": [{"time": "tau", "value": "2*r"}, {"time": 3, "value": "r + 1"}]}
+    model = {"states": {"x": 0}, "equations": {"x": "r"}, "changes": changes}
+    x, slopes = simulator_of(tmp_path, model, "r tau")([1.5, 3.7])
+    r, tau, t = 1.5, 3.7, TIMES
+    first, second = np.clip(t, 0, 3), np.clip(t, 3, tau) - 3
+    last = np.clip(t, tau, None) - tau
+    np.testing.assert_allclose(x[:, 0], r * first + (r + 1) * second + 2 * r * last, rtol=1e-8)
+    np.testing.assert_allclose(slopes[:, 0, 0], first + second + 2 * last, rtol=1e-8)
+    np.testing.assert_allclose(slopes[:, 0, 1], (t > tau) * (1 - r), rtol=1e-8, atol=1e-9)
+
+
+def test_logarithms_do_not_start_from_a_steady_state(tmp_path):
+    model = {"states": {"x": 1}, "equations": {"x": "k - x"}, "positive": True}
+    path = write(tmp_path, model | {"initial": "steady_state"}, "k")
+    with pytest.raises(SpecError, match=r"spec.yaml:\d+:\d+: positive: true cannot start"):
+        build_problem(load_spec(path))
