@@ -98,6 +98,8 @@ def command(
     Numbers without a sum are medians over runs. emcee gives no evidence: its draws do, by bridge
     sampling. Ends with exit code 5 if no run of nfanneal is to be trusted. Ctrl-C ends it with
     exit code 130; the runs that had ended are shown and written.
+
+    `nfanneal bench engine` times the ODE solver instead.
     """
     peers = listed_words(against, PEERS, "--against")
     chosen = listed_words(schedules, SCHEDULES, "--schedules")

@@ -35,6 +35,9 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a spec, for editors.",
 }
 
+WITHIN = {"bench engine": "engine"}
+"""Commands of two words, and the module of each."""
+
 
 class LazyGroup(click.Group):
     """Imports a subcommand's module when it is used: torch takes seconds to import."""
@@ -47,7 +50,11 @@ class LazyGroup(click.Group):
         """The command of this name, from `nfanneal.cli.NAME`."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"nfanneal.cli.{cmd_name}").command
+        return self._command_in(cmd_name)
+
+    @staticmethod
+    def _command_in(module: str) -> click.Command:
+        command: click.Command = importlib.import_module(f"nfanneal.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,6 +66,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a typo gets the nearest name."""
+        if inner := WITHIN.get(" ".join(args[:2])):
+            return " ".join(args[:2]), self._command_in(inner), args[2:]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from nfanneal.cli.words import nearest_word  # noqa: PLC0415
 
