@@ -52,7 +52,7 @@ Each flow overfits its own few effective points, in places of its own; their mix
 """
 LEAST_ROUNDS = 2
 """The final flow is trained at least once on points that a flow trained at β = 1 drew."""
-LEAST_ESS = 0.02
+LEAST_ESS = 0.1
 """Share of a level's draws that must be effective before a flow is to be trusted."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""

@@ -28,7 +28,7 @@ SEARCHED = (1 / 16, 1 / 4)
 """Such a share of the prior's draws starts a search, and such a share of them in all where fewer
 
 than `ENOUGH_ENDS` end near the best place."""
-LEAST_STARTS = 64
+LEAST_STARTS = 256
 ENOUGH_ENDS = 8
 """A best place that so few searches find may not be the best there is."""
 NEAR_BEST = 2.0
