@@ -128,7 +128,7 @@ def test_doses_and_an_infusion_have_the_closed_form_of_two_compartments(tmp_path
     agree(simulate, truth, [1.3, 0.4, 1.5, 0.7, 1.8, 0.8, 2.6, 1.1])
 
 
-@pytest.mark.parametrize("method", ["auto", "stiff"])
+@pytest.mark.parametrize("method", [pytest.param("auto", marks=pytest.mark.slow), "stiff"])
 def test_the_stiff_solver_stops_there_too(tmp_path, method):
     """A fast exchange makes it stiff; the sum of both obeys the equation of one."""
     model = {
@@ -253,6 +253,7 @@ def test_a_steady_state_under_other_constants_keeps_what_is_conserved(
     agree(simulate, truth, [2.0, 0.9, 0.7, 0.4, 1.2])
 
 
+@pytest.mark.slow
 def test_a_system_without_a_steady_state_fails_and_says_so(tmp_path, capsys):
     model = {"states": {"x": "1"}, "equations": {"x": "k"}, "initial": "steady_state"}
     code, out, told = inside(capsys, "check", write(tmp_path, model, "k"))
