@@ -269,6 +269,7 @@ POSITIVE = {
 }
 
 
+@pytest.mark.slow
 def test_positive_states_solve_the_same_equations(tmp_path):
     simulate = simulator_of(tmp_path, POSITIVE, "a b v0")
 
@@ -315,6 +316,7 @@ def lit(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, capsys):
     problem = build_problem(load_spec(lit / "lit.yaml"))
     design = np.array([[1, 0, 0], [1, 1, 0], [1, 4, 0], [1, 1, 0], [1, 2.5, 2], [1, 4, 2]])
