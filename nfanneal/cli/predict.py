@@ -133,12 +133,11 @@ def _from_start(
 
     An ODE model has no values before those it starts from.
     """
-    asked = None if wanted is None else [text.strip() for text in wanted.split(",")]
+    asked = [text.strip() for text in (wanted or "").split(",")]
+    in_all = any(not text.endswith("]") for text in asked)
     found = dict(times)
     for name, start in starts.items():
-        if not any(
-            n == "" or n.endswith(f"[{name}]") or not n.endswith("]") for n in asked or [""]
-        ):
+        if not (in_all or any(text.endswith(f"[{name}]") for text in asked)):
             found[name] = times[name][times[name] >= start]
         elif len(times[name]) and times[name][0] < start:
             where = f" of {name}" if name else ""

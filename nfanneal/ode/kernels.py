@@ -43,6 +43,11 @@ class Layout:
     fixed: dict[sympy.Expr, sympy.Symbol]
 
     @property
+    def is_large(self) -> bool:
+        """Whether its functions are written in pieces."""
+        return len(self.system.states) > MANY
+
+    @property
     def taken(self) -> int:
         """The first elements of `fixed`: what the timetable holds, then the times of its stops."""
         return len(self.system.timetable.held) + len(self.system.timetable.moments)
@@ -68,9 +73,10 @@ def kernel_source(
     `more` writes functions of the system that the stepper needs besides.
     """
     own = {"system": _system_source(system, gradient, more)}
-    needs = {"stops": system.timetable.stops, "steady": system.timetable.steady}
-    parts = ["options", *stepper[:-1], "system", "control", stepper[-1]]
-    parts += [part for part, needed in needs.items() if needed] + ["drive"]
+    table, stiff = system.timetable, more is not None
+    needs = {"linear": stiff or table.steady, "stops": table.stops, "steady": table.steady}
+    order = ("options", *stepper[:-1], "system", "control", "linear", stepper[-1])
+    parts = [part for part in (*order, "stops", "steady", "drive") if needs.get(part, True)]
     return "\n".join([HEAD, *(own.get(part) or _part(part) for part in parts)])
 
 
@@ -252,7 +258,7 @@ def _rhs(
     expressions = [with_fixed(layout, e) for e in (*equations, *partials)]
     wanted = None if gradient else len(equations)
     arguments = "t, y, theta, fixed, dy, partials"
-    if len(equations) > MANY:
+    if layout.is_large:
         n = len(equations)
         parts = [(targets[:n], expressions[:n]), (targets[n:wanted], expressions[n:wanted])]
         return in_pieces(layout, "rhs", arguments, parts)

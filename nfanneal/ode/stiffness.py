@@ -17,7 +17,7 @@ from nfanneal.ode.kernels import (
     kernel_source,
     with_fixed,
 )
-from nfanneal.ode.slopes import MANY, Partial, place
+from nfanneal.ode.slopes import Partial, place
 from nfanneal.ode.system import OdeSystem
 
 
@@ -41,7 +41,7 @@ def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:
     targets += [f"drift[{i}]" for i in range(len(by_time))]
     expressions = [with_fixed(layout, e) for e in (*(e for _, _, e in jacobian), *by_time)]
     arguments, before = "t, y, theta, fixed, jac, drift", ["jac[:, :] = 0.0"]
-    if len(by_time) > MANY:
+    if layout.is_large:
         return in_pieces(layout, "jacobian", arguments, [(targets, expressions)], before)
     return function("jacobian", arguments, [*before, *assign(layout, targets, expressions)])
 
@@ -70,16 +70,22 @@ def _curvature(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Par
     body = [f"curved[{n}] = {' + '.join(terms[n]) or '0.0'}" for n in places.values()]
     return [
         f"SECOND = {len(entries)}\n",
-        in_pieces(layout, "bend", "t, y, theta, fixed, second", [(targets, list(entries))]),
-        *_curve(body),
+        _bend(layout, targets, list(entries)),
+        *_curve(layout, body),
     ]
 
 
-def _curve(lines: Sequence[str]) -> list[str]:
-    """The function `curve`, in pieces if it is long."""
-    arguments, options = "second, u, c, curved", ("LINEAR_INLINE", "LINEAR")
-    if len(lines) <= MANY * PIECE // 4:
-        return [function("curve", arguments, lines, *options)]
+def _bend(layout: Layout, targets: Sequence[str], entries: Sequence[sympy.Expr]) -> str:
+    arguments = "t, y, theta, fixed, second"
+    if layout.is_large:
+        return in_pieces(layout, "bend", arguments, [(targets, entries)])
+    return function("bend", arguments, assign(layout, targets, entries))
+
+
+def _curve(layout: Layout, lines: Sequence[str]) -> list[str]:
+    arguments = "second, u, c, curved"
+    if not layout.is_large:
+        return [function("curve", arguments, lines, "LINEAR_INLINE", "LINEAR")]
     firsts = range(0, len(lines), PIECE)
     pieces = [function(f"curve_{i}", arguments, lines[i : i + PIECE], "LINEAR") for i in firsts]
     return [*pieces, function("curve", arguments, [f"curve_{i}({arguments})" for i in firsts])]

@@ -63,7 +63,7 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 2
     NON_FINITE = 3
     NO_STEADY_STATE = 4
-    TOO_STIFF = 6
+    TOO_STIFF = 5
 
     @property
     def advice(self) -> str:

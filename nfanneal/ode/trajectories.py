@@ -16,17 +16,20 @@ from nfanneal.errors import ModelError
 from nfanneal.ode.kernels import kernel_source
 from nfanneal.ode.stiffness import stiff_source
 from nfanneal.ode.system import OdeSystem, SolverSettings, Status, with_stops
+from nfanneal.ode.template.options import (
+    FOR_EXPLICIT,
+    FOR_STIFF,
+    PROGRESS,
+    STIFF_TRIED,
+    TIME,
+    TRIED,
+)
 from nfanneal.threads import over_threads
 
 Array = NDArray[np.float64]
 
 ROWS = 64
 """Rows per task: small enough that a few slow trajectories do not keep a thread waiting."""
-PROGRESS = 6
-"""Numbers that say where a trajectory is; see `template/options.py` for which is which."""
-TIME, TRIED, STIFF_TRIED = 0, 4, 5
-FOR_EXPLICIT, FOR_STIFF = -1, -2
-"""Statuses of trajectories that wait for a solver."""
 _COMPILING = RLock()
 """One thread compiles; others that need the same solver meanwhile wait for it."""
 
@@ -69,22 +72,25 @@ class CompiledSystem:
     system: OdeSystem
 
     @cached_property
+    def _stopping(self) -> OdeSystem:
+        return with_stops(self.system)
+
+    @cached_property
     def _of_values(self) -> _Kernel:
-        return _load(kernel_source(with_stops(self.system), gradient=False), "the model")
+        return _load(kernel_source(self._stopping, gradient=False), "the model")
 
     @cached_property
     def _of_slopes(self) -> _Kernel:
-        return _load(kernel_source(with_stops(self.system), gradient=True), "the model's gradient")
+        return _load(kernel_source(self._stopping, gradient=True), "the model's gradient")
 
     @cached_property
     def _of_stiff_values(self) -> _Kernel:
-        return _load(
-            stiff_source(with_stops(self.system), gradient=False), "the model's stiff solver"
-        )
+        source = stiff_source(self._stopping, gradient=False)
+        return _load(source, "the model's stiff solver")
 
     @cached_property
     def _of_stiff_slopes(self) -> _Kernel:
-        source = stiff_source(with_stops(self.system), gradient=True)
+        source = stiff_source(self._stopping, gradient=True)
         return _load(source, "the gradient of the model's stiff solver")
 
     def _kernel(self, code: int, sensitivities: bool) -> _Kernel:

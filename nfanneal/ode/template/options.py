@@ -7,9 +7,10 @@ INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline
 """For what runs in every step, if it is short: long functions would take minutes to compile."""
 CACHE = True
 
-OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE, NO_STEADY_STATE, TOO_STIFF = 0, 1, 2, 3, 4, 6
+OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE, NO_STEADY_STATE, TOO_STIFF = range(6)
 FOR_EXPLICIT, FOR_STIFF = -1, -2
 """Not ended: waiting for the explicit solver, or for the stiff one."""
-TIME, STEP, LAST_ERROR, OUTPUT, TRIED, STIFF_TRIED = range(6)
+PROGRESS = 6
+TIME, STEP, LAST_ERROR, OUTPUT, TRIED, STIFF_TRIED = range(PROGRESS)
 """Of a trajectory's progress: where it is, its next step, the last error, outputs, steps tried."""
 LARGEST = 1e300

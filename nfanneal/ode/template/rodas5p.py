@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from nfanneal.ode.template.control import all_finite, any_direction, scaled_norm
+from nfanneal.ode.template.linear import factorise, solve_factored
 from nfanneal.ode.template.options import (
     FOR_EXPLICIT,
     FOR_STIFF,
@@ -45,8 +46,6 @@ CALM = 0.7
 """Step × fastest rate below which an explicit step is far from its stability bound."""
 PATIENCE, WORTH = 20, 20.0
 """Calm steps in a row, and as long ones still to come, before the explicit solver is asked."""
-PIVOT = 0.1
-"""A diagonal element at least so large, over the largest, is the pivot: zeros stay zeros."""
 
 GAMMA = 0.21193756319429014
 A = np.array(
@@ -161,48 +160,13 @@ def settle(t, theta, scratch):
 
 
 @njit(**STRICT)
-def factorise(h, jac, lu, order):
-    """L and U of 1/(γh) − ∂f/∂y, its rows exchanged by `order`; whether there are any."""
+def factors(h, jac, lu, order):
+    """L and U of 1/(γh) − ∂f/∂y; whether there are any."""
     for i in range(N):
-        order[i] = i
         for j in range(N):
             lu[i, j] = -jac[i, j]
         lu[i, i] += 1.0 / (GAMMA * h)
-    for c in range(N):
-        best, size = c, abs(lu[c, c])
-        for r in range(c + 1, N):
-            if abs(lu[r, c]) * PIVOT > size:
-                best, size = r, abs(lu[r, c])
-        if not 0.0 < size < LARGEST:
-            return False
-        if best != c:
-            order[c], order[best] = order[best], order[c]
-            for j in range(N):
-                lu[c, j], lu[best, j] = lu[best, j], lu[c, j]
-        inverse = 1.0 / lu[c, c]
-        for r in range(c + 1, N):
-            if lu[r, c] != 0.0:
-                factor = lu[r, c] * inverse
-                lu[r, c] = factor
-                for j in range(c + 1, N):
-                    lu[r, j] -= factor * lu[c, j]
-        lu[c, c] = inverse
-    return True
-
-
-@njit(**STRICT)
-def solve_factored(lu, order, right, x):
-    """x from the factors and the right-hand side; the diagonal of `lu` holds inverses."""
-    for r in range(N):
-        total = right[order[r]]
-        for c in range(r):
-            total -= lu[r, c] * x[c]
-        x[r] = total
-    for r in range(N - 1, -1, -1):
-        total = x[r]
-        for c in range(r + 1, N):
-            total -= lu[r, c] * x[c]
-        x[r] = total * lu[r, r]
+    return factorise(lu, order)
 
 
 @njit(**LINEAR_INLINE)
@@ -230,7 +194,7 @@ def solve_slopes(lu, order, right, x):
 def attempt(t, h, theta, rtol, atol, scratch):
     """Try a step; returns its error, infinite where something is not finite."""
     (y, new, stage, k), _, (fixed, partials), (_, drift, jac, lu, order, _, _) = scratch
-    if not factorise(h, jac, lu, order):
+    if not factors(h, jac, lu, order):
         return math.inf
     right = k[9]
     for n in range(8):

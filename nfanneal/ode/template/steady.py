@@ -13,7 +13,8 @@ import numpy as np
 from numba import njit
 
 from nfanneal.ode.template.control import all_finite, scaled_norm
-from nfanneal.ode.template.options import LARGEST, STRICT
+from nfanneal.ode.template.linear import factorise, solve_factored
+from nfanneal.ode.template.options import STRICT
 from nfanneal.ode.template.system import (
     GRADIENT,
     PARTIALS,
@@ -31,43 +32,6 @@ SLOWEST = 1e-30
 """A rate for where nothing says how fast anything is."""
 THERE, SETTLED = 1e-5, 1e-7
 """The last step over the tolerance; the last change of sensitivities over their size."""
-
-
-@njit(**STRICT)
-def eliminate(matrix, order):
-    """L and U in the place of a matrix (n, n), rows exchanged; whether it can be inverted."""
-    n = len(matrix)
-    for j in range(n):
-        pivot = j
-        for i in range(j + 1, n):
-            if abs(matrix[i, j]) > abs(matrix[pivot, j]):
-                pivot = i
-        order[j] = pivot
-        if not 0.0 < abs(matrix[pivot, j]) < LARGEST:
-            return False
-        if pivot != j:
-            for k in range(n):
-                matrix[j, k], matrix[pivot, k] = matrix[pivot, k], matrix[j, k]
-        for i in range(j + 1, n):
-            matrix[i, j] /= matrix[j, j]
-            for k in range(j + 1, n):
-                matrix[i, k] -= matrix[i, j] * matrix[j, k]
-    return True
-
-
-@njit(**STRICT)
-def substitute(matrix, order, x):
-    """Solve for one right-hand side, in its place."""
-    n = len(x)
-    for j in range(n):
-        x[j], x[order[j]] = x[order[j]], x[j]
-    for i in range(n):
-        for k in range(i):
-            x[i] -= matrix[i, k] * x[k]
-    for i in range(n - 1, -1, -1):
-        for k in range(i + 1, n):
-            x[i] -= matrix[i, k] * x[k]
-        x[i] /= matrix[i, i]
 
 
 @njit(**STRICT)
@@ -107,11 +71,10 @@ def find_steady(t, y, s, theta, fixed, rtol, atol):
     for _ in range(MOST_TRIED):
         fastest = shifted(t, y, theta, fixed, delta, matrix)
         delta = delta if delta > 0.0 else 1.0 / max(fastest, SLOWEST)
-        step[:] = f
         longest = LONGEST / max(fastest, SLOWEST)
-        solved = eliminate(matrix, order)
+        solved = factorise(matrix, order)
         if solved:
-            substitute(matrix, order, step)
+            solve_factored(matrix, order, f, step)
             for i in range(N):
                 new[i] = y[i] + step[i]
             before = scaled_norm(f, y, rtol, atol)
@@ -136,10 +99,10 @@ def find_steady(t, y, s, theta, fixed, rtol, atol):
 def steady_slopes(t, y, s, theta, fixed, delta):
     """Move s to the derivatives of the steady state y, or to nan where they do not settle."""
     matrix, order = np.empty((N, N)), np.empty(N, dtype=np.int64)
-    direct, column = np.zeros((N, P)), np.empty(N)
+    direct, right, column = np.zeros((N, P)), np.empty(N), np.empty(N)
     steady_direct(t, y, theta, fixed, direct)
     shifted(t, y, theta, fixed, delta, matrix)
-    if not eliminate(matrix, order):
+    if not factorise(matrix, order):
         s[:] = np.nan
         return
     for q in range(P):
@@ -147,8 +110,8 @@ def steady_slopes(t, y, s, theta, fixed, delta):
         for _ in range(MOST_TRIED):
             change, size = 0.0, 1e-300
             for i in range(N):
-                column[i] = s[i * P + q] / delta + direct[i, q]
-            substitute(matrix, order, column)
+                right[i] = s[i * P + q] / delta + direct[i, q]
+            solve_factored(matrix, order, right, column)
             for i in range(N):
                 change = max(change, abs(column[i] - s[i * P + q]))
                 size = max(size, abs(column[i]))
