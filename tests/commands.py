@@ -1,6 +1,9 @@
-"""Running the command line inside the tests' process."""
+"""Running the command line, inside the tests' process or in one of its own."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import pytest
 
@@ -19,3 +22,10 @@ def run(*arguments, codes=(0,)):
     with pytest.raises(SystemExit) as stop:
         main([str(a) for a in arguments])
     assert stop.value.code in codes, arguments
+
+
+def apart(*arguments, codes=(0,)):
+    """Run the command in its own process: one that `--max-time` may end while it compiles."""
+    command = [sys.executable, "-m", "nfanneal", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in codes, done.stderr

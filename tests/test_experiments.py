@@ -7,7 +7,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from commands import inside, run
+from commands import apart, inside, run
 from scipy import stats
 from specs import complaints
 
@@ -203,7 +203,7 @@ def test_predictions_of_each_experiment(folder, capsys):
 def test_a_run_resumed_with_another_experiment_is_refused(folder, capsys):
     config, output = folder / "ramps.yaml", folder / "resumed.h5"
     stop = ("--quiet", "--max-time", "1s")
-    run("run", config, "-o", output, *stop, codes=(77,))
+    apart("run", config, "-o", output, *stop, codes=(77,))
     other = ("--set", "experiments.two.constants.slope=3")
     code, _, err = inside(capsys, "run", config, "-o", output, "--resume", "--quiet", *other)
     assert code == 3
