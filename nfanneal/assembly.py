@@ -19,7 +19,7 @@ from nfanneal.likelihood import (
     NoiseArguments,
     ObservedSeries,
 )
-from nfanneal.mechanism import known_numbers, ode_simulator, start_of, substituted
+from nfanneal.mechanism import known_numbers, ode_simulator, substituted
 from nfanneal.memory import affordable_draws
 from nfanneal.models import (
     PythonFunction,
@@ -31,7 +31,15 @@ from nfanneal.noise import NOISE_MODELS, check_support
 from nfanneal.priors import LatentMap
 from nfanneal.problem import Problem
 from nfanneal.pythonfile import load_python_file
-from nfanneal.spec import CheckedSpec, ExperimentMeaning, NoiseMeaning, OdeSpec, PythonSpec, within
+from nfanneal.spec import (
+    CheckedSpec,
+    ExperimentMeaning,
+    NoiseMeaning,
+    OdeSpec,
+    PythonSpec,
+    start_of,
+    within,
+)
 
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
@@ -140,7 +148,7 @@ def _data_likelihood(
 
 def _check_starts(checked: CheckedSpec, model: OdeSpec, data: Mapping[str, Observations]) -> None:
     for experiment in checked.meaning.experiments:
-        start, place = start_of(checked, model, experiment.name)
+        start, place = start_of(checked.spec, model, experiment.name)
         begin = data[experiment.name].times[0]
         if begin < start:
             first = f"{begin:g}, before the initial values at {'.'.join(place)} = {start:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -11,7 +11,7 @@ from nfanneal.errors import Complaint, Location, SpecError
 from nfanneal.expressions import symbol, with_numbers
 from nfanneal.ode import OdeSystem, SolverSettings, Timetable, compile_system
 from nfanneal.priors import LatentMap
-from nfanneal.spec import CheckedSpec, OdeSpec
+from nfanneal.spec import CheckedSpec, OdeSpec, start_of
 from nfanneal.sweep import OdeExperiment, OdeSimulator, SystemParameters
 from nfanneal.timecourse import on_log_scale, time_course
 
@@ -25,14 +25,6 @@ def known_numbers(checked: CheckedSpec) -> dict[str, float]:
     constants = model.constants if isinstance(model, OdeSpec) else {}
     own = [experiment.numbers for experiment in checked.meaning.experiments]
     return {**constants, **checked.meaning.fixed, **{k: v for part in own for k, v in part.items()}}
-
-
-def start_of(checked: CheckedSpec, model: OdeSpec, experiment: str) -> tuple[float, Sequence[str]]:
-    """The time of an experiment's initial values, and the keys of the spec that say so."""
-    said = checked.spec.experiments.get(experiment)
-    if said is None or said.start is None:
-        return model.start, ("model", "start")
-    return said.start, ("experiments", experiment, "start")
 
 
 def substituted(
@@ -95,7 +87,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
 
 
 def _settings(checked: CheckedSpec, model: OdeSpec, experiment: str) -> SolverSettings:
-    solver, (start, _) = model.solver, start_of(checked, model, experiment)
+    solver, (start, _) = model.solver, start_of(checked.spec, model, experiment)
     atol = solver.rtol if model.positive else solver.atol  # of logarithms: both are relative
     return SolverSettings(solver.rtol, atol, solver.max_steps, start, solver.method)
 

@@ -263,6 +263,8 @@ def test_a_python_model_of_several_experiments(folder):
         ("{z: shifted}", "{x: shifted}", "18:37: 'x' has a column but no likelihood"),
         ("start: 1", "begin: 1", "23:5: unknown key 'begin' in experiments.two\n  hint: known"),
         ("likelihood: {z", "likelihood: {x", "30:18: no observable 'x'"),
+        ("when: 2}", "when: 0.5}", "7:22: in experiment two, a dose at 0.5, before"),
+        ("observed: [z]", "start: 2\n    constants: {jump: 1}", "experiment three, a dose at 1.5"),
         ("    data: {file: two.csv}\n", "", "20:3: experiments.two needs the key 'data'"),
         ("experiments:\n  one", "data: {file: one.csv}\nexperiments:\n  one", "with experiments"),
         ("  two:", "  2nd:", "'2nd' is not a name"),
@@ -271,6 +273,12 @@ def test_a_python_model_of_several_experiments(folder):
 def test_what_is_wrong_with_an_experiment_is_told_at_its_place(old, new, words):
     assert SPEC.count(old) == 1
     assert any(words in text for text in complaints(SPEC.replace(old, new)))
+
+
+def test_a_dose_of_nothing_or_at_a_free_time_may_come_before_the_start():
+    for old, new in (("jump: 1, when: 2", "jump: 0, when: 0.5"), ("time: when", "time: when*c")):
+        assert SPEC.count(old) == 1
+        spec_from_text(SPEC.replace(old, new))
 
 
 def test_own_parameters_take_experiments():

@@ -348,6 +348,8 @@ def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, cap
     [
         ("doses: {z: {time: 1, amount: 2}}", "spec:5:11: there is no state 'z'"),
         ("doses: {x: {time: -1, amount: 2}}", "spec:5:21: a dose at -1, before model.start = 0"),
+        ("doses: {x: {time: -x0, amount: 2}}", "spec:5:21: a dose at -2, before model.start = 0"),
+        ("constants: {c: 3}\n  doses: {x: {time: 1-c, amount: k}}", "spec:6:21: a dose at -2"),
         ("doses: {x: {time: 1, amount: 2, every: 3}}", "several doses need both every and count"),
         ("doses: {x: {tine: 1, amount: 2}}", "unknown key 'tine' in model.doses.x"),
         ("doses: {x: [{time: 1, amount: q}]}", "model.doses.x.0.amount: unknown name 'q'"),

@@ -5,6 +5,7 @@ from nfanneal.spec.inputs import read_input
 from nfanneal.spec.load import CheckedSpec, json_schema, load_spec, spec_from_text
 from nfanneal.spec.measured import ExperimentMeaning, NoiseMeaning, within
 from nfanneal.spec.schema import InputSpec, OdeSpec, ParameterSpec, PythonSpec, Spec
+from nfanneal.spec.timing import start_of
 
 __all__ = [
     "CheckedSpec",
@@ -20,5 +21,6 @@ __all__ = [
     "read_document",
     "read_input",
     "spec_from_text",
+    "start_of",
     "within",
 ]

@@ -42,7 +42,7 @@ def find_meaning(spec: Spec, document: Document) -> tuple[Meaning, list[Complain
     free, fixed = reader.parameters()
     initial, equations, observables = reader.model()
     experiments = reader.experiments()
-    timing = reader.timing()
+    timing = reader.timing(experiments)
     meaning = Meaning(free, fixed, initial, equations, observables, experiments, timing)
     return meaning, reader.complaints
 

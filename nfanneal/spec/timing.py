@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
 
-from nfanneal.expressions import Names, nearest
+from nfanneal.expressions import Names, nearest, symbol, with_numbers
 from nfanneal.spec.document import KeyPath
+from nfanneal.spec.measured import ExperimentMeaning
 from nfanneal.spec.reading import Reader
-from nfanneal.spec.schema import InputSpec, OdeSpec
+from nfanneal.spec.schema import InputSpec, OdeSpec, ParameterSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,19 @@ class TimingMeaning:
         return (*doses, *changes, *self.before.values())
 
 
+def start_of(spec: Spec, model: OdeSpec, experiment: str) -> tuple[float, Sequence[str]]:
+    """The time of an experiment's initial values, and the keys of the spec that say so."""
+    said = spec.experiments.get(experiment)
+    if said is None or said.start is None:
+        return model.start, ("model", "start")
+    return said.start, ("experiments", experiment, "start")
+
+
 class TimingReader(Reader):
     """Reads the sections of an ODE model that say what happens at certain times."""
 
-    def timing(self) -> TimingMeaning:
-        """The meaning of those sections; empty for a Python model."""
+    def timing(self, experiments: Sequence[ExperimentMeaning]) -> TimingMeaning:
+        """The meaning of those sections in all experiments; empty for a Python model."""
         model = self._spec.model
         if not isinstance(model, OdeSpec):
             return TimingMeaning()
@@ -57,7 +66,8 @@ class TimingReader(Reader):
             model.pre_equilibration, names, "pre_equilibration", "constant or parameter"
         )
         before = self._expressions(model.pre_equilibration, ("model", "pre_equilibration"), names)
-        return TimingMeaning(self._doses(model, names), self._changes(model, names), before)
+        doses = self._doses(model, names, experiments)
+        return TimingMeaning(doses, self._changes(model, names), before)
 
     def _check_targets(
         self, given: Mapping[str, Any], known: Mapping[str, Any], section: str, what: str
@@ -69,7 +79,9 @@ class TimingReader(Reader):
             elif what != "state" and known[name] is not None:
                 self._complain_key(path, f"'{name}' is a vector: only scalars can change")
 
-    def _doses(self, model: OdeSpec, names: Names) -> tuple[DoseMeaning, ...]:
+    def _doses(
+        self, model: OdeSpec, names: Names, experiments: Sequence[ExperimentMeaning]
+    ) -> tuple[DoseMeaning, ...]:
         found = []
         for state, doses in model.doses.items():
             for i, dose in enumerate(doses):
@@ -78,9 +90,10 @@ class TimingReader(Reader):
                 amount = self._expression(dose.amount, (*path, "amount"), names)
                 every = self._every(dose.every, dose.count, (*path, "every"), names)
                 if time is not None and amount is not None and every is not None:
-                    self._check_not_before(model, time, (*path, "time"))
                     times = [time + j * every for j in range(dose.count)]
-                    found += [DoseMeaning(state, t, amount) for t in times]
+                    each = [DoseMeaning(state, t, amount) for t in times]
+                    self._check_not_before(model, each[0], experiments, (*path, "time"))
+                    found += each
         return tuple(found)
 
     def _every(self, given: Any, count: int, path: KeyPath, names: Names) -> sympy.Expr | None:
@@ -115,11 +128,40 @@ class TimingReader(Reader):
         """The place of an item of a list, or of the one that stands there without a list."""
         return (*path, index) if (*path, index) in self._document.places else path
 
-    def _check_not_before(self, model: OdeSpec, time: sympy.Expr, path: KeyPath) -> None:
-        starts = [e.start for e in self._spec.experiments.values() if e.start is not None]
-        if time.is_Number and time < min([model.start, *starts]):
-            message = f"a dose at {float(time):g}, before model.start = {model.start:g}"
-            self._complain(path, message, "set model.start, or the initial values")
+    def _check_not_before(
+        self,
+        model: OdeSpec,
+        dose: DoseMeaning,
+        experiments: Sequence[ExperimentMeaning],
+        path: KeyPath,
+    ) -> None:
+        """No dose whose time is known may be left out, unless its amount is 0 anyway."""
+        for experiment in experiments:
+            start, key = start_of(self._spec, model, experiment.name)
+            time = self._number(dose.time, experiment)
+            if time is None or time >= start or self._number(dose.amount, experiment) == 0:
+                continue
+            where = f"in experiment {experiment.name}, " if experiment.name else ""
+            dotted = ".".join(key)
+            hint = f"set {dotted}, or the initial values"
+            if experiment.name:
+                hint += "; an experiment's amount may be 0, by a constant of its own"
+            message = f"{where}a dose at {time:g}, before {dotted} = {start:g}"
+            self._complain(path, message, hint)
+            return
+
+    def _number(self, expression: sympy.Expr, experiment: ExperimentMeaning) -> float | None:
+        """What it is in an experiment; None if a free parameter decides, or it has no value."""
+        model, parameters = self._spec.model, self._spec.parameters
+        known = dict(model.constants) if isinstance(model, OdeSpec) else {}
+        known |= {k: v for k, v in parameters.items() if not isinstance(v, ParameterSpec)}
+        known |= experiment.numbers
+        here = expression.xreplace(dict(experiment.instead))
+        try:
+            value = with_numbers(here, {symbol(k): v for k, v in known.items()}, {})
+        except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+            return None  # told with the system
+        return float(value) if value.is_Number else None
 
     def _check_input(self, name: str, table: InputSpec) -> None:
         path: KeyPath = ("model", "inputs", name)
