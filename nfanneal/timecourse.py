@@ -57,7 +57,7 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
 
 
 def _table(checked: CheckedSpec, name: str, said: InputSpec) -> InputTable:
-    times, values = read_input(checked.folder, name, said)
+    times, values = read_input(checked.document, checked.folder, name, said)
     return InputTable(tuple(times), tuple(values), said.kind == "linear")
 
 

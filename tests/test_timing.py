@@ -12,7 +12,7 @@ from scipy.linalg import expm
 from specs import complaints, edited
 
 from nfanneal.assembly import build_problem
-from nfanneal.errors import SpecError
+from nfanneal.errors import DataError, SpecError
 from nfanneal.spec import load_spec
 
 MODEL = {
@@ -341,6 +341,23 @@ def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, cap
     rise = clean - plain  # c times the dose, from then on
     np.testing.assert_allclose(rise[:, 0], 0.0, atol=1e-9)
     np.testing.assert_allclose(rise[:, 1], rise[:, 2], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("hour}", "hours}", r"6:43: \S+light.csv:1: no column 'hours'.*\n.*did you"),
+        ("file: light.csv, time: hour", "file: light.csv", r"6:19: \S+light.csv:1: no column 't'"),
+        ("hour}", "hour, column: lux}", r"6:57: \S+light.csv:1: no column 'lux'"),
+        ("1,3", "1,x", r"6:19: \S+light.csv:3: not a number in column 'light': 'x'"),
+        ("1,3", "3,3", r"6:43: \S+light.csv: the times of input 'light' must increase"),
+    ],
+)
+def test_what_is_wrong_with_an_inputs_file_is_told_with_its_place(lit, old, new, words):
+    for file in (lit / "lit.yaml", lit / "light.csv"):
+        file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(DataError, match=f"lit.yaml:{words}"):
+        build_problem(load_spec(lit / "lit.yaml"))
 
 
 @pytest.mark.parametrize(

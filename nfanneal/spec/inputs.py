@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nfanneal.data import read_table
-from nfanneal.errors import Complaint, DataError
+from nfanneal.data import Array, Table, read_table
+from nfanneal.errors import Complaint, DataError, Location
+from nfanneal.spec.document import Document
 from nfanneal.spec.schema import InputSpec, OdeSpec, Spec
 
 LONGEST = 10_000
 """Rows of an input's table: the solver stops at each."""
 
 
-def read_input(folder: Path, name: str, said: InputSpec) -> tuple[list[float], list[float]]:
+def read_input(
+    document: Document, folder: Path, name: str, said: InputSpec
+) -> tuple[list[float], list[float]]:
     """Times and values of an input, whose file is relative to `folder`.
 
     Raises:
-        DataError: the file is missing or invalid, its times do not increase, or there are too many.
+        DataError: the file is missing or invalid, its times do not increase, or there are too many;
+            with the place of the key in the spec, then that in the file.
     """
     if said.file is None:
         return list(said.times or ()), list(said.values or ())
-    path = folder / said.file
-    table = read_table(path)
-    times, values = table.column(said.time), table.column(said.column or name)
+    table = read_table(folder / said.file)
+    keys = ("file", "time", "column")
+    places = {key: document.place(("model", "inputs", name, key)).value for key in keys}
+    times = _column(table, said.time, places["time"])
+    values = _column(table, said.column or name, places["column"])
     there = ~np.isnan(values)
     times, values = times[there], values[there]
     if not len(times) or np.isnan(times).any() or not (np.diff(times) > 0).all():
-        raise DataError([Complaint(f"{path}: the times of input '{name}' must increase")])
+        message = f"{table.path}: the times of input '{name}' must increase"
+        raise DataError([Complaint(message, places["time"])])
     if len(times) > LONGEST:
-        message = f"{path}: input '{name}' has {len(times):,} rows; at most {LONGEST:,} can be had"
-        raise DataError([Complaint(message, hint="thin it out: the solver stops at each")])
+        message = f"{table.path}: input '{name}' has {len(times):,} rows; at most {LONGEST:,} can "
+        hint = "thin it out: the solver stops at each"
+        raise DataError([Complaint(f"{message}be had", places["file"], hint)])
     return [float(t) for t in times], [float(v) for v in values]
+
+
+def _column(table: Table, name: str, place: Location) -> Array:
+    """A column of an input's file; what is wrong with it is told at the `place` in the spec."""
+    try:
+        return table.column(name)
+    except DataError as error:
+        raise DataError(
+            replace(c, message=f"{c.location}: {c.message}", location=place) if c.location else c
+            for c in error.complaints
+        ) from None
 
 
 def input_files(model: Any) -> dict[str, str]:
@@ -43,14 +63,14 @@ def input_files(model: Any) -> dict[str, str]:
     return {name: said.file for name, said in model.inputs.items() if said.file is not None}
 
 
-def with_tables(spec: Spec, folder: Path) -> Spec:
+def with_tables(spec: Spec, document: Document, folder: Path) -> Spec:
     """The spec with the tables of its inputs instead of their files."""
     files = input_files(spec.model)
     if not files or not isinstance(spec.model, OdeSpec):
         return spec
     inputs = dict(spec.model.inputs)
     for name in files:
-        times, values = read_input(folder, name, inputs[name])
+        times, values = read_input(document, folder, name, inputs[name])
         inputs[name] = InputSpec(times=times, values=values, kind=inputs[name].kind)
     model = spec.model.model_copy(update={"inputs": inputs})
     return spec.model_copy(update={"model": model})

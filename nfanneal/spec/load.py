@@ -67,7 +67,7 @@ class CheckedSpec:
     @property
     def standalone(self) -> Spec:
         """The spec with the tables of inputs instead of their files."""
-        return with_tables(self.spec, self.folder)
+        return with_tables(self.spec, self.document, self.folder)
 
     @property
     def yaml(self) -> str:
