@@ -350,6 +350,8 @@ def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, cap
         ("file: light.csv, time: hour", "file: light.csv", r"6:19: \S+light.csv:1: no column 't'"),
         ("hour}", "hour, column: lux}", r"6:57: \S+light.csv:1: no column 'lux'"),
         ("1,3", "1,x", r"6:19: \S+light.csv:3: not a number in column 'light': 'x'"),
+        ("1,3", "1,", r"6:19: \S+light.csv:3: no value in column 'light'\n  hint: fill the cell"),
+        ("1,3", "NA,3", r"6:43: \S+light.csv:3: no value in column 'hour'\n  hint: fill the cell"),
         ("1,3", "3,3", r"6:43: \S+light.csv: the times of input 'light' must increase"),
     ],
 )

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from nfanneal.data import Array, Table, read_table
+from nfanneal.data import Array, Several, Table, read_table
 from nfanneal.errors import Complaint, DataError, Location
 from nfanneal.spec.document import Document
 from nfanneal.spec.schema import InputSpec, OdeSpec, Spec
 
 LONGEST = 10_000
 """Rows of an input's table: the solver stops at each."""
+FILL_IN = "fill the cell in, or leave the row out; inputs at other times need files of their own"
 
 
 def read_input(
@@ -23,8 +24,8 @@ def read_input(
     """Times and values of an input, whose file is relative to `folder`.
 
     Raises:
-        DataError: the file is missing or invalid, its times do not increase, or there are too many;
-            with the place of the key in the spec, then that in the file.
+        DataError: the file is missing or invalid, a cell is empty, its times do not increase, or
+            there are too many; with the place of the key in the spec, then that in the file.
     """
     if said.file is None:
         return list(said.times or ()), list(said.values or ())
@@ -33,9 +34,7 @@ def read_input(
     places = {key: document.place(("model", "inputs", name, key)).value for key in keys}
     times = _column(table, said.time, places["time"])
     values = _column(table, said.column or name, places["column"])
-    there = ~np.isnan(values)
-    times, values = times[there], values[there]
-    if not len(times) or np.isnan(times).any() or not (np.diff(times) > 0).all():
+    if not (np.diff(times) > 0).all():
         message = f"{table.path}: the times of input '{name}' must increase"
         raise DataError([Complaint(message, places["time"])])
     if len(times) > LONGEST:
@@ -48,12 +47,19 @@ def read_input(
 def _column(table: Table, name: str, place: Location) -> Array:
     """A column of an input's file; what is wrong with it is told at the `place` in the spec."""
     try:
-        return table.column(name)
+        column = table.column(name)
     except DataError as error:
         raise DataError(
             replace(c, message=f"{c.location}: {c.message}", location=place) if c.location else c
             for c in error.complaints
         ) from None
+    wrong = Several()
+    for row in np.flatnonzero(np.isnan(column)):
+        where = Location(table.path, table.lines[row])
+        wrong.add(Complaint(f"{where}: no value in column '{name}'", place, FILL_IN))
+    if wrong.count:
+        raise wrong.error()
+    return column
 
 
 def input_files(model: Any) -> dict[str, str]:
