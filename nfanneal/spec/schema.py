@@ -52,17 +52,19 @@ class ChangeSpec(Section):
     value: Expression = Field(description="its value from then on, an expression of parameters")
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
+def _list_of(kind: Any, words: str) -> BeforeValidator:
+    """One mapping may stand without a list; `words` say what is expected."""
+
+    def as_list(value: Any) -> Any:
+        if not isinstance(value, dict | list):
+            raise ValueError(f"must be {words}, or a list of such")
+        return [value] if isinstance(value, dict) else value
+
+    return BeforeValidator(as_list, json_schema_input_type=kind | list[kind])
 
 
-DoseList = Annotated[
-    list[DoseSpec], BeforeValidator(_as_list, json_schema_input_type=DoseSpec | list[DoseSpec])
-]
-ChangeList = Annotated[
-    list[ChangeSpec],
-    BeforeValidator(_as_list, json_schema_input_type=ChangeSpec | list[ChangeSpec]),
-]
+DoseList = Annotated[list[DoseSpec], _list_of(DoseSpec, "{time: …, amount: …}")]
+ChangeList = Annotated[list[ChangeSpec], _list_of(ChangeSpec, "{time: …, value: …}")]
 
 
 TIMED: dict[str, type[Section]] = {"inputs": InputSpec, "doses": DoseSpec, "changes": ChangeSpec}
