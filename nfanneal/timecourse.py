@@ -27,6 +27,7 @@ class TimeCourse:
             table,
             switches=tuple(replace(s, time=known(s.time)) for s in table.switches),
             doses=tuple(replace(d, time=known(d.time), after=known(d.after)) for d in table.doses),
+            intervals=tuple(e for e in map(known, table.intervals) if not e.is_Number),
         )
 
 
@@ -48,7 +49,7 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
     doses = tuple(
         Dose(states.index(d.state), d.time, symbol(d.state) + d.amount) for d in timing.doses
     )
-    table = Timetable(tuple(switches), doses, tables, steady)
+    table = Timetable(tuple(switches), doses, tables, steady, timing.intervals)
     for name, value in timing.before.items():
         meanwhile = compare(sympy.Gt, table.before, sympy.Rational(1, 2))
         otherwise = instead.get(symbol(name), symbol(name))

@@ -265,6 +265,7 @@ def test_a_python_model_of_several_experiments(folder):
         ("likelihood: {z", "likelihood: {x", "30:18: no observable 'x'"),
         ("when: 2}", "when: 0.5}", "7:22: in experiment two, a dose at 0.5, before"),
         ("observed: [z]", "start: 2\n    constants: {jump: 1}", "experiment three, a dose at 1.5"),
+        ("c}]}", "c, every: jump, count: 2}]}", "experiment three, the time between doses is 0"),
         ("    data: {file: two.csv}\n", "", "20:3: experiments.two needs the key 'data'"),
         ("experiments:\n  one", "data: {file: one.csv}\nexperiments:\n  one", "with experiments"),
         ("  two:", "  2nd:", "'2nd' is not a name"),

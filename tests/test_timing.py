@@ -128,6 +128,22 @@ def test_doses_and_an_infusion_have_the_closed_form_of_two_compartments(tmp_path
     agree(simulate, truth, [1.3, 0.4, 1.5, 0.7, 1.8, 0.8, 2.6, 1.1])
 
 
+def test_a_draw_whose_doses_have_no_time_between_them_fails_and_check_says_so(tmp_path, capsys):
+    names = ["ka", "k", "a", "lag", "gap", "b0", "t_on", "r"]
+    priors = {name: {"prior": {"uniform": [0.01, 20]}} for name in names}
+    priors["gap"] = {"prior": {"uniform": [-1, 20]}}
+    path = write(tmp_path, ONE, "", parameters=priors)
+    problem = build_problem(load_spec(path))
+    theta = np.array([[1.3, 0.4, 1.5, 0.7, gap, 0.8, 2.6, 1.1] for gap in (0.1, 0.0, -0.1)])
+    for gradient in (False, True):
+        found = problem.likelihood.evaluate(theta, gradient)
+        np.testing.assert_array_equal(found.failed, [False, True, True])
+        assert found.reasons == {"DOSE_INTERVAL": 2}
+    code, out, told = inside(capsys, "check", path)
+    assert code == 0
+    assert "the time between doses (every) was not above 0" in out + told
+
+
 @pytest.mark.parametrize("method", [pytest.param("auto", marks=pytest.mark.slow), "stiff"])
 def test_the_stiff_solver_stops_there_too(tmp_path, method):
     """A fast exchange makes it stiff; the sum of both obeys the equation of one."""
@@ -370,12 +386,12 @@ def test_what_is_wrong_with_an_inputs_file_is_told_with_its_place(lit, old, new,
         ("doses: {x: {time: -x0, amount: 2}}", "spec:5:21: a dose at -2, before model.start = 0"),
         ("constants: {c: 3}\n  doses: {x: {time: 1-c, amount: k}}", "spec:6:21: a dose at -2"),
         ("doses: {x: {time: 1, amount: 2, every: 3}}", "several doses need both every and count"),
+        ("doses: {x: {time: 1, amount: 2, every: -x0, count: 2}}", "5:42: the time between doses"),
+        ("doses: {x: {time: 1, amount: 2, every: 0, count: 2}}", "doses is 0, not above 0"),
+        ("doses: {x: {time: 1, amount: 2, every: 1, count: 0}}", "count must be at least 1, not"),
         ("doses: {x: {tine: 1, amount: 2}}", "unknown key 'tine' in model.doses.x"),
         ("doses: {x: [{time: 1, amount: q}]}", "model.doses.x.0.amount: unknown name 'q'"),
-        (
-            "doses: {x: 5}",
-            "5:14: model.doses.x must be {time: …, amount: …}, or a list of such",
-        ),
+        ("doses: {x: 5}", "5:14: model.doses.x must be {time: …, amount: …}, or a list of such"),
         ("doses: {x: }", "model.doses.x must be {time: …, amount: …}, or a list of such"),
         ("changes: {k: 5}", "5:16: model.changes.k must be {time: …, value: …}, or a list of such"),
         ("changes: {kk: {time: 1, value: 2}}", "there is no constant or parameter 'kk'"),

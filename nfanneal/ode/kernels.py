@@ -316,7 +316,7 @@ def _timetable(layout: Layout, gradient: bool) -> list[str]:
     """What a system has only if something happens at certain times."""
     table, sources = layout.system.timetable, list[str]()
     if table.stops:
-        sources += [_tables(layout), _apply(layout)]
+        sources += [_tables(layout), _spaced(layout), _apply(layout)]
         sources += [_apply_slopes(layout), _stop_slopes(layout)] if gradient else []
     if table.steady:
         columns = [layout.system.parameters[c] for c in layout.active]
@@ -342,6 +342,14 @@ def _tables(layout: Layout) -> str:
         f"KNOTS = np.array({list(table.tables.knots)}, dtype=np.float64)\n"
         f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"
     )
+
+
+def _spaced(layout: Layout) -> str:
+    intervals = layout.system.timetable.intervals
+    targets = [f"interval{i}" for i in range(len(intervals))]
+    above = " and ".join(f"{target} > 0.0" for target in targets) or "True"
+    body = [*assign(layout, targets, intervals), f"return {above}"]
+    return function("spaced", "theta", body, "STRICT")
 
 
 def _apply(layout: Layout) -> str:

@@ -64,6 +64,7 @@ class Status(IntEnum):
     NON_FINITE = 3
     NO_STEADY_STATE = 4
     TOO_STIFF = 5
+    DOSE_INTERVAL = 6
 
     @property
     def advice(self) -> str:
@@ -92,5 +93,8 @@ _ADVICE = {
     Status.NO_STEADY_STATE: (
         "no steady state was found from the initial values, where model.initial or "
         "model.pre_equilibration asks for one; narrow the priors, or begin closer to it"
+    ),
+    Status.DOSE_INTERVAL: (
+        "the time between doses (every) was not above 0; narrow the priors of what it depends on"
     ),
 }

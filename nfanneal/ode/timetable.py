@@ -55,13 +55,15 @@ class Timetable:
     """Everything that happens at certain times; `held` are the symbols that it sets.
 
     With `steady`, a trajectory starts where f = 0, found from the initial values; meanwhile the
-    symbol `before` is 1.
+    symbol `before` is 1. Where one of the `intervals`, expressions of parameters, is not above 0,
+    there is no trajectory.
     """
 
     switches: tuple[Switch, ...] = ()
     doses: tuple[Dose, ...] = ()
     tables: Tables = Tables()
     steady: bool = False
+    intervals: tuple[sympy.Expr, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
 
     @property
@@ -83,7 +85,7 @@ class Timetable:
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All expressions of parameters."""
-        return (*self.moments, *(dose.after for dose in self.doses))
+        return (*self.moments, *(dose.after for dose in self.doses), *self.intervals)
 
 
 def with_switches(

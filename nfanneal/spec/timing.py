@@ -13,7 +13,7 @@ from nfanneal.expressions import Names, nearest, symbol, with_numbers
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.measured import ExperimentMeaning
 from nfanneal.spec.reading import Reader
-from nfanneal.spec.schema import InputSpec, OdeSpec, ParameterSpec, Spec
+from nfanneal.spec.schema import DoseSpec, InputSpec, OdeSpec, ParameterSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,22 @@ class DoseMeaning:
 
 @dataclass(frozen=True)
 class TimingMeaning:
-    """Doses, changes (name: times and values), and values while a steady state is found."""
+    """Doses, changes (name: times and values), and values while a steady state is found.
+
+    The `intervals` between doses must be above 0.
+    """
 
     doses: tuple[DoseMeaning, ...] = ()
     changes: Mapping[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]] = field(default_factory=dict)
     before: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    intervals: tuple[sympy.Expr, ...] = ()
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All expressions of parameters."""
         doses = [e for dose in self.doses for e in (dose.time, dose.amount)]
         changes = [e for each in self.changes.values() for change in each for e in change]
-        return (*doses, *changes, *self.before.values())
+        return (*doses, *changes, *self.before.values(), *self.intervals)
 
 
 def start_of(spec: Spec, model: OdeSpec, experiment: str) -> tuple[float, Sequence[str]]:
@@ -66,8 +70,8 @@ class TimingReader(Reader):
             model.pre_equilibration, names, "pre_equilibration", "constant or parameter"
         )
         before = self._expressions(model.pre_equilibration, ("model", "pre_equilibration"), names)
-        doses = self._doses(model, names, experiments)
-        return TimingMeaning(doses, self._changes(model, names), before)
+        doses, intervals = self._doses(model, names, experiments)
+        return TimingMeaning(doses, self._changes(model, names), before, intervals)
 
     def _check_targets(
         self, given: Mapping[str, Any], known: Mapping[str, Any], section: str, what: str
@@ -81,30 +85,39 @@ class TimingReader(Reader):
 
     def _doses(
         self, model: OdeSpec, names: Names, experiments: Sequence[ExperimentMeaning]
-    ) -> tuple[DoseMeaning, ...]:
-        found = []
+    ) -> tuple[tuple[DoseMeaning, ...], tuple[sympy.Expr, ...]]:
+        found, intervals = list[DoseMeaning](), list[sympy.Expr]()
         for state, doses in model.doses.items():
             for i, dose in enumerate(doses):
                 path = self._item(("model", "doses", state), i)
                 time = self._expression(dose.time, (*path, "time"), names)
                 amount = self._expression(dose.amount, (*path, "amount"), names)
-                every = self._every(dose.every, dose.count, (*path, "every"), names)
+                every = self._every(dose, (*path, "every"), names)
+                if every is not None and dose.every is not None:
+                    self._check_interval(every, experiments, (*path, "every"))
+                    intervals.append(every)
                 if time is not None and amount is not None and every is not None:
                     times = [time + j * every for j in range(dose.count)]
                     each = [DoseMeaning(state, t, amount) for t in times]
                     self._check_not_before(model, each[0], experiments, (*path, "time"))
                     found += each
-        return tuple(found)
+        return tuple(found), tuple(intervals)
 
-    def _every(self, given: Any, count: int, path: KeyPath, names: Names) -> sympy.Expr | None:
-        if (given is None) != (count == 1):
+    def _every(self, dose: DoseSpec, path: KeyPath, names: Names) -> sympy.Expr | None:
+        if (dose.every is None) != (dose.count == 1):
             self._complain_key(path, "several doses need both every and count")
-        if given is None:
-            return sympy.S.Zero
-        every = self._expression(given, path, names)
-        if every is not None and every.is_Number and not every > 0:
-            self._complain(path, "the time between doses must be above 0")
-        return every
+        return sympy.S.Zero if dose.every is None else self._expression(dose.every, path, names)
+
+    def _check_interval(
+        self, every: sympy.Expr, experiments: Sequence[ExperimentMeaning], path: KeyPath
+    ) -> None:
+        """The time between doses, where it is known; elsewhere the solver looks at each draw."""
+        for experiment in experiments:
+            value = self._number(every, experiment)
+            if value is not None and not value > 0:
+                where = f"in experiment {experiment.name}, " if experiment.name else ""
+                self._complain(path, f"{where}the time between doses is {value:g}, not above 0")
+                return
 
     def _changes(
         self, model: OdeSpec, names: Names

@@ -19,6 +19,7 @@ from nfanneal.ode.template.control import (
 )
 from nfanneal.ode.template.options import (
     CACHE,
+    DOSE_INTERVAL,
     FOR_STIFF,
     INLINE,
     LARGEST,
@@ -49,6 +50,7 @@ from nfanneal.ode.template.system import (
     observe,
     observe_slopes,
     prepare,
+    spaced,
 )
 from nfanneal.ode.template.tsit5 import (
     BEGIN,
@@ -80,6 +82,8 @@ def begin(theta, start, rtol, atol, scratch):
         initial_slopes(theta, s)
     if TIMED and not set_switches(start, fixed, False):
         return NON_FINITE
+    if TIMED and not spaced(theta):
+        return DOSE_INTERVAL
     if STEADY:
         fixed[BEFORE] = 1.0
         found = find_steady(start, y, s, theta, fixed, rtol, atol)

@@ -8,6 +8,7 @@ INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline
 CACHE = True
 
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE, NO_STEADY_STATE, TOO_STIFF = range(6)
+DOSE_INTERVAL = 6
 FOR_EXPLICIT, FOR_STIFF = -1, -2
 """Not ended: waiting for the explicit solver, or for the stiff one."""
 PROGRESS = 6

@@ -150,6 +150,12 @@ KNOTS, ROWS = np.empty(0), np.empty((1, 0))
 
 
 @njit(**STRICT)
+def spaced(theta):
+    """Whether all times between doses are above 0."""
+    return True
+
+
+@njit(**STRICT)
 def apply(event, y, theta, fixed):
     """A switch turns, or a dose is given."""
     if event == 0:
