@@ -200,6 +200,40 @@ def test_predictions_of_each_experiment(folder, capsys):
         assert file["predictions/z[two]_clean"].shape == (1, 1000, 2)
 
 
+def test_predictions_begin_at_an_experiments_own_start(folder, capsys):
+    result = folder / "ramps.h5"
+    asked = ("--observables", "y[one],y[two]", "--force")
+    assert inside(capsys, "predict", result, "--times", "0,2", *asked)[0] == 2  # two starts at 1
+    asked = ("--observables", "y[two]", "--force")
+    assert inside(capsys, "predict", result, "--times", "0,2", *asked)[0] == 2
+    assert inside(capsys, "predict", result, "--times", "1:3:1", *asked)[0] == 0
+    with h5py.File(folder / "ramps.predictions.h5") as file:
+        found = file["predictions/y[two]_clean"][0]
+        np.testing.assert_array_equal(file["predictions/y[two]_at"][:], [1, 2, 3])
+    design = np.array([[0, 1, 0, 0], [0, 1, 2, 1], [0, 1, 4, 1]])  # the dose is there at 2
+    # 4 standard errors of the mean of 1,000 draws
+    error = 4 * found.std(axis=0).max() / 1000**0.5
+    np.testing.assert_allclose(found.mean(axis=0), design @ exact_posterior()[0], atol=error)
+    first_alone = ("--times", "0,2", "--observables", "y[one]", "--force")
+    assert inside(capsys, "predict", result, *first_alone)[0] == 0
+
+
+def test_a_result_of_experiments_takes_more_rounds(folder, capsys):
+    result = folder / "ramps.h5"
+    before = nfanneal.load(result)
+    fewer = ("--set", "anneal.draws=256", "--set", "anneal.steps=5", "--quiet", "--threads", "1")
+    more = ("run", folder / "ramps.yaml", "-o", result, "--resume", "--more-rounds", 1, *fewer)
+    code, _, err = inside(capsys, *more)
+    assert code == 0, err
+    after = nfanneal.load(result)
+    assert len(after.history.seconds) == len(before.history.seconds) + 2  # old flow, and new one
+    assert list(after.observed) == list(before.observed)
+    d = after.diagnostics
+    assert d.log_evidence != before.diagnostics.log_evidence
+    # 4 standard errors: a false alarm in 16,000
+    assert d.log_evidence == pytest.approx(exact_evidence(), abs=4 * d.log_evidence_error)
+
+
 def test_a_run_resumed_with_another_experiment_is_refused(folder, capsys):
     config, output = folder / "ramps.yaml", folder / "resumed.h5"
     stop = ("--quiet", "--max-time", "1s")
