@@ -162,7 +162,7 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
         ),
         shown("equations", {s: meaning.equations[s] for s in model.states}),
         shown("observables", meaning.observables),
-        differences | starts,
+        differences | starts | course.differences,
         course.finished(at_times),
     )
 

@@ -10,15 +10,19 @@ import sympy
 from nfanneal.expressions import symbol
 from nfanneal.expressions.functions import Where, compare
 from nfanneal.ode import Dose, InputTable, OdeSystem, Switch, Timetable, changed, tabulated
-from nfanneal.spec import CheckedSpec, InputSpec, OdeSpec, read_input
+from nfanneal.spec import CheckedSpec, OdeSpec, input_path, inputs_of, read_input
 
 
 @dataclass(frozen=True)
 class TimeCourse:
-    """What stands for inputs and for what changes, and the timetable of their symbols."""
+    """What stands for inputs and for what changes, and the timetable of their symbols.
+
+    `differences` has the number of the inputs' table in each experiment, where they have others.
+    """
 
     instead: dict[sympy.Symbol, sympy.Expr]
     timetable: Timetable
+    differences: dict[sympy.Symbol, tuple[sympy.Expr, ...]]
 
     def finished(self, known: Callable[[sympy.Expr], sympy.Expr]) -> Timetable:
         """The timetable with `known` of each of its expressions."""
@@ -38,8 +42,13 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
         DataError: the table of an input cannot be read.
     """
     timing = checked.meaning.timing
-    inputs = {name: _table(checked, name, said) for name, said in model.inputs.items()}
-    instead, tables = tabulated(inputs, symbol(model.time))
+    each = _inputs(checked, model)
+    several, number = list(dict.fromkeys(each)), symbol("_table")
+    differs = {number: tuple(sympy.Integer(several.index(own)) for own in each)}
+    differences = differs if len(several) > 1 else {}
+    instead, tables = tabulated(
+        [dict(own) for own in several], symbol(model.time), number if differences else sympy.S.Zero
+    )
     switches: list[Switch] = []
     for name, changes in timing.changes.items():
         instead[symbol(name)], turning = changed(symbol(name), changes, name)
@@ -54,12 +63,20 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
         meanwhile = compare(sympy.Gt, table.before, sympy.Rational(1, 2))
         otherwise = instead.get(symbol(name), symbol(name))
         instead[symbol(name)] = Where(meanwhile, value, otherwise)
-    return TimeCourse(instead, table)
+    return TimeCourse(instead, table, differences)
 
 
-def _table(checked: CheckedSpec, name: str, said: InputSpec) -> InputTable:
-    times, values = read_input(checked.document, checked.folder, name, said)
-    return InputTable(tuple(times), tuple(values), said.kind == "linear")
+def _inputs(checked: CheckedSpec, model: OdeSpec) -> list[tuple[tuple[str, InputTable], ...]]:
+    """The inputs' names and tables in each experiment."""
+    tables = {}
+    for path, said in inputs_of(checked.spec).items():
+        times, values = read_input(checked.document, checked.folder, path, said)
+        tables[path] = InputTable(tuple(times), tuple(values), said.kind == "linear")
+    shared = {name: tables[input_path(name)] for name in model.inputs}
+    return [
+        tuple((name, tables.get(input_path(name, e.name), shared[name])) for name in shared)
+        for e in checked.meaning.experiments
+    ]
 
 
 def on_log_scale(system: OdeSystem) -> OdeSystem:

@@ -300,6 +300,8 @@ def test_a_python_model_of_several_experiments(folder):
         ("when: 2}", "when: 0.5}", "7:22: in experiment two, a dose at 0.5, before"),
         ("observed: [z]", "start: 2\n    constants: {jump: 1}", "experiment three, a dose at 1.5"),
         ("c}]}", "c, every: jump, count: 2}]}", "experiment three, the time between doses is 0"),
+        ("start: 1", "inputs: {lux: {kind: step}}", "23:14: the model has no input 'lux'"),
+        ("start: 1", "inputs: {lux: {knd: step}}", "key 'knd' in experiments.two.inputs.lux"),
         ("    data: {file: two.csv}\n", "", "20:3: experiments.two needs the key 'data'"),
         ("experiments:\n  one", "data: {file: one.csv}\nexperiments:\n  one", "with experiments"),
         ("  two:", "  2nd:", "'2nd' is not a name"),

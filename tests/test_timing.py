@@ -13,7 +13,7 @@ from specs import complaints, edited
 
 from nfanneal.assembly import build_problem
 from nfanneal.errors import DataError, SpecError
-from nfanneal.spec import load_spec
+from nfanneal.spec import load_spec, spec_from_text
 
 MODEL = {
     "name": "timed",
@@ -359,12 +359,47 @@ def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, cap
     np.testing.assert_allclose(rise[:, 1], rise[:, 2], rtol=1e-5, atol=1e-9)
 
 
+OWN = """\
+  some:
+    data: {file: some.csv}
+    constants: {given: 2}
+    inputs: {light: {times: [0.5, 2.5], values: [2, 4], kind: linear}}
+  more: {data: {file: some.csv}, inputs: {light: {file: other.csv}}}
+"""
+
+
+def test_an_experiment_has_its_own_table_of_an_input(lit):
+    """The integrals of three tables: the model's, one on lines, and one from a file."""
+    (lit / "other.csv").write_text("hour,light\n1,2\n")
+    old = "  some: {data: {file: some.csv}, constants: {given: 2}}\n"
+    assert LINEAR.count(old) == 1
+    (lit / "lit.yaml").write_text(LINEAR.replace(old, OWN))
+    checked = load_spec(lit / "lit.yaml")
+    problem = build_problem(checked)
+    assert len({id(e.system) for e in problem.likelihood.simulator.experiments}) == 1
+    integrals, doses = [0, 1, 4, 2.125, 3.5, 9, 2, 3, 6], [0, 0, 0, 0, 2, 2, 0, 0, 0]
+    design = np.column_stack([np.ones(9), integrals, doses])
+    theta = np.array([[0.3, 0.8, -0.4]])
+    data = np.array([0.1, 1.2, 3.9, *[0.9, 2.4, 4.4] * 2])
+    found = problem.likelihood.evaluate(theta, True)
+    residuals = (data - design @ theta[0]) / 0.3
+    np.testing.assert_allclose(found.gradient[0], residuals / 0.3 @ design, rtol=1e-6)
+    plain = problem.likelihood.evaluate(theta, False).log_likelihood
+    np.testing.assert_array_equal(plain, found.log_likelihood)
+    digest, alone = checked.digest, checked.yaml
+    (lit / "other.csv").write_text("hour,light\n1,3\n")
+    assert checked.digest != digest
+    again = build_problem(spec_from_text(alone)).likelihood.evaluate(theta, False)
+    np.testing.assert_array_equal(again.log_likelihood, plain)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("hour}", "hours}", r"6:43: \S+light.csv:1: no column 'hours'.*\n.*did you"),
         ("file: light.csv, time: hour", "file: light.csv", r"6:19: \S+light.csv:1: no column 't'"),
         ("hour}", "hour, column: lux}", r"6:57: \S+light.csv:1: no column 'lux'"),
+        ("none.csv}", "none.csv}, inputs: {light: {column: lux}}", r"14:59: \S+: no column 'lux'"),
         ("1,3", "1,x", r"6:19: \S+light.csv:3: not a number in column 'light': 'x'"),
         ("1,3", "1,", r"6:19: \S+light.csv:3: no value in column 'light'\n  hint: fill the cell"),
         ("1,3", "NA,3", r"6:43: \S+light.csv:3: no value in column 'hour'\n  hint: fill the cell"),

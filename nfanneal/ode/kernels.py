@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,12 @@ class Layout:
 
     @property
     def taken(self) -> int:
-        """The first elements of `fixed`: what the timetable holds, then the times of its stops."""
-        return len(self.system.timetable.held) + len(self.system.timetable.moments)
+        """The first elements of `fixed`: what the timetable holds, then the times of its stops,
+
+        and the number of the inputs' table.
+        """
+        table = self.system.timetable
+        return len(table.held) + len(table.moments) + table.stops
 
     @property
     def columns(self) -> int:
@@ -222,9 +227,10 @@ def _float(source: str) -> str:
 
 def _prepare(layout: Layout) -> str:
     targets = [layout.names[symbol] for symbol in layout.fixed.values()]
-    moments = layout.system.timetable.moments
-    targets += [f"fixed[{layout.taken - len(moments) + i}]" for i in range(len(moments))]
-    expressions = [*layout.fixed, *moments]
+    table = layout.system.timetable
+    timed = [*table.moments, table.tables.number] if table.stops else []
+    targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
+    expressions = [*layout.fixed, *timed]
     return function("prepare", "theta, fixed", assign(layout, targets, expressions))
 
 
@@ -330,16 +336,19 @@ def _timetable(layout: Layout, gradient: bool) -> list[str]:
 
 def _tables(layout: Layout) -> str:
     """Where in `fixed` things are, and the inputs."""
-    table = layout.system.timetable
-    stop = layout.taken - len(table.moments)
-    before, column = len(table.switches), stop - len(table.tables.symbols)
+    table, tables = layout.system.timetable, layout.system.timetable.tables
+    stop = len(table.held)
+    before, column = len(table.switches), stop - len(tables.symbols)
     numbers = f"{len(table.moments)}, {len(table.switches)}, {before}, {column}, {stop}"
-    rows = table.tables.rows or ((),)
-    shape = f"({len(rows)}, {len(table.tables.symbols)})"
+    rows = [row for each in tables.rows for row in each]
+    shape = f"({len(rows)}, {len(tables.symbols)})"
     flat = [value for row in rows for value in row]
+    knots = [knot for each in tables.knots for knot in each]
+    first = [0, *itertools.accumulate(map(len, tables.knots))]
     return (
         f"STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = {numbers}\n"
-        f"KNOTS = np.array({list(table.tables.knots)}, dtype=np.float64)\n"
+        f"TABLE, FIRST_KNOT = {layout.taken - 1}, np.array({first}, dtype=np.int64)\n"
+        f"KNOTS = np.array({knots}, dtype=np.float64)\n"
         f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"
     )
 

@@ -7,7 +7,7 @@ a symbol that is 0 before its time and 1 from then on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy
@@ -40,14 +40,16 @@ class Dose:
 
 @dataclass(frozen=True)
 class Tables:
-    """Symbols (c,) whose values change at `knots` (k,): their `rows` (k + 1, c), the first before.
+    """Symbols (c,) whose values change at the knots (k,) of a table: its rows (k + 1, c).
 
-    All knots increase.
+    The first row holds before; all knots of a table increase. There may be several tables: which
+    of them counts is their `number`, an expression of parameters.
     """
 
     symbols: tuple[sympy.Symbol, ...] = ()
-    knots: tuple[float, ...] = ()
-    rows: tuple[tuple[float, ...], ...] = ()
+    knots: tuple[tuple[float, ...], ...] = ((),)
+    rows: tuple[tuple[tuple[float, ...], ...], ...] = (((),),)
+    number: sympy.Expr = sympy.S.Zero
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Timetable:
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All expressions of parameters."""
-        return (*self.moments, *(dose.after for dose in self.doses), *self.intervals)
+        doses = (dose.after for dose in self.doses)
+        return (*self.moments, *doses, *self.intervals, self.tables.number)
 
 
 def with_switches(
@@ -172,26 +175,34 @@ class InputTable:
 
 
 def tabulated(
-    inputs: Mapping[str, InputTable], time: sympy.Symbol
+    several: Sequence[Mapping[str, InputTable]], time: sympy.Symbol, number: sympy.Expr
 ) -> tuple[dict[sympy.Symbol, sympy.Expr], Tables]:
-    """Expressions that stand for inputs, and the table of their symbols."""
-    if not inputs:
+    """Expressions that stand for inputs, and the tables of their symbols.
+
+    The same inputs have other tables in each of `several`; `number` says which counts.
+    """
+    linear = {name: any(each[name].linear for each in several) for name in several[0]}
+    if not linear:
         return {}, Tables()
-    knots = tuple(sorted({t for table in inputs.values() for t in table.times}))
     since = symbol("_since")
     symbols, stands = [since], dict[sympy.Symbol, sympy.Expr]()
-    for name, table in inputs.items():
+    for name, on_line in linear.items():
         level, slope = symbol(f"_{name}_level"), symbol(f"_{name}_slope")
-        symbols += [level, slope] if table.linear else [level]
-        stands[symbol(name)] = level + slope * (time - since) if table.linear else level
-    rows = [(knot, *_values(inputs, knot)) for knot in knots]
-    first = (knots[0], *_values(inputs, -math.inf))
-    return stands, Tables(tuple(symbols), knots, (first, *rows))
+        symbols += [level, slope] if on_line else [level]
+        stands[symbol(name)] = level + slope * (time - since) if on_line else level
+    knots = [tuple(sorted({t for table in each.values() for t in table.times})) for each in several]
+    rows = [
+        tuple((max(knot, own[0]), *_values(each, linear, knot)) for knot in (-math.inf, *own))
+        for each, own in zip(several, knots, strict=True)
+    ]
+    return stands, Tables(tuple(symbols), tuple(knots), tuple(rows), number)
 
 
-def _values(inputs: Mapping[str, InputTable], knot: float) -> Iterator[float]:
-    for table in inputs.values():
+def _values(
+    inputs: Mapping[str, InputTable], linear: Mapping[str, bool], knot: float
+) -> Iterator[float]:
+    for name, table in inputs.items():
         value, slope = table.at(knot)
         yield value
-        if table.linear:
+        if linear[name]:
             yield slope

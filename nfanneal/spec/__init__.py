@@ -1,7 +1,7 @@
 """The YAML contract: a file → a checked spec, or every complaint about it at once."""
 
 from nfanneal.spec.document import read_document
-from nfanneal.spec.inputs import read_input
+from nfanneal.spec.inputs import input_path, inputs_of, read_input
 from nfanneal.spec.load import CheckedSpec, json_schema, load_spec, spec_from_text
 from nfanneal.spec.measured import ExperimentMeaning, NoiseMeaning, within
 from nfanneal.spec.schema import InputSpec, OdeSpec, ParameterSpec, PythonSpec, Spec
@@ -16,6 +16,8 @@ __all__ = [
     "ParameterSpec",
     "PythonSpec",
     "Spec",
+    "input_path",
+    "inputs_of",
     "json_schema",
     "load_spec",
     "read_document",

@@ -10,7 +10,7 @@ import numpy as np
 
 from nfanneal.data import Array, Several, Table, read_table
 from nfanneal.errors import Complaint, DataError, Location
-from nfanneal.spec.document import Document
+from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.schema import InputSpec, OdeSpec, Spec
 
 LONGEST = 10_000
@@ -18,10 +18,35 @@ LONGEST = 10_000
 FILL_IN = "fill the cell in, or leave the row out; inputs at other times need files of their own"
 
 
+def input_path(name: str, experiment: str = "") -> KeyPath:
+    """The place of an input of the model, or of what an experiment says of it."""
+    return (*(("experiments", experiment) if experiment else ("model",)), "inputs", name)
+
+
+def inputs_of(spec: Spec) -> dict[KeyPath, InputSpec]:
+    """The inputs of a model, and as they are in experiments that say something of them."""
+    if not isinstance(spec.model, OdeSpec):
+        return {}
+    shared = spec.model.inputs
+    return {input_path(name): said for name, said in shared.items()} | {
+        input_path(name, experiment): _changed(shared[name], own)
+        for experiment, said in spec.experiments.items()
+        for name, own in said.inputs.items()
+        if name in shared
+    }
+
+
+def _changed(shared: InputSpec, own: InputSpec) -> InputSpec:
+    """A file takes the place of times and values, and the other way round."""
+    said, tables = own.model_dump(exclude_unset=True), {"file", "times", "values"}
+    gone = dict.fromkeys(tables) if tables & set(said) else {}
+    return shared.model_copy(update={**gone, **said})
+
+
 def read_input(
-    document: Document, folder: Path, name: str, said: InputSpec
+    document: Document, folder: Path, path: KeyPath, said: InputSpec
 ) -> tuple[list[float], list[float]]:
-    """Times and values of an input, whose file is relative to `folder`.
+    """Times and values of the input at `path` of the spec, whose file is relative to `folder`.
 
     Raises:
         DataError: the file is missing or invalid, a cell is empty, its times do not increase, or
@@ -30,8 +55,8 @@ def read_input(
     if said.file is None:
         return list(said.times or ()), list(said.values or ())
     table = read_table(folder / said.file)
-    keys = ("file", "time", "column")
-    places = {key: document.place(("model", "inputs", name, key)).value for key in keys}
+    name, keys = str(path[-1]), ("file", "time", "column")
+    places = {key: document.place((*path, key)).value for key in keys}
     times = _column(table, said.time, places["time"])
     values = _column(table, said.column or name, places["column"])
     if not (np.diff(times) > 0).all():
@@ -62,24 +87,26 @@ def _column(table: Table, name: str, place: Location) -> Array:
     return column
 
 
-def input_files(model: Any) -> dict[str, str]:
-    """The files of the inputs that have one."""
-    if not isinstance(model, OdeSpec):
-        return {}
-    return {name: said.file for name, said in model.inputs.items() if said.file is not None}
+def input_files(spec: Spec) -> dict[KeyPath, str]:
+    """The files of the inputs that have one, by the place of the input."""
+    return {path: said.file for path, said in inputs_of(spec).items() if said.file is not None}
 
 
 def with_tables(spec: Spec, document: Document, folder: Path) -> Spec:
     """The spec with the tables of its inputs instead of their files."""
-    files = input_files(spec.model)
-    if not files or not isinstance(spec.model, OdeSpec):
+    if not input_files(spec) or not isinstance(spec.model, OdeSpec):
         return spec
-    inputs = dict(spec.model.inputs)
-    for name in files:
-        times, values = read_input(document, folder, name, inputs[name])
-        inputs[name] = InputSpec(times=times, values=values, kind=inputs[name].kind)
+    tables = dict[KeyPath, InputSpec]()
+    for path, said in inputs_of(spec).items():
+        times, values = read_input(document, folder, path, said)
+        tables[path] = InputSpec(times=times, values=values, kind=said.kind)
+    experiments = {
+        e: said.model_copy(update={"inputs": {n: tables[input_path(n, e)] for n in said.inputs}})
+        for e, said in spec.experiments.items()
+    }
+    inputs = {name: tables[input_path(name)] for name in spec.model.inputs}
     model = spec.model.model_copy(update={"inputs": inputs})
-    return spec.model_copy(update={"model": model})
+    return spec.model_copy(update={"model": model, "experiments": experiments})
 
 
 def without_unused(content: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class CheckedSpec:
         model = self.spec.model
         files = [self.data_file(experiment) for experiment in self.data]
         files += [self.folder / model.file] if isinstance(model, PythonSpec) else []
-        files += [self.folder / file for file in input_files(model).values()]
+        files += [self.folder / file for file in input_files(self.spec).values()]
         contents = [path.read_bytes() for path in files if path.is_file()]
         parts = [self.spec.model_dump_json().encode(), *contents]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
@@ -183,7 +183,7 @@ def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Compl
     }
     if isinstance(spec.model, PythonSpec):
         named[("model",)] = spec.model.file
-    named |= {("model", "inputs", name): file for name, file in input_files(spec.model).items()}
+    named |= input_files(spec)
     for section, file in named.items():
         path = folder / file
         wrong = _wrong_with(path, str(section[-1]))
@@ -373,7 +373,7 @@ def _known_keys(data: dict[str, Any], path: KeyPath) -> list[str]:
         return list(ParameterSpec.model_fields)
     elif path[:1] == ("experiments",):
         schema, path = ExperimentSpec, path[2:]
-    if schema is OdeSpec and path and path[0] in TIMED:
+    if schema in (OdeSpec, ExperimentSpec) and path and path[0] in TIMED:
         return list(TIMED[str(path[0])].model_fields)
     for key in path:
         annotation = schema.model_fields[str(key)].annotation

@@ -153,10 +153,11 @@ class MeasuredReader(Reader):
     def _own_initial(self, given: ExperimentSpec, path: KeyPath) -> dict[str, sympy.Expr]:
         model = self._spec.model
         if isinstance(model, PythonSpec):
-            for section in ("constants", "states", "start"):
+            for section in ("constants", "inputs", "states", "start"):
                 if section in given.model_fields_set:
                     self._complain_key((*path, section), f"a python model has no {section}")
             return {}
+        self._check_known(given.inputs, model.inputs, (*path, "inputs"), "input")
         self._check_known(given.states, model.states, (*path, "states"), "state")
         anywhere = self._parameters | self._constants
         return self._expressions(given.states, (*path, "states"), anywhere)

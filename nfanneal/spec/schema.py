@@ -150,6 +150,9 @@ class ExperimentSpec(Section):
 
     data: DataSpec
     constants: dict[str, Finite] = Field({}, description="constant of the model: its number here")
+    inputs: dict[str, InputSpec] = Field(
+        {}, description="input of the model: what is different about its table here"
+    )
     states: dict[str, Expression] = Field({}, description="state: its initial value here")
     start: Finite | None = Field(None, description="time of the initial values here")
     parameters: dict[str, Expression] = Field(

@@ -11,6 +11,7 @@ import sympy
 
 from nfanneal.expressions import Names, nearest, symbol, with_numbers
 from nfanneal.spec.document import KeyPath
+from nfanneal.spec.inputs import inputs_of
 from nfanneal.spec.measured import ExperimentMeaning
 from nfanneal.spec.reading import Reader
 from nfanneal.spec.schema import DoseSpec, InputSpec, OdeSpec, ParameterSpec, Spec
@@ -61,8 +62,8 @@ class TimingReader(Reader):
         model = self._spec.model
         if not isinstance(model, OdeSpec):
             return TimingMeaning()
-        for name, table in model.inputs.items():
-            self._check_input(name, table)
+        for (*path, name), table in inputs_of(self._spec).items():
+            self._check_input((*path, name), str(name), table)
         names = self._parameters | self._constants
         self._check_targets(model.doses, model.states, "doses", "state")
         self._check_targets(model.changes, names, "changes", "constant or parameter")
@@ -176,8 +177,7 @@ class TimingReader(Reader):
             return None  # told with the system
         return float(value) if value.is_Number else None
 
-    def _check_input(self, name: str, table: InputSpec) -> None:
-        path: KeyPath = ("model", "inputs", name)
+    def _check_input(self, path: KeyPath, name: str, table: InputSpec) -> None:
         times, values = table.times, table.values
         if (table.file is None) == (times is None) or (times is None) != (values is None):
             hint = "give file, or times and values"

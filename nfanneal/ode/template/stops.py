@@ -11,6 +11,7 @@ from numba import njit
 from nfanneal.ode.template.options import STRICT
 from nfanneal.ode.template.system import (
     FIRST_COLUMN,
+    FIRST_KNOT,
     GRADIENT,
     KNOTS,
     PARTIALS,
@@ -18,6 +19,7 @@ from nfanneal.ode.template.system import (
     STOP,
     STOPS,
     SWITCHES,
+    TABLE,
     N,
     P,
     apply,
@@ -28,9 +30,10 @@ from nfanneal.ode.template.system import (
 
 
 @njit(**STRICT)
-def knots_until(t):
-    """How many knots of the inputs' tables are not after t."""
-    low, high = 0, len(KNOTS)
+def knots_until(t, fixed):
+    """The first knot of the inputs' table that is after t, or where the next table begins."""
+    table = int(fixed[TABLE])
+    low, high = FIRST_KNOT[table], FIRST_KNOT[table + 1]
     while low < high:
         middle = (low + high) // 2
         if KNOTS[middle] <= t:
@@ -47,8 +50,8 @@ def next_stop(t, end, fixed):
     for event in range(STOPS):
         if t < fixed[STOP + event] < nearest:
             nearest = fixed[STOP + event]
-    knot = knots_until(t)
-    if knot < len(KNOTS) and KNOTS[knot] < nearest:
+    knot = knots_until(t, fixed)
+    if knot < FIRST_KNOT[int(fixed[TABLE]) + 1] and KNOTS[knot] < nearest:
         nearest = KNOTS[knot]
     return nearest
 
@@ -56,7 +59,7 @@ def next_stop(t, end, fixed):
 @njit(**STRICT)
 def hold(t, fixed):
     """The inputs from time t on."""
-    row = knots_until(t)
+    row = knots_until(t, fixed) + int(fixed[TABLE])  # each table has one row more than knots
     for column in range(ROWS.shape[1]):
         fixed[FIRST_COLUMN + column] = ROWS[row, column]
 
@@ -81,8 +84,8 @@ def set_switches(t, fixed, included):
 def pass_stops(t, y, s, theta, fixed):
     """Let happen what happens at time t; returns whether that is anything."""
     hold(t, fixed)
-    row = knots_until(t)
-    any_event = row > 0 and KNOTS[row - 1] == t
+    knot = knots_until(t, fixed)
+    any_event = knot > FIRST_KNOT[int(fixed[TABLE])] and KNOTS[knot - 1] == t
     for event in range(STOPS):
         if fixed[STOP + event] == t:
             any_event = True

@@ -145,8 +145,10 @@ def observe_slopes(t, y, s, theta, fixed, slopes):
 STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = 1, 0, 0, 1, 1
 """How many stops depend on θ, and the switches among them; in `fixed`, where the mark of a steady
 state's other constants, the inputs and the times of stops begin. Switches stand first."""
+TABLE, FIRST_KNOT = 2, np.array([0, 0], dtype=np.int64)
+"""Where `fixed` has the number of the inputs' table, and where the knots of each table begin."""
 KNOTS, ROWS = np.empty(0), np.empty((1, 0))
-"""When inputs change, and what `fixed` holds of them before the first time and after each."""
+"""When inputs change, and what `fixed` holds of them before a table's first time and after each."""
 
 
 @njit(**STRICT)
