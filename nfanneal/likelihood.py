@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -197,6 +198,20 @@ class DataLikelihood:
         """The m times of all experiments, as the series index them."""
         return np.concatenate(self.times)
 
+    def opening(self, share: float) -> DataLikelihood:
+        """The likelihood of the first `share` of each experiment's times, one at least."""
+        kept = [math.ceil(share * len(times)) for times in self.times]
+        early = [np.arange(len(times)) < k for times, k in zip(self.times, kept, strict=True)]
+        there = np.concatenate(early)
+        place = np.cumsum(there) - 1
+        series = []
+        for each in self.series:
+            cells = there[each.time_index]
+            index, values = place[each.time_index[cells]], each.values[cells]
+            series.append(replace(each, time_index=index, values=values))
+        times = tuple(t[:k] for t, k in zip(self.times, kept, strict=True))
+        return replace(self, times=times, series=series)
+
     def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
         """log L at θ (n, p); −inf where the model failed.
 
@@ -271,6 +286,10 @@ class DirectLikelihood:
     def has_information(self) -> bool:
         """A bare log-likelihood does not tell."""
         return False
+
+    def opening(self, share: float) -> DirectLikelihood:
+        """Nobody knows which of the data come first: all of them."""
+        return self
 
     def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -42,6 +42,7 @@ class Problem:
             self.evaluate,
             differentiable=self.likelihood.differentiable,
             has_information=self.likelihood.has_information,
+            opening=self.opening if self.likelihood.has_information else None,
             in_words=self.latent.in_words,
             chunk=self.chunk,
         )
@@ -57,6 +58,10 @@ class Problem:
             for part in by_halves(partial(self._evaluate, gradient=gradient), z[i : i + self.chunk])
         ]
         return joined(parts)
+
+    def opening(self, z: Array, share: float) -> Evaluation:
+        """log L of the first `share` of the data at latent z (n, d), with its gradient."""
+        return replace(self, likelihood=self.likelihood.opening(share)).evaluate(z, True)
 
     def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
         theta = self.latent.from_latent(z)

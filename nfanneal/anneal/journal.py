@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,19 +118,28 @@ class Journal:
     def recorded(self, target: Target) -> Target:
         """`target`, its evaluations written down in parts of `target.chunk` points."""
 
-        def evaluate(z: Array, gradient: bool) -> Evaluation:
+        def in_parts(z: Array, kind: str, ask: Callable[[Array], Evaluation]) -> Evaluation:
             starts = range(0, max(len(z), 1), target.chunk)
-            parts = [self._evaluated(target, z[i : i + target.chunk], gradient) for i in starts]
-            return joined(parts)
+            return joined([self._said(z[i : i + target.chunk], kind, ask) for i in starts])
 
-        return replace(target, evaluate=evaluate)
+        def evaluate(z: Array, gradient: bool) -> Evaluation:
+            kind = "gradient" if gradient else "value"
+            return in_parts(z, kind, lambda part: target.evaluate(part, gradient))
 
-    def _evaluated(self, target: Target, z: Array, gradient: bool) -> Evaluation:
-        def ask() -> Values:
-            found = target.evaluate(z, gradient)
+        def opening(z: Array, share: float) -> Evaluation:
+            assert target.opening is not None
+            of_part = partial(target.opening, share=share)
+            return in_parts(z, f"gradient of the first {share}", of_part)
+
+        first = None if target.opening is None else opening
+        return replace(target, evaluate=evaluate, opening=first)
+
+    def _said(self, z: Array, kind: str, ask: Callable[[Array], Evaluation]) -> Evaluation:
+        def parts() -> Values:
+            found = ask(z)
             return {name: value for name in PARTS if (value := getattr(found, name)) is not None}
 
-        values: Mapping[str, Any] = self.answer(z, "gradient" if gradient else "value", ask)
+        values: Mapping[str, Any] = self.answer(z, kind, parts)
         return Evaluation(**values)
 
 

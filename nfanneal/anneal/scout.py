@@ -1,10 +1,12 @@
 """Scouting: where the posterior's narrow parts are, found by many least-squares starts at once.
 
 Where a model gives the Fisher information for free, a batched Levenberg–Marquardt search from the
-best draws of the prior finds narrow modes in seconds. Student-t components around its end points
-and around heavy points of the pool, shaped by the local information, have an exact density: their
-draws join the pool like any others. The prior's draws stay in the path, so that nothing rests on
-the end points alone.
+best draws of the prior finds narrow modes in seconds. Where hardly any search gets there, others
+fit the data in the order of time, a part more at each stage, and stay as near as they can to the
+draw that they began with: their ends spread over everything that fits the data. Student-t
+components around the ends and around heavy points of the pool, shaped by the local information,
+have an exact density: their draws join the pool like any others. The prior's draws stay in the
+path, so that nothing rests on the end points alone.
 """
 
 from __future__ import annotations
@@ -12,22 +14,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import Spent, Target
+from nfanneal.anneal.target import Evaluation, Opening, Spent, Target
 from nfanneal.errors import ModelError
 from nfanneal.proposals import StudentMixture
 from nfanneal.weights import normalized, systematic_resample
 
 Array = NDArray[np.float64]
-Function = Callable[[Array], tuple[Array, Array, Array]]
+Likelihood = Callable[[Array], Evaluation]
 
-SEARCHED = (1 / 16, 1 / 4)
-"""Such a share of the prior's draws starts a search, and such a share of them in all where fewer
+SEARCHED = 1 / 16
+"""Such a share of the prior's draws starts a search for the best place."""
+SPREAD = 1 / 4
+"""Such a share of them starts one in the order of time, where fewer than `ENOUGH_ENDS` of the
 
-than `ENOUGH_ENDS` end near the best place."""
+former end near the best place."""
+STAGES = 7
+"""Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
 LEAST_STARTS = 256
 ENOUGH_ENDS = 8
 """A best place that so few searches find may not be the best there is."""
@@ -49,6 +56,8 @@ STIFFNESS = (1.0, 10.0, 100.0)
 a component's neighbourhood."""
 EVEN_SHARE = 0.3
 """Share of the centres that are chosen regardless of their mass, so that no mode starves."""
+PLAUSIBLE = 20.0
+"""… if their log mass is at most so far below the largest."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +85,10 @@ class LocalPoints:
 
     def chosen(self, beta: float, size: int, rng: np.random.Generator) -> LocalPoints:
         """`size` of the points, mostly by their Laplace mass under prior·L^β."""
-        weights = normalized(self.log_masses(beta))
-        weights = (1.0 - EVEN_SHARE) * weights + EVEN_SHARE / len(self.z)
+        log_masses = self.log_masses(beta)
+        plausible = log_masses >= log_masses.max() - PLAUSIBLE
+        weights = (1.0 - EVEN_SHARE) * normalized(log_masses)
+        weights += EVEN_SHARE * plausible / plausible.sum()
         rows = systematic_resample(weights, size, rng)
         return LocalPoints(self.z[rows], self.log_likelihood[rows], self.information[rows])
 
@@ -108,50 +119,51 @@ def local_points(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
     evaluation = target.evaluate(z, True)
     if evaluation.information is None:
         raise ModelError("the model gives no Fisher information")
-    good = np.isfinite(evaluation.log_likelihood)
-    points = LocalPoints(z[good], evaluation.log_likelihood[good], evaluation.information[good])
-    return points, evaluation.spent
+    points = LocalPoints(z, evaluation.log_likelihood, evaluation.information)
+    return _finite(points), evaluation.spent
 
 
 def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints | None, Spent]:
     """Search from the best of the prior draws z (n, d): end points, and gradients spent.
 
-    More searches follow where the best place was found by few. None if no draw has a finite
-    likelihood.
+    Searches in the order of time follow where the best place was found by few. None if no draw
+    has a finite likelihood.
     """
-    spent = Spent()
-
-    def negative(points: Array) -> tuple[Array, Array, Array]:
-        nonlocal spent
-        evaluation = target.evaluate(points, True)
-        spent += evaluation.spent
-        if evaluation.gradient is None or evaluation.information is None:
-            raise ModelError("the model gives no Fisher information")
-        largest = np.abs(evaluation.gradient).max(axis=1, keepdims=True)
-        gradient = evaluation.gradient * (STEEPEST / np.maximum(largest, STEEPEST))
-        value = 0.5 * np.einsum("ij,ij->i", points, points) - evaluation.log_likelihood
-        return value, points - gradient, evaluation.information
-
-    ends: LocalPoints | None = None
-    searched = np.empty(0, dtype=np.int64)
-    for share in SEARCHED:
-        rows = _starts(z, log_likelihood, max(round(share * len(z)), LEAST_STARTS))
-        rows = rows[~np.isin(rows, searched)]
-        if not len(rows):
-            break
-        searched = np.concatenate([searched, rows])
-        found = _ends(*minimize(negative, z[rows]))
-        ends = found if ends is None else ends.joined(found)
-        if _found_often(ends):
-            break
+    starts = z[_starts(z, log_likelihood, max(round(SEARCHED * len(z)), LEAST_STARTS))]
+    if not len(starts):
+        return None, Spent()
+    found, spent = minimize(lambda z: target.evaluate(z, True), starts, np.zeros_like(starts))
+    ends = _finite(found)
+    if not _found_often(ends) and target.opening is not None:
+        more, also = _in_order_of_time(target.opening, z)
+        return ends.joined(more), spent + also
     return ends, spent
 
 
-def _ends(z: Array, value: Array, information: Array) -> LocalPoints:
-    """The end points of searches for the least of ½|z|² − log L, where that is finite."""
-    good = np.isfinite(value)
-    log_likelihood = 0.5 * np.einsum("ij,ij->i", z, z) - value
-    return LocalPoints(z[good], log_likelihood[good], information[good])
+def _in_order_of_time(opening: Opening, z: Array) -> tuple[LocalPoints, Spent]:
+    """Where draws z (n, d) get to that are moved as little as more and more of the data allow.
+
+    A fit to all periods of an oscillation at once ends where a few of them match; one that follows
+    them one after the other does not. The penalty is the distance to the draw itself, so that
+    draws from the prior end all over a long ridge, and not in its best place.
+
+    Source: Oliver, He & Reynolds (1996), Conditioning permeability fields to pressure data,
+    doi:10.3997/2214-4609.201406884.
+    """
+    first = opening(z, 1.0 / STAGES)
+    anchors = z[_starts(z, first.log_likelihood, round(SPREAD * len(z)))]
+    spent = first.spent
+    found = LocalPoints(anchors, np.empty(0), np.empty(0))
+    for stage in range(1, STAGES + 1):
+        found, more = minimize(partial(opening, share=stage / STAGES), found.z, anchors)
+        spent += more
+    return _finite(found), spent
+
+
+def _finite(points: LocalPoints) -> LocalPoints:
+    """Those of the points whose likelihood is not zero."""
+    good = np.isfinite(points.log_likelihood)
+    return LocalPoints(points.z[good], points.log_likelihood[good], points.information[good])
 
 
 def _found_often(ends: LocalPoints) -> bool:
@@ -173,19 +185,35 @@ def _starts(z: Array, log_likelihood: Array, size: int) -> NDArray[np.int64]:
 
 
 def minimize(
-    function: Function, starts: Array, iterations: int = MOST_ITERATIONS
-) -> tuple[Array, Array, Array]:
-    """Minimise from all starts (k, d) at once; each member has its own metric and damping.
+    likelihood: Likelihood, starts: Array, anchors: Array, iterations: int = MOST_ITERATIONS
+) -> tuple[LocalPoints, Spent]:
+    """Minimise ½|z − anchor|² − log L from all starts (k, d) at once, each with its anchor (k, d).
 
-    Levenberg–Marquardt steps −(M + λ·diag M)⁻¹g with the metric M = I + Fisher information; a step
-    that does not decrease the value is not taken and raises λ. Returns points (k, d), values (k,)
-    and the Fisher information there (k, d, d).
+    Each has its own Levenberg–Marquardt steps −(M + λ·diag M)⁻¹g with the metric M = I + Fisher
+    information; a step that does not decrease the value is not taken and raises λ.
 
     Source: Nocedal & Wright, Numerical Optimization, section 10.3.
+
+    Raises:
+        ModelError: the likelihood has no Fisher information.
     """
+    spent = Spent()
+
+    def function(z: Array, anchor: Array) -> tuple[Array, Array, Array, Array]:
+        nonlocal spent
+        evaluation = likelihood(z)
+        spent += evaluation.spent
+        if evaluation.gradient is None or evaluation.information is None:
+            raise ModelError("the model gives no Fisher information")
+        largest = np.abs(evaluation.gradient).max(axis=1, keepdims=True)
+        slope = evaluation.gradient * (STEEPEST / np.maximum(largest, STEEPEST))
+        away, log_l = z - anchor, evaluation.log_likelihood
+        value = 0.5 * np.einsum("ij,ij->i", away, away) - log_l
+        return value, away - slope, evaluation.information, log_l
+
     k, d = starts.shape
     x = starts.copy()
-    value, gradient, information = function(x)
+    value, gradient, information, log_likelihood = function(x, anchors)
     damping = np.full(k, 1e-2)
     active = np.isfinite(value)
     for _ in range(iterations):
@@ -194,17 +222,20 @@ def minimize(
             break
         step = _damped_step(np.eye(d) + information[rows], gradient[rows], damping[rows])
         tried = x[rows] + step
-        new_value, new_gradient, new_information = function(tried)
+        new_value, new_gradient, new_information, new_log_likelihood = function(
+            tried, anchors[rows]
+        )
         taken = new_value < value[rows]
         good = rows[taken]
         drop = value[good] - new_value[taken]
         x[good], value[good] = tried[taken], new_value[taken]
         gradient[good], information[good] = new_gradient[taken], new_information[taken]
+        log_likelihood[good] = new_log_likelihood[taken]
         damping[rows] *= np.where(taken, 0.2, 6.0)
         damping = np.maximum(damping, 1e-9)
         active[good] = drop > CONVERGED
         active &= damping < 1e9
-    return x, value, information
+    return LocalPoints(x, log_likelihood, information), spent
 
 
 def _damped_step(metric: Array, gradient: Array, damping: Array) -> Array:

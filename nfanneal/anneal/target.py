@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +64,20 @@ def joined(parts: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(**values)
 
 
+class Opening(Protocol):
+    """The likelihood of a share of the data, the first in time, with all that it has."""
+
+    def __call__(self, z: Array, share: float) -> Evaluation:
+        """log L of that share at z (n, d), its gradient and the Fisher information."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A likelihood over a latent space whose prior is N(0, I_d).
 
     `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
     `differentiable` target. One that `has_information` gives the Fisher information with it.
+    Of data that come one after the other, the first can be had by themselves (`opening`).
     `in_words` says what a point z (d,) is, for messages.
     Many points are evaluated in calls of `chunk`: a fixed number, since a model's last bits may
     depend on it.
@@ -79,6 +87,7 @@ class Target:
     evaluate: Callable[[Array, bool], Evaluation]
     differentiable: bool = False
     has_information: bool = False
+    opening: Opening | None = None
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
     chunk: int = EVALUATION_CHUNK
 
