@@ -116,6 +116,12 @@ def reference(name: str) -> float:
     return float(found["nautilus"]["log_evidence"])
 
 
+def population_monte_carlo(name: str) -> float:
+    """The log-evidence that the seeds of a script in the same folder came to, on average."""
+    found = json.loads((REFERENCES / f"{name}.json").read_text())
+    return float(np.mean([seed["log_evidence"] for seed in found]))
+
+
 def dimension(d: int) -> tuple[str, ...]:
     return (f"parameters.x.shape={d}",)
 
@@ -152,6 +158,15 @@ CASES = (
         "repressilator_all",
         reference("repressilator_all"),
         0.1,
+        hard=True,
+    ),
+    Case(
+        "repressilator, gene 1, six periods",
+        "repressilator_long",
+        population_monte_carlo("repressilator_long"),
+        0.3,
+        seeds=(1, 2, 3, 4, 5),
+        most_seconds=300.0,
         hard=True,
     ),
     Case("hares and lynxes", "lotka_volterra", reference("lotka_volterra"), 0.05),
