@@ -287,10 +287,6 @@ class DirectLikelihood:
         """A bare log-likelihood does not tell."""
         return False
 
-    def opening(self, share: float) -> DirectLikelihood:
-        """Nobody knows which of the data come first: all of them."""
-        return self
-
     def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
         values, slope = self.function.evaluate(theta, gradient)

@@ -10,9 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Target, joined
+from nfanneal.anneal.target import EVALUATION_CHUNK, Evaluation, Opening, Target, joined
 from nfanneal.errors import ModelError, ModelMemoryError
-from nfanneal.likelihood import Likelihood
+from nfanneal.likelihood import DataLikelihood, Likelihood
 from nfanneal.priors import LatentMap
 
 Array = NDArray[np.float64]
@@ -42,10 +42,17 @@ class Problem:
             self.evaluate,
             differentiable=self.likelihood.differentiable,
             has_information=self.likelihood.has_information,
-            opening=self.opening if self.likelihood.has_information else None,
+            opening=self._opening,
             in_words=self.latent.in_words,
             chunk=self.chunk,
         )
+
+    @property
+    def _opening(self) -> Opening | None:
+        likelihood = self.likelihood
+        if not (isinstance(likelihood, DataLikelihood) and likelihood.has_information):
+            return None
+        return partial(_opening, self, likelihood)
 
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
@@ -58,10 +65,6 @@ class Problem:
             for part in by_halves(partial(self._evaluate, gradient=gradient), z[i : i + self.chunk])
         ]
         return joined(parts)
-
-    def opening(self, z: Array, share: float) -> Evaluation:
-        """log L of the first `share` of the data at latent z (n, d), with its gradient."""
-        return replace(self, likelihood=self.likelihood.opening(share)).evaluate(z, True)
 
     def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
         theta = self.latent.from_latent(z)
@@ -83,6 +86,11 @@ class Problem:
             usable = (np.abs(metric) < LARGEST).all(axis=(1, 2), keepdims=True)
         metric = np.where(usable, metric, 0.0)
         return Evaluation(values.log_likelihood, values.failed, slope, metric, dropped)
+
+
+def _opening(problem: Problem, likelihood: DataLikelihood, z: Array, share: float) -> Evaluation:
+    """log L of the first `share` of the data at latent z (n, d), with its gradient."""
+    return replace(problem, likelihood=likelihood.opening(share)).evaluate(z, True)
 
 
 def by_halves(ask: Callable[[Array], Answer], points: Array) -> list[Answer]:

@@ -152,12 +152,11 @@ def _in_order_of_time(opening: Opening, z: Array) -> tuple[LocalPoints, Spent]:
     """
     first = opening(z, 1.0 / STAGES)
     anchors = z[_starts(z, first.log_likelihood, round(SPREAD * len(z)))]
-    spent = first.spent
-    found = LocalPoints(anchors, np.empty(0), np.empty(0))
-    for stage in range(1, STAGES + 1):
+    found, spent = minimize(partial(opening, share=1.0 / STAGES), anchors, anchors)
+    for stage in range(2, STAGES + 1):
         found, more = minimize(partial(opening, share=stage / STAGES), found.z, anchors)
         spent += more
-    return _finite(found), spent
+    return _finite(found), first.spent + spent
 
 
 def _finite(points: LocalPoints) -> LocalPoints:
