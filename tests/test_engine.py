@@ -29,6 +29,7 @@ def test_costs_errors_and_missing_peers(tmp_path, capsys, monkeypatch):
     code, out, err = inside(capsys, "bench", "engine", *options)
     assert code == 0
     assert "CPU time per trajectory" in out
+    assert "[bold]" not in out
     assert "absent: not installed: pip install nosuch" in out
     assert "broken: failed: ZeroDivisionError" in out
     assert f"written to {output}" in err
@@ -46,6 +47,16 @@ def test_costs_errors_and_missing_peers(tmp_path, capsys, monkeypatch):
     assert through["failed"] == 0.0
     assert through["prior"] > 0
     assert through["speedup"] > 0
+
+
+def test_no_explicit_method_is_tried_on_a_stiff_system(monkeypatch):
+    """Its gradient would fill the memory: the others' rows are to be seen, too."""
+    monkeypatch.setattr(engine, "own_batch", lambda *_: 1 / 0)
+    for name, explicit in (("explicit", True), ("implicit", False)):
+        monkeypatch.setitem(SOLVERS, name, Solver("scipy", "scipy", 1, lambda *_: 1 / 0, explicit))
+    _, first, second = engine.costs(["robertson"], ["explicit", "implicit"], 1)
+    assert (first.outcome, first.message) == ("not suited", "its method is explicit")
+    assert second.outcome == "failed"
 
 
 def test_wrong_results_are_seen(capsys, monkeypatch):

@@ -84,6 +84,7 @@ def throughput(name: str, threads: int) -> Throughput:
     one, many = (own_gradient(known, weights, count) for count in (1, threads))
     near, prior = known.near_mode(4 * OWN_ROWS, rng), known.from_prior(4 * OWN_ROWS, rng)
     values = own_values(known, threads)(prior)
+    one(prior)  # where it meets stiffness first, another kernel is compiled
     alone, together = (_seconds(partial(solve, near), time.perf_counter) for solve in (one, many))
     return Throughput(
         name,
@@ -142,6 +143,8 @@ def _cost_of_peer(task: _Task, name: str, solver: Solver, threads: int) -> Cost:
     if not solver.installed:
         told = f"pip install {solver.distribution}"
         return Cost(task.name, name, Outcome.NOT_INSTALLED, told)
+    if solver.explicit and task.known.stiff:
+        return Cost(task.name, name, Outcome.NOT_SUITED, "its method is explicit")
     rows = min(solver.rows, STIFF_ROWS) if task.known.stiff else solver.rows
     return task.cost(name, partial(solver.prepare, task.known, task.weights, threads), rows)
 

@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     OUT_OF_BUDGET = "out of budget"
     FAILED = "failed"
     NOT_INSTALLED = "not installed"
+    NOT_SUITED = "not suited"
 
 
 @dataclass(frozen=True)

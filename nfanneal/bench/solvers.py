@@ -39,13 +39,15 @@ class Batch:
 class Solver:
     """A peer: its module and distribution, trajectories per call, and how it gets ready.
 
-    `prepare` takes the system, the weights w (m, k) of S, and the number of threads.
+    `prepare` takes the system, the weights w (m, k) of S, and the number of threads. An `explicit`
+    method takes hundreds of thousands of steps on a stiff system, and its gradient keeps them all.
     """
 
     module: str
     distribution: str
     rows: int
     prepare: Callable[[KnownSystem, Array, int], Batch]
+    explicit: bool = False
 
     @property
     def installed(self) -> bool:
@@ -303,6 +305,6 @@ SOLVERS = {
     "scipy": Solver("scipy", "scipy", 4, _scipy),
     "casadi": Solver("casadi", "casadi", 64, _casadi),
     "diffrax": Solver("diffrax", "diffrax", 256, _diffrax),
-    "torchode": Solver("torchode", "torchode", 256, _torchode),
+    "torchode": Solver("torchode", "torchode", 256, _torchode, explicit=True),
     "roadrunner": Solver("roadrunner", "libroadrunner", 64, _roadrunner),
 }

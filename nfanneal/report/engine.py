@@ -10,6 +10,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nfanneal.bench.engine import OWN, Cost, Throughput
 from nfanneal.report.results import finite
@@ -48,7 +49,7 @@ def print_engine(
     table = _table("CPU time per trajectory, in microseconds", COSTS)
     for cost in costs:
         if cost.solver == OWN:
-            table.add_row(f"[bold]{cost.system}")
+            table.add_row(Text(cost.system, "bold"))
         table.add_row(cost.solver, *(_cells(cost, costs) if not cost.message else ["none"]))
     console.print(table)
     for told in dict.fromkeys((c.solver, str(c.outcome), c.message) for c in costs if c.message):
