@@ -119,8 +119,8 @@ def _casadi(known: KnownSystem, weights: Array, threads: int) -> Batch:
     """CVODES, mapped over threads; its adjoint sensitivities."""
     import casadi
 
-    system, library = known.system, {"math": importlib.import_module("casadi")}
-    library["Power"] = casadi.power
+    system = known.system
+    library: dict[str, Any] = {"math": casadi, "Power": casadi.power}
     t, y = casadi.SX.sym("t"), casadi.SX.sym("y", len(system.states))
     theta = casadi.SX.sym("theta", len(system.parameters))
     states, columns = casadi.vertsplit(y), casadi.vertsplit(theta)
