@@ -86,3 +86,10 @@ def fastest_rate(t, y, f, direction, moved, slope, partials, theta, fixed, rtol,
     for i in range(N):
         direction[i] = slope[i] / rate
     return rate / size
+
+
+@njit(**INLINE)
+def copy(values, into):
+    """An array's numbers into another: numba's own compiles texts of errors."""
+    for i in range(len(values)):
+        into[i] = values[i]

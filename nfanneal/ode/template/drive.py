@@ -14,12 +14,14 @@ from nfanneal.ode.template.control import (
     ULPS,
     all_finite,
     any_direction,
+    copy,
     first_step,
     growth,
 )
 from nfanneal.ode.template.options import (
     CACHE,
     DOSE_INTERVAL,
+    ENTRY,
     FOR_STIFF,
     INLINE,
     LARGEST,
@@ -126,8 +128,8 @@ def take_up(theta, progress, held, scratch):
     """Go on where the other stepper stopped."""
     (y, _, _, _), (s, _, _, _), (fixed, _), _ = scratch
     prepare(theta, fixed)
-    y[:] = held[:N]
-    s[:] = held[N:]
+    copy(held[:N], y)
+    copy(held[N:], s)
     if TIMED:
         set_switches(progress[TIME], fixed, True)
     if STEADY:
@@ -138,8 +140,8 @@ def take_up(theta, progress, held, scratch):
 def put_down(held, scratch):
     """Keep what the other stepper needs to go on."""
     (y, _, _, _), (s, _, _, _), _, _ = scratch
-    held[:N] = y
-    held[N:] = s
+    copy(y, held[:N])
+    copy(s, held[N:])
 
 
 @njit(**STRICT)
@@ -245,7 +247,7 @@ def advance(h, theta, times, limits, values, slopes, progress, held, scratch):
     "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1], f8[:,::1],"
     "f8[:,::1])",
     cache=CACHE,
-    **STRICT,
+    **ENTRY,
 )
 def solve(
     theta, times, start, rtol, atol, max_steps, may_switch, values, slopes, status, progress, held

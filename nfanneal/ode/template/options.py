@@ -1,6 +1,8 @@
 """How the compiled solver is compiled, and how a trajectory can end."""
 
-STRICT = {"nogil": True, "error_model": "numpy"}
+ENTRY = {"nogil": True, "error_model": "numpy"}
+"""For what Python calls; what only compiled code calls needs no way in from there."""
+STRICT = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 LINEAR = {**STRICT, "fastmath": {"contract", "nsz"}}
 """Only the sensitivities are rounded freely: the states are the same, bit for bit, without them."""
 INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline": True}
