@@ -90,6 +90,6 @@ def fastest_rate(t, y, f, direction, moved, slope, partials, theta, fixed, rtol,
 
 @njit(**INLINE)
 def copy(values, into):
-    """An array's numbers into another: numba's own compiles texts of errors."""
+    """Copy values (n,); numba's `into[:] = values` compiles the text of its error, too."""
     for i in range(len(values)):
         into[i] = values[i]
