@@ -6,82 +6,62 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
 import sympy
-from sympy.logic.boolalg import Boolean
 
-from nfanneal.expressions import SCALAR_FUNCTIONS, differentiate, to_python
-from nfanneal.ode.slopes import MANY, Partial, padded, place, step_body, table, variation_body
+from nfanneal.expressions import SCALAR_FUNCTIONS, differentiate
+from nfanneal.ode.layout import (
+    Layout,
+    assign,
+    function,
+    in_pieces,
+    names_in_store,
+    nonzero,
+    with_fixed,
+)
+from nfanneal.ode.slopes import Partial, kept_body, place, step_body, table, variation_body
 from nfanneal.ode.system import OdeSystem
 
-EXPLICIT = ("tableau", "tsit5")
-"""The template's modules for a stepper: before, and after the system."""
-HEAD = "import math\n\nimport numpy as np\nfrom numba import njit\n"
+HEAD = """import math
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+"""
 OWN_IMPORT = re.compile(
     r"^(import|from) [\w.]+( import (\([^)]*\)|[^(\n]*))?( *# fmt: skip)?\n", re.MULTILINE
 )
-
-PIECE = 40
-"""Assignments of a function of a large system."""
-SHORT = 35
-"""Lines of a function that is still compiled into its callers."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Names of array elements; which parameters the states depend on; what θ alone decides.
-
-    `fixed` are the subexpressions of θ alone that are worth computing once per trajectory, with
-    the symbols that stand for them in the system's own expressions.
-    """
-
-    system: OdeSystem
-    names: dict[sympy.Symbol, str]
-    active: tuple[int, ...]
-    fixed: dict[sympy.Expr, sympy.Symbol]
-
-    @property
-    def is_large(self) -> bool:
-        """Whether its functions are written in pieces."""
-        return len(self.system.states) > MANY
-
-    @property
-    def taken(self) -> int:
-        """The first elements of `fixed`: what the timetable holds, then the times of its stops,
-
-        and the number of the inputs' table.
-        """
-        table = self.system.timetable
-        return len(table.held) + len(table.moments) + table.stops
-
-    @property
-    def columns(self) -> int:
-        """The columns of a row of sensitivities, unused ones at its end included."""
-        return padded(len(self.active))
-
 
 More = Callable[[Layout, Sequence[Partial], Sequence[Partial], bool], list[str]]
 """From a layout, the entries of ∂f/∂y and ∂f/∂θ, and with or without slopes, to sources."""
 
 
-def kernel_source(
-    system: OdeSystem,
-    gradient: bool,
-    stepper: Sequence[str] = EXPLICIT,
-    more: More | None = None,
-) -> str:
-    """Source of a module whose `solve` integrates `system`, from the solver's template.
+@dataclass(frozen=True)
+class Stepper:
+    """One of the solvers: modules of the template, of which the last comes after the system.
 
-    `more` writes functions of the system that the stepper needs besides.
+    So many trajectories go abreast, each in a lane, whose numbers take the first so many places of
+    the store (`abreast`, a formula); `more` writes functions of the system that it needs besides.
     """
-    own = {"system": _system_source(system, gradient, more)}
-    table, stiff = system.timetable, more is not None
-    needs = {"linear": stiff or table.steady, "stops": table.stops, "steady": table.steady}
-    order = ("options", *stepper[:-1], "system", "control", "linear", stepper[-1])
-    parts = [part for part in (*order, "stops", "steady", "drive") if needs.get(part, True)]
+
+    parts: tuple[str, ...]
+    lanes: int
+    abreast: str
+    more: More
+    linear: bool = False
+
+
+def kernel_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
+    """Source of a module whose `solve` integrates `system`, from the solver's template."""
+    own = {"system": _system_source(system, gradient, stepper)}
+    table = system.timetable
+    needs = {"linear": stepper.linear or table.steady, "stops": table.stops, "steady": table.steady}
+    *before, last = stepper.parts
+    order = ("options", *before, "system", "control", "linear", last, "stops", "steady", "drive")
+    parts = [part for part in order if needs.get(part, True)]
     return "\n".join([HEAD, *(own.get(part) or _part(part) for part in parts)])
 
 
@@ -92,28 +72,42 @@ def _part(name: str) -> str:
     return OWN_IMPORT.sub("", text)
 
 
-def _system_source(system: OdeSystem, gradient: bool, more: More | None) -> str:
+def _system_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
     layout = _layout(system)
     jacobian, direct = _rhs_partials(layout)
     partials = [e for _, _, e in (*jacobian, *direct)]
     places = [*range(len(jacobian))]
     places += [place(len(jacobian), layout.columns, i, q) for i, q, _ in direct]
-    sources = [_initial(layout), _rhs(layout, partials, places, gradient), _observe(layout)]
+    sources = [_initial(layout), _rhs(layout, partials, places, gradient)]
+    sources += [_observe(layout, stepper.lanes)]
     if gradient:
         sources += [_initial_slopes(layout), *_slopes(layout, jacobian, direct)]
-        sources += [_observe_slopes(layout)]
-    if more is not None:
-        sources += more(layout, jacobian, direct, gradient)
+        sources += [_observe_slopes(layout, stepper.lanes)]
+    sources += stepper.more(layout, jacobian, direct, gradient)
     sources += _timetable(layout, gradient)
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
-    p = layout.columns
-    counts = (p, len(jacobian) + p * len(system.states)) if gradient else (0, 0)
-    sizes = f"GRADIENT = {gradient}\nN, P = {len(system.states)}, {counts[0]}\n"
-    sizes += f"FIXED, PARTIALS = {layout.taken + len(layout.fixed)}, {counts[1]}\n"
-    sizes += f"TIMED, STEADY = {system.timetable.stops}, {system.timetable.steady}\n"
-    sizes += f"ACTIVE = np.array({list(layout.active)}, dtype=np.int64)\n"
+    sizes = _sizes(layout, places if gradient else [], len(jacobian), stepper)
     helpers = _scalar_functions("\n".join(sources))
-    return "\n".join([sizes, *helpers, *sources])
+    return "\n".join([sizes, *helpers, *sources, _hold_constants(len(system.parameters))])
+
+
+def _sizes(layout: Layout, places: Sequence[int], entries: int, stepper: Stepper) -> str:
+    """How many there are of everything, and where the store has it."""
+    system, n, gradient = layout.system, len(layout.system.states), bool(places)
+    fixed, p = layout.taken + len(layout.fixed), layout.columns if gradient else 0
+    table = system.timetable
+    return f"""GRADIENT = {gradient}
+N, P = {n}, {p}
+FIXED, PARTIALS = {fixed}, {entries + n * p if gradient else 0}
+KEPT, PLACES = {len(places)}, np.array({places}, dtype=np.int64)
+TIMED, STEADY = {table.stops}, {table.steady}
+ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
+LANES = {stepper.lanes}
+NEW = {stepper.abreast}
+CONSTANTS = NEW + N * LANES
+STAGE = CONSTANTS + {2 + len(system.parameters) + fixed} * LANES
+S_STAGE = STAGE + N
+"""
 
 
 def _layout(system: OdeSystem) -> Layout:
@@ -140,89 +134,6 @@ def _scalar_function(name: str) -> str:
     function = SCALAR_FUNCTIONS[name]
     source = inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(")
     return f"@njit(**STRICT)\n{source}\n"
-
-
-def function(
-    name: str, arguments: str, body: Sequence[str], short: str = "INLINE", long: str = "STRICT"
-) -> str:
-    """Source of a compiled function; a short one becomes a part of those that call it."""
-    lines = [f"    {line}" for line in body] or ["    pass"]
-    options = short if len(lines) <= SHORT else long
-    return f"@njit(**{options})\ndef {name}({arguments}):\n" + "\n".join(lines) + "\n\n"
-
-
-def with_fixed(layout: Layout, expression: sympy.Basic) -> sympy.Basic:
-    """The expression with its largest parts that depend on θ alone replaced by symbols.
-
-    Sums and products of parameters are cheap, and are left as they are.
-    """
-    if not expression.args or not expression.free_symbols:
-        return expression
-    alone = expression.free_symbols <= set(layout.system.parameters)
-    cheap = isinstance(expression, sympy.Add | sympy.Mul | Boolean)
-    if alone and not cheap:
-        if expression not in layout.fixed:
-            index = layout.taken + len(layout.fixed)
-            layout.fixed[expression] = sympy.Symbol(f"_fixed{index}", real=True)
-            layout.names[layout.fixed[expression]] = f"fixed[{index}]"
-        return layout.fixed[expression]
-    parts = [with_fixed(layout, part) for part in expression.args]
-    return expression.func(*parts) if parts != list(expression.args) else expression
-
-
-def assign(
-    layout: Layout,
-    targets: Sequence[str],
-    expressions: Sequence[sympy.Expr],
-    wanted: int | None = None,
-) -> list[str]:
-    """`target = expression` lines, only the `wanted` first of them; shared parts once."""
-    shared, reduced = sympy.cse(list(expressions), symbols=sympy.numbered_symbols("_s"))
-    reduced = reduced[:wanted]
-    names = layout.names | {s: f"s{i}" for i, (s, _) in enumerate(shared)}
-    lines = [(names[s], e) for s, e in _needed(shared, reduced)]
-    lines += zip(targets[:wanted], reduced, strict=True)
-    return [f"{target} = {_float(to_python(e, names))}" for target, e in lines]
-
-
-def in_pieces(
-    layout: Layout,
-    name: str,
-    arguments: str,
-    parts: Sequence[tuple[Sequence[str], Sequence[sympy.Expr]]],
-    before: Sequence[str] = (),
-) -> str:
-    """A function that assigns by calling others, which assign a few each.
-
-    The time to compile a function grows faster than its length.
-    """
-    texts = list[str]()
-    calls = list(before)
-    for targets, expressions in parts:
-        for first in range(0, len(targets), PIECE):
-            piece, rows = f"{name}_{len(texts)}", slice(first, first + PIECE)
-            body = assign(layout, targets[rows], expressions[rows])
-            texts.append(function(piece, arguments, body, "STRICT"))
-            calls.append(f"{piece}({arguments})")
-    return "".join([*texts, function(name, arguments, calls, "STRICT")])
-
-
-def _needed(
-    shared: Sequence[tuple[sympy.Symbol, sympy.Expr]], reduced: Sequence[sympy.Expr]
-) -> list[tuple[sympy.Symbol, sympy.Expr]]:
-    """The shared parts that the reduced expressions use, directly or through others."""
-    used = set().union(*(e.free_symbols for e in reduced))
-    kept = []
-    for symbol, expression in reversed(shared):
-        if symbol in used:
-            used |= expression.free_symbols
-            kept.append((symbol, expression))
-    return kept[::-1]
-
-
-def _float(source: str) -> str:
-    """Integer literals as floats, so that every variable has one type."""
-    return f"{source}.0" if source.lstrip("-").isdigit() else source
 
 
 def _prepare(layout: Layout) -> str:
@@ -273,7 +184,7 @@ def _rhs(
 
 def _slopes(
     layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]
-) -> tuple[str, str, str]:
+) -> tuple[str, ...]:
     """ds/dt = (∂f/∂y)·s + ∂f/∂θ at a point, and through a step."""
     sizes = len(layout.system.states), layout.columns
     variation = variation_body(*sizes, jacobian, direct)
@@ -281,41 +192,66 @@ def _slopes(
     return (
         table(sizes[0], jacobian),
         function("variation", "partials, s, ds", variation, "LINEAR_INLINE", "LINEAR"),
-        function("step_slopes", "h, work", step, "LINEAR", "LINEAR"),
+        *_of_table(layout, len(jacobian)),
+        function("step_slopes", "h, work, kept", step, "LINEAR", "LINEAR"),
     )
 
 
-def nonzero(expressions: Sequence[sympy.Expr], symbols: Sequence[sympy.Symbol]) -> list[Partial]:
-    """(i, j, ∂expression_i/∂symbol_j) wherever that is not identically zero."""
-    partials = [
-        (i, j, differentiate(expression, symbol))
-        for i, expression in enumerate(expressions)
-        for j, symbol in enumerate(symbols)
-        if symbol in expression.free_symbols
-    ]
-    return [(i, j, partial) for i, j, partial in partials if partial != 0]
+def _of_table(layout: Layout, entries: int) -> list[str]:
+    """Whether ∂f/∂y is gone through by a table, and how a step does it then."""
+    if not layout.is_large:
+        return ["TABLED = False\n"]
+    body = kept_body(len(layout.system.states) * layout.columns, entries)
+    return ["TABLED = True\n", function("variation_kept", "kept, s, ds", body, "LINEAR", "LINEAR")]
 
 
-def _observe(layout: Layout) -> str:
-    targets = [f"values[{k}]" for k in range(len(layout.system.observables))]
+def _observe(layout: Layout, lanes: int) -> str:
+    """h(t, x, θ) from the store: of one lane, and of a stage."""
+    targets = [f"values[row, output, {k}]" for k in range(len(layout.system.observables))]
     expressions = [with_fixed(layout, e) for e in layout.system.observables]
-    return function("observe", "t, y, theta, fixed, values", assign(layout, targets, expressions))
+    body = assign(_at_output(layout, lanes), targets, expressions)
+    return function("observe", "t, lane, store, values, row, output", body)
 
 
-def _observe_slopes(layout: Layout) -> str:
+def _observe_slopes(layout: Layout, lanes: int) -> str:
     """dh/dθ = ∂h/∂x·s + ∂h/∂θ."""
     system, p = layout.system, layout.columns
     by_state = nonzero(system.observables, system.states)
     direct = nonzero(system.observables, system.parameters)
     names = [f"h{i}" for i in range(len(by_state) + len(direct))]
     expressions = [with_fixed(layout, e) for _, _, e in (*by_state, *direct)]
-    body = ["slopes[:, :] = 0.0", *assign(layout, names, expressions)]
+    body = [
+        "slopes[row, output, :, :] = 0.0",
+        *assign(_at_output(layout, lanes), names, expressions),
+    ]
     for name, (k, j, _) in zip(names, by_state, strict=False):
         body += ["for q in range(len(ACTIVE)):"]
-        body += [f"    slopes[{k}, ACTIVE[q]] += {name} * s[{j * p} + q]"]
+        body += [
+            f"    slopes[row, output, {k}, ACTIVE[q]] += {name} * store[S_STAGE + {j * p} + q]"
+        ]
     for name, (k, column, _) in zip(names[len(by_state) :], direct, strict=True):
-        body.append(f"slopes[{k}, {column}] += {name}")
-    return function("observe_slopes", "t, y, s, theta, fixed, slopes", body)
+        body.append(f"slopes[row, output, {k}, {column}] += {name}")
+    return function("observe_slopes", "t, lane, store, slopes, row, output", body)
+
+
+def _at_output(layout: Layout, lanes: int) -> Layout:
+    """Names of what observables are computed from."""
+    states = {s: f"store[STAGE + {i}]" for i, s in enumerate(layout.system.states)}
+    return replace(
+        layout, names={**names_in_store(layout, lanes), layout.system.time: "t", **states}
+    )
+
+
+def _hold_constants(parameters: int) -> str:
+    body = [
+        f"for i in range({parameters}):",
+        "    store[CONSTANTS + LANES * (2 + i) + lane] = theta[i]",
+    ]
+    body += [
+        "for i in range(FIXED):",
+        f"    store[CONSTANTS + LANES * ({2 + parameters} + i) + lane] = fixed[i]",
+    ]
+    return function("hold_constants", "lane, theta, fixed, store", body, "STRICT")
 
 
 def _timetable(layout: Layout, gradient: bool) -> list[str]:

@@ -2,8 +2,8 @@
 
 Processors add and multiply four numbers or more at once, if the compiler can prove that no array
 overlaps another. So s, its stages and `partials` are parts of one array `work`, at places that are
-known when the text is written; rows have P numbers, a multiple of `LANES`, the last of them unused;
-and ∂f/∂θ stands in `partials` as a whole matrix, whose zeros stay.
+known when the text is written; rows have P numbers, a multiple of `AT_ONCE`, the last of them
+unused; and ∂f/∂θ stands in `partials` as a whole matrix, whose zeros stay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sympy
 
 Partial = tuple[int, int, sympy.Expr]
 
-LANES = 4
+AT_ONCE = 4
 """Numbers that are worked on at once."""
 FEW = 8
 """States of a system that is followed column by column, all stages in one go: they stay in
@@ -31,7 +31,7 @@ STAGES = len(TABLEAU) + 1
 
 def padded(columns: int) -> int:
     """The columns that a row of sensitivities has, unused ones included."""
-    return -(-columns // LANES) * LANES
+    return -(-columns // AT_ONCE) * AT_ONCE
 
 
 def place(entries: int, p: int, i: int, q: int) -> int:
@@ -73,16 +73,32 @@ def step_body(n: int, p: int, jacobian: Sequence[Partial], direct: Sequence[Part
     """Lines that take s in `work` through a step h.
 
     `work` holds s, s after the step, a stage, the slopes of the seven stages (n·p each), and
-    `partials` of each stage.
+    `partials` of each stage. Those of a system with more than MANY states are taken from `kept`,
+    where they stand for several trajectories abreast.
     """
     if not p:
         return []
     if n > FEW:
-        return _by_stages(n * p, len(jacobian) + n * p)
+        return _by_stages(n * p, len(jacobian) + n * p, n > MANY)
     return _by_columns(n, p, jacobian, direct)
 
 
-def _by_stages(size: int, partials: int) -> list[str]:
+def kept_body(size: int, entries: int) -> list[str]:
+    """Lines that set ds (n·p,) from s and `kept`: what is not zero of `partials`, for one lane."""
+    return [
+        f"for i in range({size}):",
+        "    ds[i] = 0.0",
+        f"for entry in range({entries}, KEPT):",
+        f"    ds[PLACES[entry] - {entries}] = kept[entry * LANES]",
+        f"for entry in range({entries}):",
+        "    factor = kept[entry * LANES]",
+        "    i, j = ENTRIES[entry, 0] * P, ENTRIES[entry, 1] * P",
+        "    for q in range(P):",
+        "        ds[i + q] += factor * s[j + q]",
+    ]
+
+
+def _by_stages(size: int, partials: int, tabled: bool) -> list[str]:
     body = []
     for j, coefficients in enumerate(TABLEAU, start=1):
         target = 2 * size if j < STAGES - 1 else size
@@ -90,11 +106,13 @@ def _by_stages(size: int, partials: int) -> list[str]:
             f"{c} * work[{(3 + m) * size} + i]" for m, c in enumerate(coefficients)
         )  # fmt: skip
         first, slopes = 10 * size + j * partials, (3 + j) * size
+        call = f"variation(work[{first}:{first + partials}]"
+        if tabled:
+            call = f"variation_kept(kept[{j - 1} * KEPT * LANES:]"
         body += [
             f"for i in range({size}):",
             f"    work[{target} + i] = work[i] + h * ({total})",
-            f"variation(work[{first}:{first + partials}], work[{target}:{target + size}],",
-            f"          work[{slopes}:{slopes + size}])",
+            f"{call}, work[{target}:{target + size}], work[{slopes}:{slopes + size}])",
         ]
     return body
 

@@ -8,22 +8,15 @@ from collections.abc import Sequence
 import sympy
 
 from nfanneal.expressions import differentiate
-from nfanneal.ode.kernels import (
-    PIECE,
-    Layout,
-    assign,
-    function,
-    in_pieces,
-    kernel_source,
-    with_fixed,
-)
+from nfanneal.ode.kernels import Stepper, kernel_source
+from nfanneal.ode.layout import PIECE, Layout, assign, function, in_pieces, with_fixed
 from nfanneal.ode.slopes import Partial, place
 from nfanneal.ode.system import OdeSystem
 
 
 def stiff_source(system: OdeSystem, gradient: bool) -> str:
     """Source of a module whose `solve` integrates `system` by Rodas5P."""
-    return kernel_source(system, gradient, ("rodas5p",), _functions)
+    return kernel_source(system, gradient, STIFF)
 
 
 def _functions(
@@ -31,6 +24,9 @@ def _functions(
 ) -> list[str]:
     sources = [_jacobian(layout, jacobian)]
     return sources + (_curvature(layout, jacobian, direct) if gradient else ["SECOND = 0\n"])
+
+
+STIFF = Stepper(parts=("elementary", "rodas5p"), lanes=1, abreast="0", more=_functions, linear=True)
 
 
 def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nfanneal.compiled import load_module
 from nfanneal.errors import ModelError
-from nfanneal.ode.kernels import kernel_source
+from nfanneal.ode.abreast import explicit_source
 from nfanneal.ode.stiffness import stiff_source
 from nfanneal.ode.system import OdeSystem, SolverSettings, Status, with_stops
 from nfanneal.ode.template.options import (
@@ -28,7 +28,7 @@ from nfanneal.threads import over_threads
 
 Array = NDArray[np.float64]
 
-ROWS = 64
+ROWS = 128
 """Rows per task: small enough that a few slow trajectories do not keep a thread waiting."""
 _COMPILING = RLock()
 """One thread compiles; others that need the same solver meanwhile wait for it."""
@@ -77,11 +77,11 @@ class CompiledSystem:
 
     @cached_property
     def _of_values(self) -> _Kernel:
-        return _load(kernel_source(self._stopping, gradient=False), "the model")
+        return _load(explicit_source(self._stopping, gradient=False), "the model")
 
     @cached_property
     def _of_slopes(self) -> _Kernel:
-        return _load(kernel_source(self._stopping, gradient=True), "the model's gradient")
+        return _load(explicit_source(self._stopping, gradient=True), "the model's gradient")
 
     @cached_property
     def _of_stiff_values(self) -> _Kernel:

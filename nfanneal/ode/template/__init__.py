@@ -1,4 +1,4 @@
-"""The compiled solver, part by part: text for numba, one trajectory at a time.
+"""The compiled solver, part by part: text for numba, some trajectories abreast.
 
 `nfanneal.ode.kernels` puts the parts together with the user's system in place of `system`, and
 compiles the result, once without sensitivities and, when they are first asked for, once with. In

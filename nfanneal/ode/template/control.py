@@ -9,11 +9,14 @@ import math
 
 from numba import njit
 
+from nfanneal.ode.template.elementary import exp_abreast, log_abreast
 from nfanneal.ode.template.options import INLINE, LARGEST, STRICT
 from nfanneal.ode.template.system import N, rhs
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5.0, 0.4 / 5.0
+LOG_LEAST = math.log(1e-4)
+"""Of the last error: below it, it is as good as this."""
 ULPS, INSTANT = 4e-15, 1e-36
 """The shortest step, over the time; over the whole span near time 0, where time is no scale."""
 
@@ -53,11 +56,20 @@ def all_finite(y):
     return finite
 
 
+@njit(**STRICT)
+def control(lanes, errors, last, log_errors, growths):
+    """The PI controller's next step over this one, of each lane; `last` are logarithms."""
+    for lane in range(lanes):
+        log_error = log_abreast(max(errors[lane], 1e-10))
+        log_errors[lane] = log_error
+        exponent = INTEGRAL * last[lane] - PROPORTIONAL * log_error
+        growths[lane] = max(SHRINK, SAFETY * exp_abreast(exponent))
+
+
 @njit(**INLINE)
-def growth(error, last_error, rejected):
-    """The PI controller's next step over this one; no growth right after a rejection."""
-    factor = SAFETY * max(error, 1e-10) ** -PROPORTIONAL * last_error**INTEGRAL
-    return min(1.0 if rejected else GROW, max(SHRINK, factor))
+def shrinkage(log_error):
+    """The next try over this one, after an error above 1."""
+    return max(SHRINK, SAFETY * math.exp(-0.2 * log_error)) if log_error < LARGEST else 0.25
 
 
 @njit(**STRICT)

@@ -1,4 +1,4 @@
-"""From output to output: one trajectory at a time, through all steps.
+"""From output to output: trajectories side by side, each through steps of its own.
 
 Outputs between steps are interpolated. A trajectory that the other stepper would take in fewer
 steps stops in between: its progress, states and sensitivities are kept, and the other goes on.
@@ -8,45 +8,63 @@ import numpy as np
 from numba import njit
 
 from nfanneal.ode.template.control import (
+    GROW,
     INSTANT,
-    SAFETY,
-    SHRINK,
+    LOG_LEAST,
     ULPS,
     all_finite,
     any_direction,
+    control,
     copy,
     first_step,
-    growth,
+    shrinkage,
 )
 from nfanneal.ode.template.options import (
+    ACCEPTED,
+    ARRIVES,
     CACHE,
     DOSE_INTERVAL,
     ENTRY,
+    ERROR,
     FOR_STIFF,
+    GOAL,
+    GROWTH,
     INLINE,
     LARGEST,
     LAST_ERROR,
+    LIMITED,
+    LOG_ERROR,
     NO_STEADY_STATE,
     NON_FINITE,
     OK,
     OUTPUT,
+    PROGRESS,
+    RATE,
+    REJECTED,
+    RUN,
+    SEEN_LAST,
     STEP,
     STEP_TOO_SMALL,
     STIFF_TRIED,
     STRICT,
+    SUSPECTED,
     TIME,
     TOO_MANY_STEPS,
     TOO_STIFF,
     TRIED,
+    TRIED_BEFORE,
 )
 from nfanneal.ode.template.steady import find_steady
 from nfanneal.ode.template.stops import next_stop, pass_stops, set_switches
 from nfanneal.ode.template.system import (
     BEFORE,
     GRADIENT,
+    LANES,
+    S_STAGE,
     STEADY,
     TIMED,
     N,
+    hold_constants,
     initial,
     initial_slopes,
     observe,
@@ -55,7 +73,6 @@ from nfanneal.ode.template.system import (
     spaced,
 )
 from nfanneal.ode.template.tsit5 import (
-    BEGIN,
     CLOSE,
     LOOK,
     MINE,
@@ -66,18 +83,21 @@ from nfanneal.ode.template.tsit5 import (
     attempt,
     between,
     follow,
+    load,
     longest,
     look,
+    move_lane,
     move_on,
+    opened,
     settle,
     suspicion,
 )
 
 
 @njit(**STRICT)
-def begin(theta, start, rtol, atol, scratch):
-    """Set the initial values; returns the status."""
-    (y, _, _, _), (s, _, _, _), (fixed, _), _ = scratch
+def begin(lane, theta, start, rtol, atol, parts):
+    """Set the initial values; returns the status, MINE if the trajectory goes on."""
+    (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
     initial(theta, y)
     if GRADIENT:
@@ -94,153 +114,208 @@ def begin(theta, start, rtol, atol, scratch):
             return NO_STEADY_STATE
     if TIMED:
         pass_stops(start, y, s, theta, fixed)
-    return OK if all_finite(y) else NON_FINITE
+    return MINE if all_finite(y) else NON_FINITE
 
 
 @njit(**STRICT)
-def record_here(t, theta, times, output, values, slopes, scratch):
-    """Record the outputs up to the time t of the state; returns how many there are by now."""
-    (y, _, _, _), (s, _, _, _), (fixed, _), _ = scratch
-    while output < len(times) and times[output] <= t:
-        observe(t, y, theta, fixed, values[output])
-        if GRADIENT:
-            observe_slopes(t, y, s, theta, fixed, slopes[output])
-        output += 1
-    return output
-
-
-@njit(**INLINE)
-def record(t, h, after, theta, times, output, values, slopes, scratch):
-    """Record the outputs of the step from t to `after`; returns how many there are by now."""
-    (_, _, stage, _), (_, _, s_stage, _), (fixed, _), _ = scratch
-    while output < len(times) and times[output] <= after:
-        moment = times[output]
-        between((moment - t) / h, h, scratch)
-        observe(moment, stage, theta, fixed, values[output])
-        if GRADIENT:
-            observe_slopes(moment, stage, s_stage, theta, fixed, slopes[output])
-        output += 1
-    return output
-
-
-@njit(**STRICT)
-def take_up(theta, progress, held, scratch):
+def take_up(lane, theta, t, held, parts):
     """Go on where the other stepper stopped."""
-    (y, _, _, _), (s, _, _, _), (fixed, _), _ = scratch
+    (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
     copy(held[:N], y)
     copy(held[N:], s)
     if TIMED:
-        set_switches(progress[TIME], fixed, True)
+        set_switches(t, fixed, True)
     if STEADY:
         fixed[BEFORE] = 0.0
 
 
 @njit(**STRICT)
-def put_down(held, scratch):
+def put_down(lane, held, parts):
     """Keep what the other stepper needs to go on."""
-    (y, _, _, _), (s, _, _, _), _, _ = scratch
+    load(lane, parts)
+    (y, _, _, _), s, _, _ = opened(lane, parts)
     copy(y, held[:N])
     copy(s, held[N:])
 
 
 @njit(**STRICT)
-def solve_one(theta, times, limits, values, slopes, progress, held, scratch):
-    """Integrate through all `times`, or until the other stepper should; returns the status."""
-    start, rtol, atol, _, _ = limits
-    (y, _, stage, k), _, (fixed, partials), work = scratch
-    fresh = progress[TRIED] < 0.0
-    if fresh:
-        progress[:] = 0.0
-        progress[TIME], progress[LAST_ERROR] = start, 1e-4
-        status = begin(theta, start, rtol, atol, scratch)
-        if status != OK:
-            return status
-        progress[OUTPUT] = record_here(start, theta, times, 0, values, slopes, scratch)
-        if progress[OUTPUT] == len(times):
-            return OK
-    else:
-        take_up(theta, progress, held, scratch)
-    t, span = progress[TIME], times[-1] - start
-    if not settle(t, theta, scratch):
-        return NON_FINITE
-    h = progress[STEP]
-    if fresh:
-        h = first_step(
-            t, y, stage, k[BEGIN], k[1], partials[1], theta, fixed, rtol, atol, span
-        )  # fmt: skip
-    any_direction(y, work[0], rtol, atol)
-    return advance(h, theta, times, limits, values, slopes, progress, held, scratch)
+def record_here(lane, row, times, values, slopes, run, parts):
+    """Record the outputs up to the time of what was opened; returns whether that are all."""
+    (y, stage, _, _), s, _, _ = opened(lane, parts)
+    t, output = run[TIME, lane], int(run[OUTPUT, lane])
+    copy(y, stage)
+    copy(s, parts[0][S_STAGE:])
+    while output < len(times) and times[output] <= t:
+        observe(t, lane, parts[0], values, row, output)
+        if GRADIENT:
+            observe_slopes(t, lane, parts[0], slopes, row, output)
+        output += 1
+    run[OUTPUT, lane] = output
+    return output == len(times)
+
+
+@njit(**INLINE)
+def record(lane, row, until, times, values, slopes, run, parts):
+    """Record the outputs of a step up to `until`; returns whether that are all."""
+    t, h, output = run[TIME, lane], run[STEP, lane], int(run[OUTPUT, lane])
+    while output < len(times) and times[output] <= until:
+        moment = times[output]
+        between(lane, (moment - t) / h, h, parts)
+        observe(moment, lane, parts[0], values, row, output)
+        if GRADIENT:
+            observe_slopes(moment, lane, parts[0], slopes, row, output)
+        output += 1
+    run[OUTPUT, lane] = output
+    return output == len(times)
 
 
 @njit(**STRICT)
-def advance(h, theta, times, limits, values, slopes, progress, held, scratch):
-    """Step from t on; returns the status, and leaves in `progress` how far it came."""
-    start, rtol, atol, max_steps, may_switch = limits
-    (y, _, stage, k), (s, _, _, _), (fixed, partials), _ = scratch
-    t, output, before = progress[TIME], int(progress[OUTPUT]), int(progress[TRIED])
-    end, span = times[-1], times[-1] - start
-    goal = next_stop(t, end, fixed) if TIMED else end
-    last_error, rejected, finite = progress[LAST_ERROR], False, True
-    rate, seen_last, most = 0.0, 0.0, LARGEST
-    accepted, suspected, limited = 0, 0, 0
-    status, tried = TOO_MANY_STEPS, before
-    while tried < max_steps:
-        arrives = h >= (goal - t) * (1.0 - 1e-9)
-        if arrives:
-            h = goal - t
-        elif h < max(ULPS * abs(t), INSTANT * span):
-            status = STEP_TOO_SMALL if finite else NON_FINITE
-            break
-        tried += 1
-        error = attempt(t, h, theta, rtol, atol, scratch)
-        finite = error < LARGEST
-        if not finite or error > 1.0:
-            h *= max(SHRINK, SAFETY * error**-0.2) if finite else 0.25
-            rejected = True
-            continue
-        if GRADIENT:
-            follow(t, h, theta, scratch)
-        after = goal if arrives else t + h
-        until = np.nextafter(after, t) if TIMED and arrives else after
-        output = record(t, h, until, theta, times, output, values, slopes, scratch)
-        if output == len(times):
-            t, status = after, OK
-            break
-        move_on(after, theta, scratch)
-        factor, pace = growth(error, last_error, rejected), h * rate
-        t, h, last_error, rejected = after, h * factor, max(error, 1e-4), False
-        accepted += 1
-        if accepted < 4 or factor > 1.5 or accepted % LOOK == 0:
-            seen = look(t, theta, rtol, atol, scratch)
-            rate, seen_last = (min(seen, seen_last) if accepted > 1 else seen), seen
-            most = longest(rate)
-        h = min(h, most)
-        suspected, limited = suspicion(suspected, pace, error), limited + (pace > CLOSE)
-        if TIMED and arrives:
-            pass_stops(t, y, s, theta, fixed)
-            output = record_here(t, theta, times, output, values, slopes, scratch)
-            if output == len(times):
-                status = OK if all_finite(y) else NON_FINITE
-                break
-            if not settle(t, theta, scratch):
-                status = NON_FINITE
-                break
-            h = first_step(
-                t, y, stage, k[BEGIN], k[1], partials[1], theta, fixed, rtol, atol, end - t
-            )  # fmt: skip
-            goal, last_error, suspected = next_stop(t, end, fixed), 1e-4, 0
-        if may_switch and suspected >= PATIENCE and end - t > WORTH * h:
-            status = OTHER
-            put_down(held, scratch)
-            break
-    if status == TOO_MANY_STEPS and not may_switch and 2 * limited > tried:
-        status = TOO_STIFF
+def depart(lane, theta, end, span, rtol, atol, run, parts):
+    """Choose the first step from what was opened; returns whether f is finite there."""
+    t = run[TIME, lane]
+    if not settle(lane, t, theta, parts):
+        return False
+    (y, stage, f, slope), _, (fixed, partials), _ = opened(lane, parts)
+    run[STEP, lane] = first_step(
+        t, y, stage, f, slope, partials, theta, fixed, rtol, atol, span
+    )  # fmt: skip
+    run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
+    run[LAST_ERROR, lane], run[SUSPECTED, lane] = LOG_LEAST, 0.0
+    return True
+
+
+@njit(**STRICT)
+def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, parts):
+    """Begin a trajectory, or go on where the other stepper stopped; returns the status."""
+    start, rtol, atol, _, _ = limits
+    theta, progress = theta[row], progress[row]
+    end = times[-1]
+    run[:, lane] = 0.0
+    if progress[TRIED] < 0.0:
+        run[TIME, lane] = start
+        status = begin(lane, theta, start, rtol, atol, parts)
+        if status != MINE:
+            return status
+        (_, _, _, _), _, (fixed, _), _ = opened(lane, parts)
+        hold_constants(lane, theta, fixed, parts[0])
+        if record_here(lane, row, times, values, slopes, run, parts):
+            return OK
+        if not depart(lane, theta, end, end - start, rtol, atol, run, parts):
+            return NON_FINITE
+    else:
+        for field in range(PROGRESS):
+            run[field, lane] = progress[field]
+        t, run[TRIED_BEFORE, lane] = progress[TIME], progress[TRIED]
+        take_up(lane, theta, t, held[row], parts)
+        if not settle(lane, t, theta, parts):
+            return NON_FINITE
+        _, _, (fixed, _), _ = opened(lane, parts)
+        run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
+    (y, _, _, _), _, _, direction = opened(lane, parts)
+    any_direction(y, direction, rtol, atol)
+    return aim(lane, end - start, limits, run)
+
+
+@njit(**INLINE)
+def aim(lane, span, limits, run):
+    """Let the next step end at a stop if it gets there; returns the status."""
+    _, _, _, max_steps, may_switch = limits
+    t, h, goal, tried = run[TIME, lane], run[STEP, lane], run[GOAL, lane], run[TRIED, lane]
+    if tried >= max_steps:
+        return TOO_STIFF if not may_switch and 2.0 * run[LIMITED, lane] > tried else TOO_MANY_STEPS
+    arrives = h >= (goal - t) * (1.0 - 1e-9)
+    run[ARRIVES, lane] = arrives
+    if arrives:
+        run[STEP, lane] = goal - t
+    elif h < max(ULPS * abs(t), INSTANT * span):
+        return STEP_TOO_SMALL if run[ERROR, lane] < LARGEST else NON_FINITE
+    return MINE
+
+
+@njit(**INLINE)
+def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
+    """What an attempted step leads to: another try, or the next step; returns the status."""
+    start, rtol, atol, _, may_switch = limits
+    t, h, error, goal = run[TIME, lane], run[STEP, lane], run[ERROR, lane], run[GOAL, lane]
+    end = times[-1]
+    run[TRIED, lane] += 1.0
+    if not error <= 1.0:
+        run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
+        run[REJECTED, lane] = 1.0
+        return aim(lane, end - start, limits, run)
+    arrives = run[ARRIVES, lane] > 0.0
+    after = goal if arrives else t + h
+    if GRADIENT:
+        follow(lane, row, t, h, theta, parts)
+    until = np.nextafter(after, t) if TIMED and arrives else after
+    if record(lane, row, until, times, values, slopes, run, parts):
+        run[TIME, lane] = after
+        return OK
+    move_on(lane, row, after, theta, parts)
+    most = 1.0 if run[REJECTED, lane] > 0.0 else GROW
+    factor, pace = min(most, run[GROWTH, lane]), h * run[RATE, lane]
+    h *= factor
+    run[TIME, lane], run[LAST_ERROR, lane] = after, max(run[LOG_ERROR, lane], LOG_LEAST)
+    run[REJECTED, lane] = 0.0
+    run[ACCEPTED, lane] += 1.0
+    accepted = int(run[ACCEPTED, lane])
+    if accepted < 4 or factor > 1.5 or accepted % LOOK == 0:
+        seen = look(lane, row, after, theta, rtol, atol, parts)
+        run[RATE, lane] = min(seen, run[SEEN_LAST, lane]) if accepted > 1 else seen
+        run[SEEN_LAST, lane] = seen
+    run[STEP, lane] = h = min(h, longest(run[RATE, lane]))
+    run[SUSPECTED, lane] = suspicion(run[SUSPECTED, lane], pace, error)
+    run[LIMITED, lane] += pace > CLOSE
+    if TIMED and arrives:
+        status = stop(lane, row, theta, times, limits, values, slopes, run, parts)
+        if status != MINE:
+            return status
+    if may_switch and run[SUSPECTED, lane] >= PATIENCE and end - after > WORTH * run[STEP, lane]:
+        put_down(lane, held[row], parts)
+        return OTHER
+    return aim(lane, end - start, limits, run)
+
+
+@njit(**STRICT)
+def stop(lane, row, theta, times, limits, values, slopes, run, parts):
+    """Let happen what happens at this time; returns the status."""
+    _, rtol, atol, _, _ = limits
+    theta = theta[row]
+    t, end = run[TIME, lane], times[-1]
+    load(lane, parts)
+    (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
+    pass_stops(t, y, s, theta, fixed)
+    hold_constants(lane, theta, fixed, parts[0])
+    if record_here(lane, row, times, values, slopes, run, parts):
+        return OK if all_finite(y) else NON_FINITE
+    return MINE if depart(lane, theta, end, end - t, rtol, atol, run, parts) else NON_FINITE
+
+
+@njit(**STRICT)
+def leave(lane, progress, run):
+    """Note how far a trajectory came."""
+    for field in range(PROGRESS):
+        progress[field] = run[field, lane]
     if MINE == FOR_STIFF:
-        progress[STIFF_TRIED] += tried - before
-    progress[TIME], progress[STEP], progress[LAST_ERROR] = t, h, last_error
-    progress[OUTPUT], progress[TRIED] = output, tried
-    return status
+        progress[STIFF_TRIED] += run[TRIED, lane] - run[TRIED_BEFORE, lane]
+
+
+@njit(**STRICT)
+def close_ranks(lanes, rows, status, progress, run, parts):
+    """Take out the trajectories that have ended, and let the last ones go on in their lanes."""
+    lane = 0
+    while lane < lanes:
+        if status[rows[lane]] == MINE:
+            lane += 1
+            continue
+        leave(lane, progress[rows[lane]], run)
+        lanes -= 1
+        if lane < lanes:
+            move_lane(lanes, lane, parts)
+            rows[lane] = rows[lanes]
+            copy(run[:, lanes], run[:, lane])
+    return lanes
 
 
 @njit(
@@ -257,18 +332,23 @@ def solve(
     The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
     that have not begun; `held` (rows, N + N·P) are states and sensitivities in between.
     """
-    scratch = allocate()
+    parts, run, rows = allocate(), np.zeros((RUN, LANES)), np.empty(LANES, dtype=np.int64)
     limits = (start, rtol, atol, max_steps, may_switch)
-    empty = np.empty((len(times), 0, 0))
-    for row in range(len(theta)):
-        if status[row] == MINE:
-            status[row] = solve_one(
-                theta[row],
-                times,
-                limits,
-                values[row],
-                slopes[row] if GRADIENT else empty,
-                progress[row],
-                held[row],
-                scratch,
-            )
+    lanes, next_row = 0, 0
+    while True:
+        while lanes < LANES and next_row < len(theta):
+            row, next_row = next_row, next_row + 1
+            if status[row] == MINE:
+                status[row] = enter(
+                    lanes, row, theta, times, limits, values, slopes, progress, held, run, parts
+                )
+                leave(lanes, progress[row], run)
+                rows[lanes], lanes = row, lanes + (status[row] == MINE)
+        if lanes == 0:
+            return
+        attempt(len(rows), theta, rows, rtol, atol, run, parts)
+        control(len(rows), run[ERROR], run[LAST_ERROR], run[LOG_ERROR], run[GROWTH])
+        for lane in range(lanes):
+            row = rows[lane]
+            status[row] = go_on(lane, row, theta, times, limits, values, slopes, held, run, parts)
+        lanes = close_ranks(lanes, rows, status, progress, run, parts)

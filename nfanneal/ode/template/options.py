@@ -2,7 +2,10 @@
 
 ENTRY = {"nogil": True, "error_model": "numpy"}
 """For what Python calls; what only compiled code calls needs no way in from there."""
-STRICT = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+OWNING = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": True}
+"""For what allocates arrays."""
+STRICT = {**OWNING, "_nrt": False}
+"""For what does not: without numba's counting of references, which takes longer than a step."""
 LINEAR = {**STRICT, "fastmath": {"contract", "nsz"}}
 """Only the sensitivities are rounded freely: the states are the same, bit for bit, without them."""
 INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline": True}
@@ -13,7 +16,18 @@ OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE, NO_STEADY_STATE, TOO_STIFF = ran
 DOSE_INTERVAL = 6
 FOR_EXPLICIT, FOR_STIFF = -1, -2
 """Not ended: waiting for the explicit solver, or for the stiff one."""
-PROGRESS = 6
+PROGRESS, RUN = 6, 18
 TIME, STEP, LAST_ERROR, OUTPUT, TRIED, STIFF_TRIED = range(PROGRESS)
-"""Of a trajectory's progress: where it is, its next step, the last error, outputs, steps tried."""
+"""Of a trajectory's progress: where it is, its next step, the logarithm of the last error, outputs,
+
+steps tried, and those of them by the stiff solver."""
+(
+    GOAL, ARRIVES, REJECTED, ERROR, LOG_ERROR, GROWTH, RATE, SEEN_LAST, ACCEPTED, SUSPECTED,
+    LIMITED, TRIED_BEFORE,
+) = range(PROGRESS, RUN)  # fmt: skip
+"""Besides, while it runs: where the solver must stop next and whether this step gets there; whether
+
+the last one was rejected, or this one; the error, its logarithm, and by how much the next step may
+be longer; the fastest rate, and what was seen last; steps accepted, those of late that are for the
+other stepper, those that stability limits, and those tried when it came here."""
 LARGEST = 1e300

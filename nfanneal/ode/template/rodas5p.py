@@ -18,22 +18,29 @@ from numba import njit
 from nfanneal.ode.template.control import all_finite, any_direction, scaled_norm
 from nfanneal.ode.template.linear import factorise, solve_factored
 from nfanneal.ode.template.options import (
+    ERROR,
     FOR_EXPLICIT,
     FOR_STIFF,
     INLINE,
     LARGEST,
     LINEAR_INLINE,
+    OWNING,
+    STEP,
     STRICT,
+    TIME,
 )
 from nfanneal.ode.template.system import (
     FIXED,
     GRADIENT,
     PARTIALS,
+    S_STAGE,
     SECOND,
+    STAGE,
     N,
     P,
     bend,
     curve,
+    hold_constants,
     jacobian,
     rhs,
     variation,
@@ -138,25 +145,47 @@ DENSE = np.array(
 )  # fmt: skip
 
 
-@njit(**STRICT)
+@njit(**OWNING)
 def allocate():
-    """What a trajectory needs: of states, of sensitivities, of both, and of this stepper."""
-    of_states = np.empty(N), np.empty(N), np.empty(N), np.empty((10, N))
-    of_slopes = np.zeros(N * P), np.zeros(N * P), np.zeros(N * P), np.zeros((10, N * P))
+    """What a trajectory needs: of states, of sensitivities, of both, of this stepper, and for
+
+    observables."""
+    store = np.zeros(S_STAGE + N * P)
+    of_states = np.empty(N), np.empty(N), store[STAGE : STAGE + N], np.empty((10, N))
+    s_stage = store[S_STAGE:]
+    of_slopes = np.zeros(N * P), np.zeros(N * P), s_stage, np.zeros((10, N * P))
     both = np.empty(FIXED), np.zeros((9, PARTIALS))
     jac, lu, order = np.empty((N, N)), np.empty((N, N)), np.empty(N, dtype=np.int64)
     second, curved = np.empty(SECOND), np.zeros(PARTIALS)
     work = np.empty(N), np.empty(N), jac, lu, order, second, curved
-    return of_states, of_slopes, both, work
+    return store, of_states, of_slopes, both, work
 
 
-@njit(**INLINE)
-def settle(t, theta, scratch):
+@njit(**STRICT)
+def opened(lane, parts):
+    """y, a stage, f(t, y), another slope; s; `fixed`, `partials`; a direction of y."""
+    _, (y, _, stage, k), (s, _, _, _), (fixed, partials), (direction, _, _, _, _, _, _) = parts
+    return (y, stage, k[BEGIN], k[1]), s, (fixed, partials[0]), direction
+
+
+@njit(**STRICT)
+def load(lane, parts):
+    """There is one lane, and it is open."""
+
+
+@njit(**STRICT)
+def settle(lane, t, theta, parts):
     """Make (t, y) the start of the next step; whether f is finite there."""
-    (y, _, _, k), _, (fixed, partials), (_, drift, jac, _, _, _, _) = scratch
+    _, (y, _, _, k), _, (fixed, partials), (_, drift, jac, _, _, _, _) = parts
     rhs(t, y, theta, fixed, k[BEGIN], partials[0])
     jacobian(t, y, theta, fixed, jac, drift)
+    hold_constants(lane, theta, fixed, parts[0])
     return all_finite(y) and all_finite(k[BEGIN])
+
+
+@njit(**STRICT)
+def move_lane(lane, to, parts):
+    """There is no other."""
 
 
 @njit(**STRICT)
@@ -191,9 +220,15 @@ def solve_slopes(lu, order, right, x):
 
 
 @njit(**INLINE)
-def attempt(t, h, theta, rtol, atol, scratch):
-    """Try a step; returns its error, infinite where something is not finite."""
-    (y, new, stage, k), _, (fixed, partials), (_, drift, jac, lu, order, _, _) = scratch
+def attempt(lanes, theta, rows, rtol, atol, run, parts):
+    """Try a step; its error is infinite where something is not finite."""
+    t, h, row = run[TIME, 0], run[STEP, 0], theta[rows[0]]
+    run[ERROR, 0] = error_of(t, h, row, rtol, atol, parts)
+
+
+@njit(**INLINE)
+def error_of(t, h, theta, rtol, atol, parts):
+    _, (y, new, stage, k), _, (fixed, partials), (_, drift, jac, lu, order, _, _) = parts
     if not factors(h, jac, lu, order):
         return math.inf
     right = k[9]
@@ -227,11 +262,11 @@ def attempt(t, h, theta, rtol, atol, scratch):
 
 
 @njit(**LINEAR_INLINE)
-def follow(t, h, theta, scratch):
+def follow(lane, row, t, h, theta, parts):
     """The sensitivities' part of an accepted step: the derivative of its linear systems."""
-    (y, _, _, u), (s, new, stage, k), (fixed, partials), work = scratch
+    _, (y, _, _, u), (s, new, stage, k), (fixed, partials), work = parts
     _, _, _, lu, order, second, curved = work
-    bend(t, y, theta, fixed, second)
+    bend(t, y, theta[row], fixed, second)
     right, more = k[8], k[9]
     for n in range(8):
         for i in range(N * P):
@@ -264,31 +299,31 @@ def interpolate(v, y, new, k, size, at):
 
 
 @njit(**INLINE)
-def between(v, h, scratch):
+def between(lane, v, h, parts):
     """The states, and sensitivities, at t + v·h, into the places for stages."""
-    (y, new, stage, k), (s, s_new, s_stage, s_k), _, _ = scratch
+    _, (y, new, stage, k), (s, s_new, s_stage, s_k), _, _ = parts
     interpolate(v, y, new, k, N, stage)
     if GRADIENT:
         interpolate(v, s, s_new, s_k, N * P, s_stage)
 
 
 @njit(**INLINE)
-def move_on(t, theta, scratch):
+def move_on(lane, row, t, theta, parts):
     """Make the end of a step the start of the next."""
-    (y, new, _, k), (s, s_new, _, _), (fixed, partials), (_, drift, jac, _, _, _, _) = scratch
+    _, (y, new, _, k), (s, s_new, _, _), (fixed, partials), (_, drift, jac, _, _, _, _) = parts
     for i in range(N):
         y[i], k[BEGIN, i] = new[i], k[9, i]
     for i in range(PARTIALS):
         partials[0, i] = partials[8, i]
     for i in range(N * P):
         s[i] = s_new[i]
-    jacobian(t, y, theta, fixed, jac, drift)
+    jacobian(t, y, theta[row], fixed, jac, drift)
 
 
 @njit(**STRICT)
-def look(t, theta, rtol, atol, scratch):
+def look(lane, row, t, theta, rtol, atol, parts):
     """The fastest rate at the start of a step, by a power iteration."""
-    (y, _, moved, _), _, _, (direction, _, jac, _, _, _, _) = scratch
+    _, (y, _, moved, _), _, _, (direction, _, jac, _, _, _, _) = parts
     for i in range(N):
         moved[i] = 0.0
         for j in range(N):

@@ -14,7 +14,7 @@ from numba import njit
 
 from nfanneal.ode.template.control import all_finite, copy, scaled_norm
 from nfanneal.ode.template.linear import factorise, solve_factored
-from nfanneal.ode.template.options import STRICT
+from nfanneal.ode.template.options import OWNING, STRICT
 from nfanneal.ode.template.system import (
     GRADIENT,
     PARTIALS,
@@ -59,7 +59,7 @@ def all_zero(f):
     return zero
 
 
-@njit(**STRICT)
+@njit(**OWNING)
 def find_steady(t, y, s, theta, fixed, rtol, atol):
     """Move y, and with sensitivities s, to the steady state; returns whether it was found."""
     matrix, order, partials = np.empty((N, N)), np.empty(N, dtype=np.int64), np.empty(PARTIALS)
@@ -95,7 +95,7 @@ def find_steady(t, y, s, theta, fixed, rtol, atol):
     return False
 
 
-@njit(**STRICT)
+@njit(**OWNING)
 def steady_slopes(t, y, s, theta, fixed, delta):
     """Move s to the derivatives of the steady state y, or to nan where they do not settle."""
     matrix, order = np.empty((N, N)), np.empty(N, dtype=np.int64)

@@ -8,7 +8,7 @@ itself is s + f·∂τ/∂θ on both sides, s⁺ = ∂g/∂y·(s⁻ + f⁻·∂�
 import numpy as np
 from numba import njit
 
-from nfanneal.ode.template.options import STRICT
+from nfanneal.ode.template.options import OWNING, STRICT
 from nfanneal.ode.template.system import (
     FIRST_COLUMN,
     FIRST_KNOT,
@@ -96,7 +96,7 @@ def pass_stops(t, y, s, theta, fixed):
     return any_event
 
 
-@njit(**STRICT)
+@njit(**OWNING)
 def pass_slopes(event, t, y, s, theta, fixed):
     """One event, and what it does to the sensitivities."""
     f, partials, moved = np.empty(N), np.empty(PARTIALS), np.zeros(P)

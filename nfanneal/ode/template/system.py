@@ -32,6 +32,21 @@ GRADIENT = True
 TIMED, STEADY = False, False
 N, P = 1, 4
 FIXED, PARTIALS, SECOND = 1, 5, 1
+KEPT, PLACES = 2, np.array([0, 1], dtype=np.int64)
+"""How many partial derivatives of f are not zero everywhere, and where in `partials` they stand."""
+LANES = 8
+NEW = (9 * N + 6 * KEPT) * LANES
+CONSTANTS = NEW + N * LANES
+STAGE = CONSTANTS + 4 * LANES
+S_STAGE = STAGE + N
+"""Where the store of all lanes has the states at a stage, or at the end of a step; time, step, θ
+
+and `fixed`; one lane's states at a stage, and its sensitivities. The first two are abreast: number
+i of a lane stands at i·LANES + lane."""
+WHOLE, TABLED = False, False
+"""Whether a step is written as a whole, else stage by stage; whether the sensitivities' part of it
+
+takes the partial derivatives from `kept`, with a table of where they stand."""
 ACTIVE = np.array([0], dtype=np.int64)
 """The columns of θ that the states depend on: sensitivities have no others.
 
@@ -63,6 +78,29 @@ def rhs(t, y, theta, fixed, dy, partials):
     partials[1] = -y[0]
 
 
+@njit(**STRICT)
+def rhs_abreast(lanes, node, store, slopes, partials):
+    """f, and the partial derivatives that are not zero everywhere, in all lanes."""
+    for lane in range(lanes):
+        slopes[lane] = store[CONSTANTS + 24 + lane] * store[NEW + lane]
+        partials[lane] = store[CONSTANTS + 24 + lane]
+        partials[8 + lane] = -store[NEW + lane]
+
+
+@njit(**STRICT)
+def step_abreast(lanes, rtol, atol, store, errors):
+    """All stages of a step, and its error, in all lanes."""
+
+
+@njit(**STRICT)
+def hold_constants(lane, theta, fixed, store):
+    """Keep in the store what observables and stages need."""
+    for i in range(1):
+        store[CONSTANTS + LANES * (2 + i) + lane] = theta[i]
+    for i in range(FIXED):
+        store[CONSTANTS + LANES * (3 + i) + lane] = fixed[i]
+
+
 @njit(**LINEAR_INLINE)
 def variation(partials, s, ds):
     """ds/dt = (∂f/∂y)·s + ∂f/∂θ."""
@@ -71,7 +109,7 @@ def variation(partials, s, ds):
 
 
 @njit(**LINEAR)
-def step_slopes(h, work):
+def step_slopes(h, work, kept):
     """The sensitivities' part of an accepted step: all stages, column by column.
 
     `work` holds s, s after the step, a stage, the slopes of the seven stages (N·P each), and the
@@ -131,15 +169,16 @@ def step_slopes(h, work):
 
 
 @njit(**INLINE)
-def observe(t, y, theta, fixed, values):
-    values[0] = y[0]
+def observe(t, lane, store, values, row, output):
+    """The observables of a lane, its states at a stage."""
+    values[row, output, 0] = store[STAGE + 0]
 
 
 @njit(**INLINE)
-def observe_slopes(t, y, s, theta, fixed, slopes):
-    slopes[:, :] = 0.0
+def observe_slopes(t, lane, store, slopes, row, output):
+    slopes[row, output, :, :] = 0.0
     for q in range(len(ACTIVE)):
-        slopes[0, ACTIVE[q]] += s[q]
+        slopes[row, output, 0, ACTIVE[q]] += store[S_STAGE + 0 + q]
 
 
 STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = 1, 0, 0, 1, 1

@@ -1,5 +1,8 @@
 """A step of Tsit5, its error, and what lies between its ends.
 
+Several trajectories go abreast, each in a lane and with steps of its own: number i of the one in a
+lane stands at i·LANES + lane, so that one instruction serves them all. No lane looks at another.
+
 The N states y are stepped alone; the N × P sensitivities s = ∂y/∂θ (row by row) follow each
 accepted step through the same stages, by the linear equations ds/dt = (∂f/∂y)·s + ∂f/∂θ, whose
 coefficients were kept. So trajectories take the same steps with sensitivities and without, and s is
@@ -15,20 +18,35 @@ from numba import njit
 
 from nfanneal.ode.template.control import all_finite, fastest_rate
 from nfanneal.ode.template.options import (
+    ERROR,
     FOR_EXPLICIT,
     FOR_STIFF,
     INLINE,
     LARGEST,
-    LINEAR_INLINE,
+    OWNING,
+    STEP,
     STRICT,
+    TIME,
 )
 from nfanneal.ode.template.system import (
+    CONSTANTS,
     FIXED,
     GRADIENT,
+    KEPT,
+    LANES,
+    NEW,
     PARTIALS,
+    PLACES,
+    S_STAGE,
+    STAGE,
+    TABLED,
+    WHOLE,
     N,
     P,
+    hold_constants,
     rhs,
+    rhs_abreast,
+    step_abreast,
     step_slopes,
     variation,
 )
@@ -67,45 +85,188 @@ from nfanneal.ode.template.tableau import (
     E7,
 )  # fmt: skip
 
-MINE, OTHER, BEGIN = FOR_EXPLICIT, FOR_STIFF, 0
-"""Which trajectories this stepper takes, whose it can ask for, and where in k f(t, y) stands."""
+MINE, OTHER = FOR_EXPLICIT, FOR_STIFF
+"""Which trajectories this stepper takes, and whose it can ask for."""
 EDGE, CLOSE, LOOK = 2.7, 2.0, 16
 """Step × fastest rate: the most (stability ends at 3.5; there y is held by its error, s is not),
 and from where on it is stability that limits; steps between two looks at the rate."""
 PATIENCE, WORTH = 12, 500.0
 """Limited steps in a row, and as long ones still to come, before the stiff solver is asked."""
+WIDE = N * LANES
+Y, K, KEPT_AT, OPEN = 0, WIDE, 8 * WIDE, S_STAGE + N * P
+H = KEPT_AT + 6 * KEPT * LANES
+OWN = OPEN + 3 * N
+SLOPES, OF_SLOPES = OWN + LANES * (FIXED + N), 10 * N * P + 7 * PARTIALS
+"""Where in the store y, the step's end, its slopes and their partial derivatives begin, abreast;
+
+then what is used in turns, and what each lane has of its own: `fixed` and a direction, and all that
+belongs to sensitivities, as `step_slopes` wants it."""
+HUGE = 1e8
+"""Times this, numbers above LARGEST are infinite."""
+
+
+@njit(**OWNING)
+def allocate():
+    """What the lanes need."""
+    size = SLOPES + LANES * OF_SLOPES
+    store = np.zeros(size + LANES)
+    first = -(store.ctypes.data // 8) % LANES  # numbers of all lanes in one line of the cache
+    return (store[first : first + size],)
+
+
+@njit(**STRICT)
+def opened(lane, parts):
+    """A lane's y, a stage, f(t, y), another slope; s; `fixed`, `partials`; a direction of y.
+
+    `load` has to fill the first and the third, unless they are to be set.
+    """
+    (store,) = parts
+    of_states = (
+        store[OPEN : OPEN + N],
+        store[STAGE : STAGE + N],
+        store[OPEN + N : OPEN + 2 * N],
+        store[OPEN + 2 * N : OPEN + 3 * N],
+    )
+    own, slopes = OWN + lane * (FIXED + N), SLOPES + lane * OF_SLOPES
+    fixed, direction = store[own : own + FIXED], store[own + FIXED : own + FIXED + N]
+    partials = store[slopes + 10 * N * P : slopes + 10 * N * P + PARTIALS]
+    return of_states, store[slopes : slopes + N * P], (fixed, partials), direction
+
+
+@njit(**STRICT)
+def load(lane, parts):
+    """Fill y and f(t, y) of what was opened."""
+    (store,) = parts
+    for i in range(N):
+        store[OPEN + i] = store[Y + i * LANES + lane]
+        store[OPEN + N + i] = store[K + i * LANES + lane]
+
+
+@njit(**STRICT)
+def settle(lane, t, theta, parts):
+    """Make (t, y) of what was opened the start of the next step; whether f is finite there."""
+    (store,) = parts
+    (y, _, f, _), s, (fixed, partials), _ = opened(lane, parts)
+    rhs(t, y, theta, fixed, f, partials)
+    if GRADIENT:
+        first = SLOPES + lane * OF_SLOPES + 3 * N * P
+        variation(partials, s, store[first : first + N * P])
+    for i in range(N):
+        store[Y + i * LANES + lane], store[K + i * LANES + lane] = y[i], f[i]
+    hold_constants(lane, theta, fixed, store)
+    return all_finite(y) and all_finite(f)
+
+
+@njit(**STRICT)
+def move_lane(lane, to, parts):
+    """Let a lane's trajectory go on in another lane."""
+    (store,) = parts
+    for i in range(CONSTANTS, STAGE, LANES):
+        store[i + to] = store[i + lane]
+    for i in range(0, WIDE, LANES):
+        store[Y + i + to], store[K + i + to] = store[Y + i + lane], store[K + i + lane]
+    for i in range(FIXED + N):
+        store[OWN + to * (FIXED + N) + i] = store[OWN + lane * (FIXED + N) + i]
+    for i in range(OF_SLOPES):
+        store[SLOPES + to * OF_SLOPES + i] = store[SLOPES + lane * OF_SLOPES + i]
+
+
+@njit(**STRICT)
+def attempt(lanes, theta, rows, rtol, atol, run, parts):
+    """One step in every lane, and its error: infinite where something is not finite.
+
+    k holds f(t, y) first, and f(t + h, new) last. `lanes` is LANES: a number that the compiler
+    does not know is a loop that it does not unroll, but does several turns of at once.
+    """
+    (store,) = parts
+    for lane in range(lanes):
+        store[CONSTANTS + lane], store[CONSTANTS + LANES + lane] = run[TIME, lane], run[STEP, lane]
+    if WHOLE:
+        step_abreast(lanes, rtol, atol, store, run[ERROR])
+    else:
+        in_stages(lanes, rtol, atol, store, run[ERROR])
+
+
+@njit(**STRICT)
+def in_stages(lanes, rtol, atol, store, errors):
+    """A step of a larger system: stage by stage."""
+    for lane in range(lanes):
+        for j in range(lane, WIDE, LANES):
+            store[H + j] = store[CONSTANTS + LANES + lane]
+    k, kept = store[K : K + 7 * WIDE], store[KEPT_AT:]
+    wide, k1, k2, k3, k4, k5, k6 = (
+        N * lanes, K + WIDE, K + 2 * WIDE, K + 3 * WIDE, K + 4 * WIDE, K + 5 * WIDE, K + 6 * WIDE
+    )  # fmt: skip
+    for j in range(wide):
+        store[NEW + j] = store[Y + j] + store[H + j] * (A21 * store[K + j])
+    rhs_abreast(lanes, C2, store, k[1 * WIDE :], kept[0 * KEPT * LANES :])
+    for j in range(wide):
+        store[NEW + j] = store[Y + j] + store[H + j] * (A31 * store[K + j] + A32 * store[k1 + j])
+    rhs_abreast(lanes, C3, store, k[2 * WIDE :], kept[1 * KEPT * LANES :])
+    for j in range(wide):
+        store[NEW + j] = store[Y + j] + store[H + j] * (
+            A41 * store[K + j] + A42 * store[k1 + j] + A43 * store[k2 + j]
+        )
+    rhs_abreast(lanes, C4, store, k[3 * WIDE :], kept[2 * KEPT * LANES :])
+    for j in range(wide):
+        store[NEW + j] = store[Y + j] + store[H + j] * (
+            A51 * store[K + j] + A52 * store[k1 + j] + A53 * store[k2 + j] + A54 * store[k3 + j]
+        )
+    rhs_abreast(lanes, C5, store, k[4 * WIDE :], kept[3 * KEPT * LANES :])
+    for j in range(wide):
+        store[NEW + j] = store[Y + j] + store[H + j] * (
+            A61 * store[K + j] + A62 * store[k1 + j] + A63 * store[k2 + j] + A64 * store[k3 + j]
+            + A65 * store[k4 + j]
+        )  # fmt: skip
+    rhs_abreast(lanes, 1.0, store, k[5 * WIDE :], kept[4 * KEPT * LANES :])
+    for j in range(wide):
+        store[NEW + j] = store[Y + j] + store[H + j] * (
+            B1 * store[K + j] + B2 * store[k1 + j] + B3 * store[k2 + j] + B4 * store[k3 + j]
+            + B5 * store[k4 + j] + B6 * store[k5 + j]
+        )  # fmt: skip
+    rhs_abreast(lanes, 1.0, store, k[6 * WIDE :], kept[5 * KEPT * LANES :])
+    for j in range(wide):
+        error = (
+            E1 * store[K + j] + E2 * store[k1 + j] + E3 * store[k2 + j] + E4 * store[k3 + j]
+            + E5 * store[k4 + j] + E6 * store[k5 + j] + E7 * store[k6 + j]
+        )  # fmt: skip
+        y, new = store[Y + j], store[NEW + j]
+        error *= store[H + j] / (atol + rtol * max(abs(y), abs(new)))
+        nothing = 0.0 * (new * HUGE) + 0.0 * (store[k6 + j] * HUGE)  # nan if not finite
+        store[H + j] = error * error + nothing
+    measure(lanes, store, errors)
+
+
+@njit(**STRICT)
+def measure(lanes, store, errors):
+    """The error of each lane's step, in tolerances, from the squares of all states."""
+    for lane in range(lanes):
+        errors[lane] = store[H + lane]
+    for i in range(LANES, WIDE, LANES):
+        for lane in range(lanes):
+            errors[lane] += store[H + i + lane]
+    for lane in range(lanes):
+        error = math.sqrt(errors[lane] / N)
+        errors[lane] = error if error < LARGEST else math.inf
+
+
+@njit(**STRICT)
+def follow(lane, row, t, h, theta, parts):
+    """The sensitivities' part of an accepted step."""
+    (store,) = parts
+    first = SLOPES + lane * OF_SLOPES
+    own, kept = store[first : first + OF_SLOPES], store[KEPT_AT + lane :]
+    if not TABLED:
+        for entry in range(KEPT):
+            to = 10 * N * P + PARTIALS + PLACES[entry]
+            for j in range(6):
+                own[to + j * PARTIALS] = kept[(j * KEPT + entry) * LANES]
+    step_slopes(h, own, kept)
 
 
 @njit(**INLINE)
-def try_step(t, h, y, new, stage, k, partials, theta, fixed):
-    """One Tsit5 step from y to new; k[0] holds f(t, y), k[6] will hold f(t + h, new)."""
-    for i in range(N):
-        stage[i] = y[i] + h * (A21 * k[0, i])
-    rhs(t + C2 * h, stage, theta, fixed, k[1], partials[1])
-    for i in range(N):
-        stage[i] = y[i] + h * (A31 * k[0, i] + A32 * k[1, i])
-    rhs(t + C3 * h, stage, theta, fixed, k[2], partials[2])
-    for i in range(N):
-        stage[i] = y[i] + h * (A41 * k[0, i] + A42 * k[1, i] + A43 * k[2, i])
-    rhs(t + C4 * h, stage, theta, fixed, k[3], partials[3])
-    for i in range(N):
-        stage[i] = y[i] + h * (A51 * k[0, i] + A52 * k[1, i] + A53 * k[2, i] + A54 * k[3, i])
-    rhs(t + C5 * h, stage, theta, fixed, k[4], partials[4])
-    for i in range(N):
-        stage[i] = y[i] + h * (
-            A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
-        )
-    rhs(t + h, stage, theta, fixed, k[5], partials[5])
-    for i in range(N):
-        new[i] = y[i] + h * (
-            B1 * k[0, i] + B2 * k[1, i] + B3 * k[2, i] + B4 * k[3, i] + B5 * k[4, i] + B6 * k[5, i]
-        )
-    rhs(t + h, new, theta, fixed, k[6], partials[6])
-
-
-@njit(**INLINE)
-def interpolate(u, h, y, k, size, at):
-    """The solution at t + u·h, 0 ≤ u ≤ 1, of order 4 (Tsitouras' free interpolant)."""
+def weights(u, h):
+    """Of the stages' slopes in y(t + u·h), 0 ≤ u ≤ 1, of order 4 (Tsitouras' free interpolant)."""
     w = h * u * u
     b1 = -1.0530884977290216 * h * u * (u - 1.3299890189751412)
     b1 *= u * u - 1.4364028541716351 * u + 0.7139816917074209
@@ -115,94 +276,53 @@ def interpolate(u, h, y, k, size, at):
     b5 = 47.37952196281928122 * w * (u - 1.203071208372362603) * (u - 0.658047292653547382)
     b6 = -34.87065786149660974 * w * (u - 1.2) * (u - 0.666666666666666667)
     b7 = 2.5 * w * (u - 1.0) * (u - 0.6)
-    for i in range(size):
-        at[i] = y[i] + (
-            b1 * k[0, i] + b2 * k[1, i] + b3 * k[2, i] + b4 * k[3, i] + b5 * k[4, i]
-            + b6 * k[5, i] + b7 * k[6, i]
-        )  # fmt: skip
-
-
-@njit(**INLINE)
-def error_norm(h, y, new, k, rtol, atol):
-    total = 0.0
-    for i in range(N):
-        error = (
-            E1 * k[0, i] + E2 * k[1, i] + E3 * k[2, i] + E4 * k[3, i] + E5 * k[4, i]
-            + E6 * k[5, i] + E7 * k[6, i]
-        )  # fmt: skip
-        total += (h * error / (atol + rtol * max(abs(y[i]), abs(new[i])))) ** 2
-    return math.sqrt(total / N)
+    return b1, b2, b3, b4, b5, b6, b7
 
 
 @njit(**STRICT)
-def allocate():
-    """What a trajectory needs: of states, of sensitivities, of both, and of this stepper."""
-    of_states = np.empty(N), np.empty(N), np.empty(N), np.empty((7, N))
-    work, size = np.zeros(10 * N * P + 7 * PARTIALS), N * P
-    of_slopes = (
-        work[:size],
-        work[size : 2 * size],
-        work[2 * size : 3 * size],
-        work[3 * size : 10 * size].reshape((7, size)),
-    )
-    partials = work[10 * size :].reshape((7, PARTIALS))
-    return of_states, of_slopes, (np.empty(FIXED), partials), (np.empty(N), work)
-
-
-@njit(**INLINE)
-def settle(t, theta, scratch):
-    """Make (t, y) the start of the next step; whether f is finite there."""
-    (y, _, _, k), (s, _, _, s_k), (fixed, partials), _ = scratch
-    rhs(t, y, theta, fixed, k[0], partials[0])
-    if GRADIENT:
-        variation(partials[0], s, s_k[0])
-    return all_finite(y) and all_finite(k[0])
-
-
-@njit(**INLINE)
-def attempt(t, h, theta, rtol, atol, scratch):
-    """Try a step; returns its error, infinite where something is not finite."""
-    (y, new, stage, k), _, (fixed, partials), _ = scratch
-    try_step(t, h, y, new, stage, k, partials, theta, fixed)
-    error = error_norm(h, y, new, k, rtol, atol)
-    return error if error < LARGEST and all_finite(new) and all_finite(k[6]) else math.inf
-
-
-@njit(**LINEAR_INLINE)
-def follow(t, h, theta, scratch):
-    """The sensitivities' part of an accepted step."""
-    _, _, _, (_, work) = scratch
-    step_slopes(h, work)
-
-
-@njit(**INLINE)
-def between(u, h, scratch):
+def between(lane, u, h, parts):
     """The states, and sensitivities, at t + u·h, into the places for stages."""
-    (y, _, stage, k), (s, _, s_stage, s_k), _, _ = scratch
-    interpolate(u, h, y, k, N, stage)
-    if GRADIENT:
-        interpolate(u, h, s, s_k, N * P, s_stage)
-
-
-@njit(**INLINE)
-def move_on(t, theta, scratch):
-    """Make the end of a step the start of the next; its last stage is the next one's first."""
-    (y, new, _, k), _, _, (_, work) = scratch
+    (store,) = parts
+    b1, b2, b3, b4, b5, b6, b7 = weights(u, h)
     for i in range(N):
-        y[i], k[0, i] = new[i], k[6, i]
-    for i in range(N * P):
-        work[i] = work[N * P + i]
-    for i in range(N * P):
-        work[3 * N * P + i] = work[9 * N * P + i]
+        j = K + i * LANES + lane
+        store[STAGE + i] = store[Y + i * LANES + lane] + (
+            b1 * store[j] + b2 * store[WIDE + j] + b3 * store[2 * WIDE + j]
+            + b4 * store[3 * WIDE + j] + b5 * store[4 * WIDE + j] + b6 * store[5 * WIDE + j]
+            + b7 * store[6 * WIDE + j]
+        )  # fmt: skip
+    if GRADIENT:
+        first, size = SLOPES + lane * OF_SLOPES, N * P
+        own, stage = store[first : first + OF_SLOPES], store[S_STAGE : S_STAGE + size]
+        for j in range(size):
+            stage[j] = own[j] + (
+                b1 * own[3 * size + j] + b2 * own[4 * size + j] + b3 * own[5 * size + j]
+                + b4 * own[6 * size + j] + b5 * own[7 * size + j] + b6 * own[8 * size + j]
+                + b7 * own[9 * size + j]
+            )  # fmt: skip
 
 
 @njit(**INLINE)
-def look(t, theta, rtol, atol, scratch):
+def move_on(lane, row, t, theta, parts):
+    """Make the end of a step the start of the next; its last stage is the next one's first."""
+    (store,) = parts
+    for i in range(lane, WIDE, LANES):
+        store[Y + i], store[K + i] = store[NEW + i], store[K + 6 * WIDE + i]
+    if GRADIENT:
+        first = SLOPES + lane * OF_SLOPES
+        own = store[first : first + OF_SLOPES]
+        for i in range(N * P):
+            own[i] = own[N * P + i]
+        for i in range(N * P):
+            own[3 * N * P + i] = own[9 * N * P + i]
+
+
+@njit(**STRICT)
+def look(lane, row, t, theta, rtol, atol, parts):
     """The fastest rate at the start of a step."""
-    (y, _, stage, k), _, (fixed, partials), (direction, _) = scratch
-    return fastest_rate(
-        t, y, k[0], direction, stage, k[1], partials[1], theta, fixed, rtol, atol
-    )  # fmt: skip
+    load(lane, parts)
+    (y, stage, f, slope), _, (fixed, partials), direction = opened(lane, parts)
+    return fastest_rate(t, y, f, direction, stage, slope, partials, theta[row], fixed, rtol, atol)
 
 
 @njit(**INLINE)
