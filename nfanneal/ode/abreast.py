@@ -10,22 +10,19 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sympy
 
 from nfanneal.expressions import SCALAR_FUNCTIONS
 from nfanneal.ode.kernels import Stepper, kernel_source
-from nfanneal.ode.layout import PIECE, SHORT, Layout, assign, function, names_in_store, with_fixed
-from nfanneal.ode.slopes import FEW, STAGES, TABLEAU, Partial
+from nfanneal.ode.layout import PIECE, Layout, assign, function, names_in_store, with_fixed
+from nfanneal.ode.slopes import Partial
 from nfanneal.ode.system import OdeSystem
 
 LANES = 8
 """As many as the widest processors' instructions have numbers."""
-NODES = ("C2", "C3", "C4", "C5", "1.0", "1.0")
-ERROR = tuple(f"E{j}" for j in range(1, STAGES + 1))
-H = "store[CONSTANTS + LANES + lane]"
 BY_ARITHMETIC = ("exp", "log")
 """Functions of `math` that the template has, too."""
 
@@ -39,118 +36,48 @@ def _functions(
     layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial], gradient: bool
 ) -> list[str]:
     partials = [e for _, _, e in (*jacobian, *direct)]
-    equations = layout.system.equations
-    expressions = [with_fixed(layout, e) for e in (*equations, *partials)]
-    lines = _rhs_lines(layout, expressions, None if gradient else len(equations))
-    whole = len(equations) <= FEW and len(lines) <= SHORT
-    sources = [f"WHOLE = {whole}\n", *_scalar_functions("\n".join(lines))]
-    if whole:
-        step = _step(layout, expressions, gradient)
-        sources += [function("step_abreast", "lanes, rtol, atol, store, errors", step)]
-    if gradient or not whole:
-        sources += [_rhs(layout, expressions, gradient)]
-    return sources
+    expressions = [with_fixed(layout, e) for e in (*layout.system.equations, *partials)]
+    rhs = _rhs(layout, expressions, gradient)
+    return [*_scalar_functions(rhs), rhs]
 
 
 EXPLICIT = Stepper(
     parts=("tableau", "elementary", "tsit5"),
     lanes=LANES,
-    abreast="(9 * N + 6 * KEPT) * LANES",
+    abreast="(8 * N + 6 * KEPT) * LANES",
     more=_functions,
 )
 
 
-def _rhs_lines(
-    layout: Layout,
-    expressions: Sequence[sympy.Expr],
-    wanted: int | None,
-    targets: Sequence[str] = (),
-    states: str = "x{}",
-) -> list[str]:
-    """Lines of f and the partial derivatives that are not zero, for one lane."""
-    names = names_in_store(layout, LANES) | {layout.system.time: "t"}
-    names |= {s: states.format(i) for i, s in enumerate(layout.system.states)}
-    targets = targets or [f"f{i}" for i in range(len(expressions))]
-    lines = assign(replace(layout, names=names), targets, expressions, wanted)
-    return [ast.unparse(_ABREAST.visit(ast.parse(line))) for line in lines]
-
-
-def _step(layout: Layout, expressions: Sequence[sympy.Expr], gradient: bool) -> list[str]:
-    """Lines of a step of a small system: a loop for each stage, and one for the error.
-
-    With sensitivities f has a loop of its own, or there are too many stores for the compiler to
-    tell apart.
-    """
-    n, kept = len(layout.system.equations), len(expressions) - len(layout.system.equations)
-    lines = list[str]()
-    for j, (node, coefficients) in enumerate(zip(NODES, TABLEAU, strict=True), start=1):
-        new = [f"{_y(i)} + h * ({_sum(coefficients, i, n)})" for i in range(n)]
-        if gradient:
-            body = [f"store[NEW + {LANES * i} + lane] = {y}" for i, y in enumerate(new)]
-            lines += _over_lanes([f"h = {H}", *body])
-            places = _part("K", j, n), _part("KEPT_AT", j - 1, kept)
-            lines += [f"rhs_abreast(lanes, {node}, store, {', '.join(places)})"]
-            continue
-        body = [f"h = {H}", f"t = store[CONSTANTS + lane] + {node} * h"]
-        body += [f"x{i} = {y}" for i, y in enumerate(new)]
-        body += _rhs_lines(layout, expressions, n, [f"k{i}" for i in range(n)])
-        body += [f"{_slope(j, i, n)} = k{i}" for i in range(n)]
-        if j == STAGES - 1:
-            body += [f"store[NEW + {LANES * i} + lane] = x{i}" for i in range(n)]
-        lines += _over_lanes(body)
-    body = list[str]()
-    for i in range(n):
-        y, now = _y(i), f"store[NEW + {LANES * i} + lane]"
-        body += [f"y, new, last = {y}, {now}, {_slope(STAGES - 1, i, n)}"]
-        body += [f"e{i} = ({_sum(ERROR, i, n)}) * ({H} / (atol + rtol * max(abs(y), abs(new))))"]
-        body += [f"e{i} = e{i} * e{i} + (0.0 * (new * HUGE) + 0.0 * (last * HUGE))"]
-    body += [f"error = math.sqrt(({' + '.join(f'e{i}' for i in range(n))}) / N)"]
-    body += ["errors[lane] = error if error < LARGEST else math.inf"]
-    return lines + _over_lanes(body)
-
-
-def _over_lanes(body: Sequence[str]) -> list[str]:
-    return ["for lane in range(lanes):", *(f"    {line}" for line in body)]
-
-
-def _part(first: str, j: int, size: int) -> str:
-    return f"store[{first} + {j * size * LANES} : {first} + {(j + 1) * size * LANES}]"
-
-
-def _y(i: int) -> str:
-    return f"store[Y + {LANES * i} + lane]"
-
-
-def _slope(j: int, i: int, n: int) -> str:
-    return f"store[K + {LANES * (j * n + i)} + lane]"
-
-
-def _sum(coefficients: Iterable[str], i: int, n: int) -> str:
-    return " + ".join(f"{c} * {_slope(m, i, n)}" for m, c in enumerate(coefficients))
-
-
 def _rhs(layout: Layout, expressions: Sequence[sympy.Expr], gradient: bool) -> str:
-    """The function of a stage of a larger system; in pieces if it is large."""
+    """f, and the partial derivatives that are not zero, in all lanes; in pieces if it is large.
+
+    The same lines for the states with sensitivities and without: not a bit may differ.
+    """
     n, arguments = len(layout.system.equations), "lanes, node, store, slopes, partials"
-    wanted = len(expressions) if gradient else n
-    ends = [0, n, wanted] if gradient else [0, n]
-    if layout.is_large:
-        ends = sorted({*range(0, n, PIECE), *range(n, wanted, PIECE), wanted})
+    names = names_in_store(layout, LANES) | {layout.system.time: "t"}
+    names |= {s: f"store[NEW + {LANES * i} + lane]" for i, s in enumerate(layout.system.states)}
+    inside = replace(layout, names=names)
+    targets = [f"slopes[{LANES * i} + lane]" for i in range(n)]
+    targets += [f"partials[{LANES * i} + lane]" for i in range(len(expressions) - n)]
+    wanted = len(targets) if gradient else n
+    if not layout.is_large:
+        lines = assign(inside, targets, expressions, wanted)
+        return function("rhs_abreast", arguments, _over_lanes(lines), "STRICT")
+    ends = sorted({*range(0, n, PIECE), *range(n, wanted, PIECE), wanted})
     texts, calls = list[str](), list[str]()
-    for first, last in itertools.pairwise(ends if layout.is_large else (0, len(expressions))):
-        targets = [f"slopes[{LANES * i} + lane]" for i in range(n)]
-        targets += [f"partials[{LANES * i} + lane]" for i in range(len(expressions) - n)]
-        lines = _rhs_lines(
-            layout, expressions[first:last], None if layout.is_large else wanted,
-            targets[first:last],
-            "store[NEW + LANES * {} + lane]",
-        )  # fmt: skip
-        body = ["t = store[CONSTANTS + lane] + node * store[CONSTANTS + LANES + lane]", *lines]
-        loop = _over_lanes(body)
-        name = f"rhs_abreast_{first}"
-        texts.append(function(name, arguments, loop, "STRICT"))
-        calls.append(f"{name}({arguments})")
+    for first, last in itertools.pairwise(ends):
+        piece = f"rhs_abreast_{first}"
+        lines = assign(inside, targets[first:last], expressions[first:last])
+        texts.append(function(piece, arguments, _over_lanes(lines), "STRICT"))
+        calls.append(f"{piece}({arguments})")
     return "".join([*texts, function("rhs_abreast", arguments, calls, "STRICT")])
+
+
+def _over_lanes(lines: Sequence[str]) -> list[str]:
+    body = ["t = store[CONSTANTS + lane] + node * store[CONSTANTS + LANES + lane]"]
+    body += [ast.unparse(_ABREAST.visit(ast.parse(line))) for line in lines]
+    return ["for lane in range(lanes):", *(f"    {line}" for line in body)]
 
 
 class _Abreast(ast.NodeTransformer):

@@ -332,9 +332,9 @@ def solve(
     The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
     that have not begun; `held` (rows, N + N·P) are states and sensitivities in between.
     """
-    parts, run, rows = allocate(), np.zeros((RUN, LANES)), np.empty(LANES, dtype=np.int64)
+    parts, run, rows = allocate(), np.zeros((RUN, LANES)), np.zeros(LANES, dtype=np.int64)
     limits = (start, rtol, atol, max_steps, may_switch)
-    lanes, next_row = 0, 0
+    lanes, next_row = rows[0], rows[0]  # with a 0 for them numba would compile the rest twice
     while True:
         while lanes < LANES and next_row < len(theta):
             row, next_row = next_row, next_row + 1

@@ -35,7 +35,7 @@ FIXED, PARTIALS, SECOND = 1, 5, 1
 KEPT, PLACES = 2, np.array([0, 1], dtype=np.int64)
 """How many partial derivatives of f are not zero everywhere, and where in `partials` they stand."""
 LANES = 8
-NEW = (9 * N + 6 * KEPT) * LANES
+NEW = (8 * N + 6 * KEPT) * LANES
 CONSTANTS = NEW + N * LANES
 STAGE = CONSTANTS + 4 * LANES
 S_STAGE = STAGE + N
@@ -43,10 +43,8 @@ S_STAGE = STAGE + N
 
 and `fixed`; one lane's states at a stage, and its sensitivities. The first two are abreast: number
 i of a lane stands at i·LANES + lane."""
-WHOLE, TABLED = False, False
-"""Whether a step is written as a whole, else stage by stage; whether the sensitivities' part of it
-
-takes the partial derivatives from `kept`, with a table of where they stand."""
+TABLED = False
+"""Whether the sensitivities' part of a step takes partial derivatives from `kept`, by a table."""
 ACTIVE = np.array([0], dtype=np.int64)
 """The columns of θ that the states depend on: sensitivities have no others.
 
@@ -85,11 +83,6 @@ def rhs_abreast(lanes, node, store, slopes, partials):
         slopes[lane] = store[CONSTANTS + 24 + lane] * store[NEW + lane]
         partials[lane] = store[CONSTANTS + 24 + lane]
         partials[8 + lane] = -store[NEW + lane]
-
-
-@njit(**STRICT)
-def step_abreast(lanes, rtol, atol, store, errors):
-    """All stages of a step, and its error, in all lanes."""
 
 
 @njit(**STRICT)

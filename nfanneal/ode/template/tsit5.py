@@ -40,13 +40,11 @@ from nfanneal.ode.template.system import (
     S_STAGE,
     STAGE,
     TABLED,
-    WHOLE,
     N,
     P,
     hold_constants,
     rhs,
     rhs_abreast,
-    step_abreast,
     step_slopes,
     variation,
 )
@@ -94,7 +92,7 @@ PATIENCE, WORTH = 12, 500.0
 """Limited steps in a row, and as long ones still to come, before the stiff solver is asked."""
 WIDE = N * LANES
 Y, K, KEPT_AT, OPEN = 0, WIDE, 8 * WIDE, S_STAGE + N * P
-H = KEPT_AT + 6 * KEPT * LANES
+H = CONSTANTS + LANES
 OWN = OPEN + 3 * N
 SLOPES, OF_SLOPES = OWN + LANES * (FIXED + N), 10 * N * P + 7 * PARTIALS
 """Where in the store y, the step's end, its slopes and their partial derivatives begin, abreast;
@@ -180,71 +178,74 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
     """
     (store,) = parts
     for lane in range(lanes):
-        store[CONSTANTS + lane], store[CONSTANTS + LANES + lane] = run[TIME, lane], run[STEP, lane]
-    if WHOLE:
-        step_abreast(lanes, rtol, atol, store, run[ERROR])
-    else:
-        in_stages(lanes, rtol, atol, store, run[ERROR])
-
-
-@njit(**STRICT)
-def in_stages(lanes, rtol, atol, store, errors):
-    """A step of a larger system: stage by stage."""
-    for lane in range(lanes):
-        for j in range(lane, WIDE, LANES):
-            store[H + j] = store[CONSTANTS + LANES + lane]
+        store[CONSTANTS + lane], store[H + lane] = run[TIME, lane], run[STEP, lane]
     k, kept = store[K : K + 7 * WIDE], store[KEPT_AT:]
-    wide, k1, k2, k3, k4, k5, k6 = (
-        N * lanes, K + WIDE, K + 2 * WIDE, K + 3 * WIDE, K + 4 * WIDE, K + 5 * WIDE, K + 6 * WIDE
-    )  # fmt: skip
-    for j in range(wide):
-        store[NEW + j] = store[Y + j] + store[H + j] * (A21 * store[K + j])
-    rhs_abreast(lanes, C2, store, k[1 * WIDE :], kept[0 * KEPT * LANES :])
-    for j in range(wide):
-        store[NEW + j] = store[Y + j] + store[H + j] * (A31 * store[K + j] + A32 * store[k1 + j])
-    rhs_abreast(lanes, C3, store, k[2 * WIDE :], kept[1 * KEPT * LANES :])
-    for j in range(wide):
-        store[NEW + j] = store[Y + j] + store[H + j] * (
-            A41 * store[K + j] + A42 * store[k1 + j] + A43 * store[k2 + j]
-        )
+    k1, k2, k3, k4, k5 = K + WIDE, K + 2 * WIDE, K + 3 * WIDE, K + 4 * WIDE, K + 5 * WIDE
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j, h = i + lane, store[H + lane]
+            store[NEW + j] = store[Y + j] + h * (A21 * store[K + j])
+    rhs_abreast(lanes, C2, store, k[WIDE:], kept)
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j, h = i + lane, store[H + lane]
+            store[NEW + j] = store[Y + j] + h * (A31 * store[K + j] + A32 * store[k1 + j])
+    rhs_abreast(lanes, C3, store, k[2 * WIDE :], kept[KEPT * LANES :])
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j, h = i + lane, store[H + lane]
+            store[NEW + j] = store[Y + j] + h * (
+                A41 * store[K + j] + A42 * store[k1 + j] + A43 * store[k2 + j]
+            )
     rhs_abreast(lanes, C4, store, k[3 * WIDE :], kept[2 * KEPT * LANES :])
-    for j in range(wide):
-        store[NEW + j] = store[Y + j] + store[H + j] * (
-            A51 * store[K + j] + A52 * store[k1 + j] + A53 * store[k2 + j] + A54 * store[k3 + j]
-        )
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j, h = i + lane, store[H + lane]
+            store[NEW + j] = store[Y + j] + h * (
+                A51 * store[K + j] + A52 * store[k1 + j] + A53 * store[k2 + j] + A54 * store[k3 + j]
+            )
     rhs_abreast(lanes, C5, store, k[4 * WIDE :], kept[3 * KEPT * LANES :])
-    for j in range(wide):
-        store[NEW + j] = store[Y + j] + store[H + j] * (
-            A61 * store[K + j] + A62 * store[k1 + j] + A63 * store[k2 + j] + A64 * store[k3 + j]
-            + A65 * store[k4 + j]
-        )  # fmt: skip
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j, h = i + lane, store[H + lane]
+            store[NEW + j] = store[Y + j] + h * (
+                A61 * store[K + j]
+                + A62 * store[k1 + j]
+                + A63 * store[k2 + j]
+                + A64 * store[k3 + j]
+                + A65 * store[k4 + j]
+            )
     rhs_abreast(lanes, 1.0, store, k[5 * WIDE :], kept[4 * KEPT * LANES :])
-    for j in range(wide):
-        store[NEW + j] = store[Y + j] + store[H + j] * (
-            B1 * store[K + j] + B2 * store[k1 + j] + B3 * store[k2 + j] + B4 * store[k3 + j]
-            + B5 * store[k4 + j] + B6 * store[k5 + j]
-        )  # fmt: skip
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j, h = i + lane, store[H + lane]
+            store[NEW + j] = store[Y + j] + h * (
+                B1 * store[K + j] + B2 * store[k1 + j] + B3 * store[k2 + j]
+                + B4 * store[k3 + j] + B5 * store[k4 + j] + B6 * store[k5 + j]
+            )  # fmt: skip
     rhs_abreast(lanes, 1.0, store, k[6 * WIDE :], kept[5 * KEPT * LANES :])
-    for j in range(wide):
-        error = (
-            E1 * store[K + j] + E2 * store[k1 + j] + E3 * store[k2 + j] + E4 * store[k3 + j]
-            + E5 * store[k4 + j] + E6 * store[k5 + j] + E7 * store[k6 + j]
-        )  # fmt: skip
-        y, new = store[Y + j], store[NEW + j]
-        error *= store[H + j] / (atol + rtol * max(abs(y), abs(new)))
-        nothing = 0.0 * (new * HUGE) + 0.0 * (store[k6 + j] * HUGE)  # nan if not finite
-        store[H + j] = error * error + nothing
-    measure(lanes, store, errors)
+    measure(lanes, rtol, atol, store, run[ERROR])
 
 
 @njit(**STRICT)
-def measure(lanes, store, errors):
-    """The error of each lane's step, in tolerances, from the squares of all states."""
+def measure(lanes, rtol, atol, store, errors):
+    """The error of each lane's step, in tolerances."""
+    k1, k2, k3, k4, k5, k6 = (
+        K + WIDE, K + 2 * WIDE, K + 3 * WIDE, K + 4 * WIDE, K + 5 * WIDE, K + 6 * WIDE
+    )  # fmt: skip
     for lane in range(lanes):
-        errors[lane] = store[H + lane]
-    for i in range(LANES, WIDE, LANES):
+        errors[lane] = 0.0
+    for i in range(0, WIDE, LANES):
         for lane in range(lanes):
-            errors[lane] += store[H + i + lane]
+            j = i + lane
+            error = (
+                E1 * store[K + j] + E2 * store[k1 + j] + E3 * store[k2 + j] + E4 * store[k3 + j]
+                + E5 * store[k4 + j] + E6 * store[k5 + j] + E7 * store[k6 + j]
+            )  # fmt: skip
+            y, new = store[Y + j], store[NEW + j]
+            error *= store[H + lane] / (atol + rtol * max(abs(y), abs(new)))
+            nothing = 0.0 * (new * HUGE) + 0.0 * (store[k6 + j] * HUGE)  # nan if not finite
+            errors[lane] += error * error + nothing
     for lane in range(lanes):
         error = math.sqrt(errors[lane] / N)
         errors[lane] = error if error < LARGEST else math.inf
