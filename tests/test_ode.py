@@ -308,6 +308,15 @@ def test_sensitivities_from_zero_are_finite(compiled):
     assert np.isfinite(found.sensitivities).all()
 
 
+def test_slopes_that_depend_on_nothing_leave_those_of_initial_values_and_observables(own_cache):
+    system = compile_system(build("x", ["1 + t"], "x0 a", ["x0"], ["a*x"]))
+    found = solve(system, [0.5, 3.0], sensitivities=True)
+    x = 0.5 + TIMES + 0.5 * TIMES**2
+    np.testing.assert_allclose(found.observables[0, :, 0], 3.0 * x, rtol=1e-8)
+    np.testing.assert_allclose(found.sensitivities[0, :, 0, 0], 3.0, rtol=1e-12)
+    np.testing.assert_allclose(found.sensitivities[0, :, 0, 1], x, rtol=1e-8)
+
+
 def test_start_shifts_time_and_an_output_there_is_the_initial_value(decay):
     settings = SolverSettings(1e-9, 1e-9, start=2.0)
     found = solve(decay, [1.0, 0.7, 2.0], TIMES + 2.0, settings, sensitivities=True)

@@ -86,14 +86,16 @@ def _system_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
     sources += stepper.more(layout, jacobian, direct, gradient)
     sources += _timetable(layout, gradient)
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
-    sizes = _sizes(layout, places if gradient else [], len(jacobian), stepper)
+    sizes = _sizes(layout, gradient, places if gradient else [], len(jacobian), stepper)
     helpers = _scalar_functions("\n".join(sources))
     return "\n".join([sizes, *helpers, *sources, _hold_constants(len(system.parameters))])
 
 
-def _sizes(layout: Layout, places: Sequence[int], entries: int, stepper: Stepper) -> str:
+def _sizes(
+    layout: Layout, gradient: bool, places: Sequence[int], entries: int, stepper: Stepper
+) -> str:
     """How many there are of everything, and where the store has it."""
-    system, n, gradient = layout.system, len(layout.system.states), bool(places)
+    system, n = layout.system, len(layout.system.states)
     fixed, p = layout.taken + len(layout.fixed), layout.columns if gradient else 0
     table = system.timetable
     return f"""GRADIENT = {gradient}

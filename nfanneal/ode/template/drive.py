@@ -139,6 +139,14 @@ def put_down(lane, held, parts):
     copy(s, held[N:])
 
 
+@njit(**INLINE)
+def write(t, lane, row, output, values, slopes, parts):
+    """One output from the places for stages."""
+    observe(t, lane, parts[0], values, row, output)
+    if GRADIENT:
+        observe_slopes(t, lane, parts[0], slopes, row, output)
+
+
 @njit(**STRICT)
 def record_here(lane, row, times, values, slopes, run, parts):
     """Record the outputs up to the time of what was opened; returns whether that are all."""
@@ -147,9 +155,7 @@ def record_here(lane, row, times, values, slopes, run, parts):
     copy(y, stage)
     copy(s, parts[0][S_STAGE:])
     while output < len(times) and times[output] <= t:
-        observe(t, lane, parts[0], values, row, output)
-        if GRADIENT:
-            observe_slopes(t, lane, parts[0], slopes, row, output)
+        write(t, lane, row, output, values, slopes, parts)
         output += 1
     run[OUTPUT, lane] = output
     return output == len(times)
@@ -162,9 +168,7 @@ def record(lane, row, until, times, values, slopes, run, parts):
     while output < len(times) and times[output] <= until:
         moment = times[output]
         between(lane, (moment - t) / h, h, parts)
-        observe(moment, lane, parts[0], values, row, output)
-        if GRADIENT:
-            observe_slopes(moment, lane, parts[0], slopes, row, output)
+        write(moment, lane, row, output, values, slopes, parts)
         output += 1
     run[OUTPUT, lane] = output
     return output == len(times)
