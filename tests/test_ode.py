@@ -276,6 +276,18 @@ def test_every_fate_has_its_status_and_spares_its_neighbours(power, sensitivitie
         assert np.isfinite(found.sensitivities[0]).all()
 
 
+@pytest.mark.parametrize("sensitivities", [False, True])
+def test_nothing_is_left_of_a_failed_row_for_the_next_in_its_lane(power, sensitivities):
+    settings = SolverSettings(method="tsit5")
+    fine = [[rate, 1.0, 1.0] for rate in np.linspace(-2.0, 0.5, 40)]
+    failing = [theta for theta, _ in FATES.values()] * 8
+    mixed = [row for pair in zip(failing, fine, strict=False) for row in pair]
+    among = solve(power, mixed, settings=settings, sensitivities=sensitivities)
+    alone = solve(power, fine, settings=settings, sensitivities=sensitivities)
+    np.testing.assert_array_equal(among.observables[1::2], alone.observables)
+    np.testing.assert_array_equal(among.steps[1::2], alone.steps)
+
+
 def test_every_status_gives_advice():
     assert len({status.advice for status in Status}) == len(Status)
 
@@ -287,6 +299,15 @@ def test_a_step_out_of_the_domain_is_retried_smaller(own_cache):
     assert found.status[0] == Status.OK
     # at rest where x = −log x; rtol = 1e-6 per step
     np.testing.assert_allclose(found.observables[0, :, 0], [5.0, 0.5671432904], rtol=1e-5)
+
+
+def test_steps_out_of_the_domain_leave_nothing_for_the_next_try(own_cache):
+    """x falls to where the root of a negative number begins."""
+    system = compile_system(build("x", ["-k*x*sqrt(x - 0.5)"], "k", ["0.75"]))
+    settings = SolverSettings(method="tsit5")
+    found = solve(system, [[50.0], [300.0]], np.array([0.9, 2.0]), settings, sensitivities=False)
+    assert (found.status == Status.OK).all()
+    np.testing.assert_allclose(found.observables, 0.5, rtol=1e-5)
 
 
 def test_sensitivities_that_overflow_leave_the_value(power):

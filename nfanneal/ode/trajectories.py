@@ -20,6 +20,7 @@ from nfanneal.ode.template.options import (
     FOR_EXPLICIT,
     FOR_STIFF,
     PROGRESS,
+    RUN,
     STIFF_TRIED,
     TIME,
     TRIED,
@@ -30,6 +31,8 @@ Array = NDArray[np.float64]
 
 ROWS = 128
 """Rows per task: small enough that a few slow trajectories do not keep a thread waiting."""
+LINE = 8
+"""Numbers in a line of the processor's cache."""
 _COMPILING = RLock()
 """One thread compiles; others that need the same solver meanwhile wait for it."""
 
@@ -56,10 +59,14 @@ class Trajectories:
 
 @dataclass(frozen=True)
 class _Kernel:
-    """A compiled solver, and how many numbers it keeps of a trajectory for the other one."""
+    """A compiled solver, how many numbers it keeps of a trajectory for the other one, and how many
+
+    it works with; trajectories abreast."""
 
     solve: Callable[..., None]
     held: int
+    size: int
+    lanes: int
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,8 @@ class CompiledSystem:
             kernel.solve(
                 theta, times, settings.start, settings.rtol, settings.atol, settings.max_steps,
                 may_switch, values, slopes, status, progress, held,
+                _aligned(kernel.size), np.zeros((RUN, kernel.lanes)),
+                np.zeros(kernel.lanes, dtype=np.int64),
             )  # fmt: skip
 
 
@@ -189,9 +198,16 @@ def _check_times(times: Array, start: float) -> None:
         )
 
 
+def _aligned(size: int) -> Array:
+    """Zeros (size,) that begin where a line of the processor's cache does."""
+    zeros = np.zeros(size + LINE)
+    first = -(zeros.ctypes.data // zeros.itemsize) % LINE
+    return zeros[first : first + size]
+
+
 def _load(source: str, what: str) -> _Kernel:
     module: Any = load_module(source, what)
-    return _Kernel(module.solve, module.N * (1 + module.P))
+    return _Kernel(module.solve, module.N * (1 + module.P), module.SIZE, module.LANES)
 
 
 def compile_system(system: OdeSystem) -> CompiledSystem:

@@ -98,10 +98,3 @@ def fastest_rate(t, y, f, direction, moved, slope, partials, theta, fixed, rtol,
     for i in range(N):
         direction[i] = slope[i] / rate
     return rate / size
-
-
-@njit(**INLINE)
-def copy(values, into):
-    """Copy values (n,); numba's `into[:] = values` compiles the text of its error, too."""
-    for i in range(len(values)):
-        into[i] = values[i]

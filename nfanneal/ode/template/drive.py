@@ -15,7 +15,6 @@ from nfanneal.ode.template.control import (
     all_finite,
     any_direction,
     control,
-    copy,
     first_step,
     shrinkage,
 )
@@ -64,6 +63,7 @@ from nfanneal.ode.template.system import (
     STEADY,
     TIMED,
     N,
+    P,
     hold_constants,
     initial,
     initial_slopes,
@@ -83,6 +83,7 @@ from nfanneal.ode.template.tsit5 import (
     attempt,
     between,
     follow,
+    forget,
     load,
     longest,
     look,
@@ -118,12 +119,14 @@ def begin(lane, theta, start, rtol, atol, parts):
 
 
 @njit(**STRICT)
-def take_up(lane, theta, t, held, parts):
+def take_up(lane, row, theta, t, held, parts):
     """Go on where the other stepper stopped."""
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
-    copy(held[:N], y)
-    copy(held[N:], s)
+    for i in range(N):
+        y[i] = held[row, i]
+    for i in range(N * P):
+        s[i] = held[row, N + i]
     if TIMED:
         set_switches(t, fixed, True)
     if STEADY:
@@ -131,12 +134,14 @@ def take_up(lane, theta, t, held, parts):
 
 
 @njit(**STRICT)
-def put_down(lane, held, parts):
+def put_down(lane, row, held, parts):
     """Keep what the other stepper needs to go on."""
     load(lane, parts)
     (y, _, _, _), s, _, _ = opened(lane, parts)
-    copy(y, held[:N])
-    copy(s, held[N:])
+    for i in range(N):
+        held[row, i] = y[i]
+    for i in range(N * P):
+        held[row, N + i] = s[i]
 
 
 @njit(**INLINE)
@@ -152,8 +157,10 @@ def record_here(lane, row, times, values, slopes, run, parts):
     """Record the outputs up to the time of what was opened; returns whether that are all."""
     (y, stage, _, _), s, _, _ = opened(lane, parts)
     t, output = run[TIME, lane], int(run[OUTPUT, lane])
-    copy(y, stage)
-    copy(s, parts[0][S_STAGE:])
+    for i in range(N):
+        stage[i] = y[i]
+    for i in range(N * P):
+        parts[0][S_STAGE + i] = s[i]
     while output < len(times) and times[output] <= t:
         write(t, lane, row, output, values, slopes, parts)
         output += 1
@@ -193,10 +200,10 @@ def depart(lane, theta, end, span, rtol, atol, run, parts):
 def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, parts):
     """Begin a trajectory, or go on where the other stepper stopped; returns the status."""
     start, rtol, atol, _, _ = limits
-    theta, progress = theta[row], progress[row]
+    theta = theta[row]
     end = times[-1]
     run[:, lane] = 0.0
-    if progress[TRIED] < 0.0:
+    if progress[row, TRIED] < 0.0:
         run[TIME, lane] = start
         status = begin(lane, theta, start, rtol, atol, parts)
         if status != MINE:
@@ -209,9 +216,9 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
             return NON_FINITE
     else:
         for field in range(PROGRESS):
-            run[field, lane] = progress[field]
-        t, run[TRIED_BEFORE, lane] = progress[TIME], progress[TRIED]
-        take_up(lane, theta, t, held[row], parts)
+            run[field, lane] = progress[row, field]
+        t, run[TRIED_BEFORE, lane] = progress[row, TIME], progress[row, TRIED]
+        take_up(lane, row, theta, t, held, parts)
         if not settle(lane, t, theta, parts):
             return NON_FINITE
         _, _, (fixed, _), _ = opened(lane, parts)
@@ -245,6 +252,8 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     end = times[-1]
     run[TRIED, lane] += 1.0
     if not error <= 1.0:
+        if not error < LARGEST:
+            forget(lane, parts)
         run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
         run[REJECTED, lane] = 1.0
         return aim(lane, end - start, limits, run)
@@ -276,7 +285,7 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
         if status != MINE:
             return status
     if may_switch and run[SUSPECTED, lane] >= PATIENCE and end - after > WORTH * run[STEP, lane]:
-        put_down(lane, held[row], parts)
+        put_down(lane, row, held, parts)
         return OTHER
     return aim(lane, end - start, limits, run)
 
@@ -297,46 +306,45 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
 
 
 @njit(**STRICT)
-def leave(lane, progress, run):
+def leave(lane, row, progress, run):
     """Note how far a trajectory came."""
     for field in range(PROGRESS):
-        progress[field] = run[field, lane]
+        progress[row, field] = run[field, lane]
     if MINE == FOR_STIFF:
-        progress[STIFF_TRIED] += run[TRIED, lane] - run[TRIED_BEFORE, lane]
+        progress[row, STIFF_TRIED] += run[TRIED, lane] - run[TRIED_BEFORE, lane]
 
 
 @njit(**STRICT)
 def close_ranks(lanes, rows, status, progress, run, parts):
     """Take out the trajectories that have ended, and let the last ones go on in their lanes."""
-    lane = 0
-    while lane < lanes:
-        if status[rows[lane]] == MINE:
-            lane += 1
-            continue
-        leave(lane, progress[rows[lane]], run)
-        lanes -= 1
-        if lane < lanes:
-            move_lane(lanes, lane, parts)
-            rows[lane] = rows[lanes]
-            copy(run[:, lanes], run[:, lane])
+    for lane in range(lanes - 1, -1, -1):
+        if status[rows[lane]] != MINE:
+            leave(lane, rows[lane], progress, run)
+            lanes -= 1
+            if lane < lanes:
+                move_lane(lanes, lane, parts)
+                rows[lane] = rows[lanes]
+                for field in range(RUN):
+                    run[field, lane] = run[field, lanes]
     return lanes
 
 
 @njit(
     "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1], f8[:,::1],"
-    "f8[:,::1])",
+    "f8[:,::1], f8[::1], f8[:,::1], i8[::1])",
     cache=CACHE,
     **ENTRY,
 )
 def solve(
-    theta, times, start, rtol, atol, max_steps, may_switch, values, slopes, status, progress, held
-):
+    theta, times, start, rtol, atol, max_steps, may_switch, values, slopes, status, progress, held,
+    store, run, rows,
+):  # fmt: skip
     """Solve the trajectories that wait for this stepper, one per row of theta.
 
     The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
     that have not begun; `held` (rows, N + N·P) are states and sensitivities in between.
     """
-    parts, run, rows = allocate(), np.zeros((RUN, LANES)), np.zeros(LANES, dtype=np.int64)
+    parts = allocate(store)
     limits = (start, rtol, atol, max_steps, may_switch)
     lanes, next_row = rows[0], rows[0]  # with a 0 for them numba would compile the rest twice
     while True:
@@ -346,7 +354,7 @@ def solve(
                 status[row] = enter(
                     lanes, row, theta, times, limits, values, slopes, progress, held, run, parts
                 )
-                leave(lanes, progress[row], run)
+                leave(lanes, row, progress, run)
                 rows[lanes], lanes = row, lanes + (status[row] == MINE)
         if lanes == 0:
             return

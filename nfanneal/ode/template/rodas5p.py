@@ -145,12 +145,14 @@ DENSE = np.array(
 )  # fmt: skip
 
 
+SIZE = S_STAGE + N * P
+
+
 @njit(**OWNING)
-def allocate():
+def allocate(store):
     """What a trajectory needs: of states, of sensitivities, of both, of this stepper, and for
 
     observables."""
-    store = np.zeros(S_STAGE + N * P)
     of_states = np.empty(N), np.empty(N), store[STAGE : STAGE + N], np.empty((10, N))
     s_stage = store[S_STAGE:]
     of_slopes = np.zeros(N * P), np.zeros(N * P), s_stage, np.zeros((10, N * P))
@@ -171,6 +173,11 @@ def opened(lane, parts):
 @njit(**STRICT)
 def load(lane, parts):
     """There is one lane, and it is open."""
+
+
+@njit(**STRICT)
+def forget(lane, parts):
+    """Nothing of a step is used in the next try."""
 
 
 @njit(**STRICT)

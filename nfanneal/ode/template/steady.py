@@ -12,7 +12,7 @@ doi:10.1137/S0036142996304796.
 import numpy as np
 from numba import njit
 
-from nfanneal.ode.template.control import all_finite, copy, scaled_norm
+from nfanneal.ode.template.control import all_finite, scaled_norm
 from nfanneal.ode.template.linear import factorise, solve_factored
 from nfanneal.ode.template.options import OWNING, STRICT
 from nfanneal.ode.template.system import (
@@ -85,7 +85,8 @@ def find_steady(t, y, s, theta, fixed, rtol, atol):
             delta *= 0.1
             continue
         size, after = scaled_norm(step, new, rtol, atol), scaled_norm(f, new, rtol, atol)
-        copy(new, y)
+        for i in range(N):
+            y[i] = new[i]
         if size < THERE and (delta >= 0.1 * longest or all_zero(f)):
             if GRADIENT:
                 steady_slopes(t, y, s, theta, fixed, longest)

@@ -90,8 +90,21 @@ EDGE, CLOSE, LOOK = 2.7, 2.0, 16
 and from where on it is stability that limits; steps between two looks at the rate."""
 PATIENCE, WORTH = 12, 500.0
 """Limited steps in a row, and as long ones still to come, before the stiff solver is asked."""
+STAGES = np.array(
+    [
+        [A21, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [A31, A32, 0.0, 0.0, 0.0, 0.0],
+        [A41, A42, A43, 0.0, 0.0, 0.0],
+        [A51, A52, A53, A54, 0.0, 0.0],
+        [A61, A62, A63, A64, A65, 0.0],
+        [B1, B2, B3, B4, B5, B6],
+        [E1, E2, E3, E4, E5, E6],
+    ]
+)
+NODES = np.array([C2, C3, C4, C5, 1.0, 1.0])
 WIDE = N * LANES
-Y, K, KEPT_AT, OPEN = 0, WIDE, 8 * WIDE, S_STAGE + N * P
+Y, KEPT_AT, OPEN = 0, 8 * WIDE, S_STAGE + N * P
+K1, K2, K3, K4, K5, K6, K7 = WIDE, 2 * WIDE, 3 * WIDE, 4 * WIDE, 5 * WIDE, 6 * WIDE, 7 * WIDE
 H = CONSTANTS + LANES
 OWN = OPEN + 3 * N
 SLOPES, OF_SLOPES = OWN + LANES * (FIXED + N), 10 * N * P + 7 * PARTIALS
@@ -103,13 +116,13 @@ HUGE = 1e8
 """Times this, numbers above LARGEST are infinite."""
 
 
+SIZE = SLOPES + LANES * OF_SLOPES
+
+
 @njit(**OWNING)
-def allocate():
+def allocate(store):
     """What the lanes need."""
-    size = SLOPES + LANES * OF_SLOPES
-    store = np.zeros(size + LANES)
-    first = -(store.ctypes.data // 8) % LANES  # numbers of all lanes in one line of the cache
-    return (store[first : first + size],)
+    return (store,)
 
 
 @njit(**STRICT)
@@ -137,7 +150,15 @@ def load(lane, parts):
     (store,) = parts
     for i in range(N):
         store[OPEN + i] = store[Y + i * LANES + lane]
-        store[OPEN + N + i] = store[K + i * LANES + lane]
+        store[OPEN + N + i] = store[K1 + i * LANES + lane]
+
+
+@njit(**STRICT)
+def forget(lane, parts):
+    """Put numbers in the place of slopes that may not be finite: `slope` takes them times 0."""
+    (store,) = parts
+    for i in range(K2 + lane, K7 + WIDE, LANES):
+        store[i] = 0.0
 
 
 @njit(**STRICT)
@@ -146,11 +167,12 @@ def settle(lane, t, theta, parts):
     (store,) = parts
     (y, _, f, _), s, (fixed, partials), _ = opened(lane, parts)
     rhs(t, y, theta, fixed, f, partials)
+    forget(lane, parts)
     if GRADIENT:
         first = SLOPES + lane * OF_SLOPES + 3 * N * P
         variation(partials, s, store[first : first + N * P])
     for i in range(N):
-        store[Y + i * LANES + lane], store[K + i * LANES + lane] = y[i], f[i]
+        store[Y + i * LANES + lane], store[K1 + i * LANES + lane] = y[i], f[i]
     hold_constants(lane, theta, fixed, store)
     return all_finite(y) and all_finite(f)
 
@@ -162,7 +184,7 @@ def move_lane(lane, to, parts):
     for i in range(CONSTANTS, STAGE, LANES):
         store[i + to] = store[i + lane]
     for i in range(0, WIDE, LANES):
-        store[Y + i + to], store[K + i + to] = store[Y + i + lane], store[K + i + lane]
+        store[Y + i + to], store[K1 + i + to] = store[Y + i + lane], store[K1 + i + lane]
     for i in range(FIXED + N):
         store[OWN + to * (FIXED + N) + i] = store[OWN + lane * (FIXED + N) + i]
     for i in range(OF_SLOPES):
@@ -179,72 +201,44 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
     (store,) = parts
     for lane in range(lanes):
         store[CONSTANTS + lane], store[H + lane] = run[TIME, lane], run[STEP, lane]
-    k, kept = store[K : K + 7 * WIDE], store[KEPT_AT:]
-    k1, k2, k3, k4, k5 = K + WIDE, K + 2 * WIDE, K + 3 * WIDE, K + 4 * WIDE, K + 5 * WIDE
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j, h = i + lane, store[H + lane]
-            store[NEW + j] = store[Y + j] + h * (A21 * store[K + j])
-    rhs_abreast(lanes, C2, store, k[WIDE:], kept)
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j, h = i + lane, store[H + lane]
-            store[NEW + j] = store[Y + j] + h * (A31 * store[K + j] + A32 * store[k1 + j])
-    rhs_abreast(lanes, C3, store, k[2 * WIDE :], kept[KEPT * LANES :])
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j, h = i + lane, store[H + lane]
-            store[NEW + j] = store[Y + j] + h * (
-                A41 * store[K + j] + A42 * store[k1 + j] + A43 * store[k2 + j]
-            )
-    rhs_abreast(lanes, C4, store, k[3 * WIDE :], kept[2 * KEPT * LANES :])
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j, h = i + lane, store[H + lane]
-            store[NEW + j] = store[Y + j] + h * (
-                A51 * store[K + j] + A52 * store[k1 + j] + A53 * store[k2 + j] + A54 * store[k3 + j]
-            )
-    rhs_abreast(lanes, C5, store, k[4 * WIDE :], kept[3 * KEPT * LANES :])
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j, h = i + lane, store[H + lane]
-            store[NEW + j] = store[Y + j] + h * (
-                A61 * store[K + j]
-                + A62 * store[k1 + j]
-                + A63 * store[k2 + j]
-                + A64 * store[k3 + j]
-                + A65 * store[k4 + j]
-            )
-    rhs_abreast(lanes, 1.0, store, k[5 * WIDE :], kept[4 * KEPT * LANES :])
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j, h = i + lane, store[H + lane]
-            store[NEW + j] = store[Y + j] + h * (
-                B1 * store[K + j] + B2 * store[k1 + j] + B3 * store[k2 + j]
-                + B4 * store[k3 + j] + B5 * store[k4 + j] + B6 * store[k5 + j]
-            )  # fmt: skip
-    rhs_abreast(lanes, 1.0, store, k[6 * WIDE :], kept[5 * KEPT * LANES :])
+    for stage in range(6):
+        advance(lanes, stage, store)
+        slopes, kept = K2 + stage * WIDE, KEPT_AT + stage * KEPT * LANES
+        rhs_abreast(lanes, NODES[stage], store, store[slopes:], store[kept:])
     measure(lanes, rtol, atol, store, run[ERROR])
 
 
-@njit(**STRICT)
+@njit(**INLINE)
+def advance(lanes, stage, store):
+    """The next stage, or at last the step's end."""
+    for i in range(0, WIDE, LANES):
+        for lane in range(lanes):
+            j = i + lane
+            store[NEW + j] = store[Y + j] + store[H + lane] * slope(stage, j, store)
+
+
+@njit(**INLINE)
+def slope(stage, j, store):
+    """What the first six slopes come to, those that are not there yet times 0."""
+    a1, a2, a3 = STAGES[stage, 0], STAGES[stage, 1], STAGES[stage, 2]
+    a4, a5, a6 = STAGES[stage, 3], STAGES[stage, 4], STAGES[stage, 5]
+    k1, k2, k3 = store[K1 + j], store[K2 + j], store[K3 + j]
+    k4, k5, k6 = store[K4 + j], store[K5 + j], store[K6 + j]
+    return a1 * k1 + a2 * k2 + a3 * k3 + a4 * k4 + a5 * k5 + a6 * k6
+
+
+@njit(**INLINE)
 def measure(lanes, rtol, atol, store, errors):
     """The error of each lane's step, in tolerances."""
-    k1, k2, k3, k4, k5, k6 = (
-        K + WIDE, K + 2 * WIDE, K + 3 * WIDE, K + 4 * WIDE, K + 5 * WIDE, K + 6 * WIDE
-    )  # fmt: skip
     for lane in range(lanes):
         errors[lane] = 0.0
     for i in range(0, WIDE, LANES):
         for lane in range(lanes):
             j = i + lane
-            error = (
-                E1 * store[K + j] + E2 * store[k1 + j] + E3 * store[k2 + j] + E4 * store[k3 + j]
-                + E5 * store[k4 + j] + E6 * store[k5 + j] + E7 * store[k6 + j]
-            )  # fmt: skip
-            y, new = store[Y + j], store[NEW + j]
-            error *= store[H + lane] / (atol + rtol * max(abs(y), abs(new)))
-            nothing = 0.0 * (new * HUGE) + 0.0 * (store[k6 + j] * HUGE)  # nan if not finite
+            y, new, last = store[Y + j], store[NEW + j], store[K7 + j]
+            error = store[H + lane] * (slope(6, j, store) + E7 * last)
+            error /= atol + rtol * max(abs(y), abs(new))
+            nothing = 0.0 * (new * HUGE) + 0.0 * (last * HUGE)  # nan if not finite
             errors[lane] += error * error + nothing
     for lane in range(lanes):
         error = math.sqrt(errors[lane] / N)
@@ -286,11 +280,10 @@ def between(lane, u, h, parts):
     (store,) = parts
     b1, b2, b3, b4, b5, b6, b7 = weights(u, h)
     for i in range(N):
-        j = K + i * LANES + lane
-        store[STAGE + i] = store[Y + i * LANES + lane] + (
-            b1 * store[j] + b2 * store[WIDE + j] + b3 * store[2 * WIDE + j]
-            + b4 * store[3 * WIDE + j] + b5 * store[4 * WIDE + j] + b6 * store[5 * WIDE + j]
-            + b7 * store[6 * WIDE + j]
+        j = i * LANES + lane
+        store[STAGE + i] = store[Y + j] + (
+            b1 * store[K1 + j] + b2 * store[K2 + j] + b3 * store[K3 + j] + b4 * store[K4 + j]
+            + b5 * store[K5 + j] + b6 * store[K6 + j] + b7 * store[K7 + j]
         )  # fmt: skip
     if GRADIENT:
         first, size = SLOPES + lane * OF_SLOPES, N * P
@@ -308,7 +301,7 @@ def move_on(lane, row, t, theta, parts):
     """Make the end of a step the start of the next; its last stage is the next one's first."""
     (store,) = parts
     for i in range(lane, WIDE, LANES):
-        store[Y + i], store[K + i] = store[NEW + i], store[K + 6 * WIDE + i]
+        store[Y + i], store[K1 + i] = store[NEW + i], store[K7 + i]
     if GRADIENT:
         first = SLOPES + lane * OF_SLOPES
         own = store[first : first + OF_SLOPES]
@@ -337,4 +330,4 @@ def suspicion(before, pace, error):
     """How many steps of late were such that the other stepper would do better; pace is h × rate."""
     if pace > CLOSE:
         return before + 1 if error < 0.1 else before
-    return max(before - 2, 0)
+    return max(before - 2.0, 0.0)
