@@ -41,6 +41,8 @@ from nfanneal.spec import (
     within,
 )
 
+SAMPLES, MOST_SAMPLES = 10_000, 100_000
+"""Final draws, and at most where they are poor, if the spec says nothing of them."""
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
 
@@ -102,10 +104,12 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
                 )
             ]
         )
+    samples = spec.output.samples
     return Settings(
         flow=_flow_settings(checked, dimension, annealing),
         anneal=annealing,
-        samples=spec.output.samples,
+        samples=samples or SAMPLES,
+        most_samples=samples or MOST_SAMPLES,
         seed=spec.seed,
     )
 

@@ -57,16 +57,19 @@ HISTORY_FIELDS = (
 FEWEST_MORE = 100
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
+POOR = 0.1
+"""Effective share of the final draws below which more are made, if their number was left open."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to estimate: flow, annealing, number of final draws, and the seed."""
+    """How to estimate: flow, annealing, final draws, at most so many if they are poor, the seed."""
 
     flow: FlowSettings
     anneal: AnnealSettings
     samples: int
+    most_samples: int
     seed: int
 
 
@@ -147,7 +150,9 @@ def estimate(
         return final_draws(problem, annealed.proposal, n, generator, observe, target=target)
 
     draws, failed = (
-        draw(settings.samples) if earlier is None else _extended(earlier, settings.samples, draw)
+        _first_draws(settings, annealed.n_evaluations, draw)
+        if earlier is None
+        else _extended(earlier, settings.samples, draw)
     )
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
@@ -192,20 +197,35 @@ def _as_it_was(journal: Journal) -> AnnealResult:
     return outcome_of(journal.snapshot.state, journal.snapshot.history)
 
 
+def _first_draws(settings: Settings, spent: int, draw: Callable[[int], Drawn]) -> Drawn:
+    """The final draws, and more where they are poor: they are cheap beside the training.
+
+    No more than the annealing took, and none beyond the budget.
+    """
+    budget = settings.anneal.max_evaluations
+    affordable = spent if budget is None else min(spent, budget - spent)
+    first = draw(settings.samples)
+    most = max(min(settings.most_samples, affordable), settings.samples)
+    return _until(first, POOR * settings.samples, most, draw)
+
+
 def _extended(earlier: Earlier, samples: int, draw: Callable[[int], Drawn]) -> Drawn:
-    """Draws are added until so many of them are effective, or there are far too many."""
-    if earlier.rounds:
-        draws, failed = draw(samples)
-    else:
-        draws, failed = earlier.result.draws, np.empty(0, dtype=bool)
+    """An earlier result's draws, or as many of a proposal that was trained further, and more."""
+    first = draw(samples) if earlier.rounds else (earlier.result.draws, np.empty(0, dtype=bool))
     wanted = earlier.target_ess or 0.0
+    return _until(first, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
+
+
+def _until(first: Drawn, wanted: float, most: int, draw: Callable[[int], Drawn]) -> Drawn:
+    """Draws are added until so many of them are effective, or there are `most`."""
+    draws, failed = first
     while True:
         n = len(draws.log_weight)
         ess = effective_sample_size(normalized(draws.log_weight))
-        if ess >= wanted or n >= MOST_PER_EFFECTIVE * wanted:
+        if ess >= wanted or n >= most:
             return draws, failed
-        missing = math.ceil(1.02 * (wanted - ess) * n / ess)
-        more, bad = draw(min(max(missing, FEWEST_MORE), n))
+        missing = max(math.ceil(1.02 * (wanted - ess) * n / ess), FEWEST_MORE)
+        more, bad = draw(min(missing, n, most - n))
         draws, failed = joined([draws, more]), np.concatenate([failed, bad])
 
 

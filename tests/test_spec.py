@@ -56,7 +56,7 @@ def test_defaults():
     spec = read(BASE).spec
     assert (spec.seed, spec.output.samples, spec.model.time, spec.model.start) == (
         1,
-        10_000,
+        None,
         "t",
         0,
     )
@@ -263,7 +263,7 @@ def test_the_resolved_yaml_is_complete_and_reads_the_same(path, tmp_path):
         assert again.data_file(experiment) == checked.data_file(experiment).resolve()
     content = yaml.safe_load(checked.yaml)
     assert content["anneal"]["schedule"] == "ess"
-    assert content["output"]["samples"] == checked.spec.output.samples
+    assert content["output"]["checkpoint"] == checked.spec.output.checkpoint
 
 
 names = st.from_regex(r"[a-zA-Z][a-z0-9_]{0,3}", fullmatch=True).filter(

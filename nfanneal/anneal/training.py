@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.optim.adam import adam
 
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.target import Spent, Target, bounded
@@ -37,6 +38,18 @@ class Training:
     losses: Array
     held_out: float
     spent: Spent
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What Adam remembers of each of a flow's parameters: moments of the gradient, and steps.
+
+    As functions, because the class `torch.optim.Adam` imports torch's compiler, for a second.
+    """
+
+    first: list[torch.Tensor]
+    second: list[torch.Tensor]
+    steps: list[torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -70,14 +83,13 @@ def train(
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     chosen = systematic_resample(points.weights, steps * settings.batch, rng)
     indices = torch.from_numpy(chosen)
-    optimizer = torch.optim.Adam(flow.parameters(), settings.learning_rate, fused=True)
+    moments = _no_moments(flow)
     best, best_state = math.inf, copy.deepcopy(flow.state_dict())
     losses = np.empty(steps)
     spent = Spent()
     parts = 2 if settings.batch * target.dimension >= WORTH_SPLITTING else 1
     with torch_threads(1):
         for step in range(steps):
-            _set_rate(optimizer, settings.learning_rate, step / steps)
             terms: list[Term] = []
             if settings.objective != "reverse_kl":
                 batch = indices[step * settings.batch : (step + 1) * settings.batch]
@@ -87,7 +99,9 @@ def train(
                 loss, used = _reverse_kl(proposal, target, beta, settings.batch, generator)
                 terms.append(_term(flow, loss))
                 spent += used
-            losses[step] = _descend(flow, optimizer, terms)
+            losses[step] = _descend(
+                flow, moments, _rate(settings.learning_rate, step / steps), terms
+            )
             last = step == steps - 1
             if settings.objective != "reverse_kl" and (
                 last or step % CHECK_EVERY == CHECK_EVERY - 1
@@ -101,10 +115,18 @@ def train(
     return Training(losses, best, spent)
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, peak: float, progress: float) -> None:
+def _no_moments(flow: torch.nn.Module) -> Moments:
+    parameters = list(flow.parameters())
+    return Moments(
+        [torch.zeros_like(p) for p in parameters],
+        [torch.zeros_like(p) for p in parameters],
+        [torch.zeros((), device=p.device) for p in parameters],
+    )
+
+
+def _rate(peak: float, progress: float) -> float:
     """Cosine decay of the learning rate to 2 % of its peak."""
-    for group in optimizer.param_groups:
-        group["lr"] = peak * max(0.02, 0.5 * (1.0 + math.cos(math.pi * progress)))
+    return peak * max(0.02, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def _forward_kl(flow: torch.nn.Module, y: torch.Tensor, n: int, rows: torch.Tensor) -> Term:
@@ -117,17 +139,39 @@ def _term(flow: torch.nn.Module, loss: torch.Tensor) -> Term:
     return loss.detach(), torch.autograd.grad(loss, list(flow.parameters()))
 
 
-def _descend(
-    flow: torch.nn.Module, optimizer: torch.optim.Optimizer, terms: Sequence[Term]
-) -> float:
-    """One optimiser step along the terms' sum; skipped if it or its gradient is not finite."""
+def _descend(flow: torch.nn.Module, moments: Moments, rate: float, terms: Sequence[Term]) -> float:
+    """One step of Adam along the terms' sum; skipped if it or its gradient is not finite."""
     loss = math.fsum(float(term) for term, _ in terms)
     for parameter, *slopes in zip(flow.parameters(), *(g for _, g in terms), strict=True):
         parameter.grad = torch.stack(slopes).sum(dim=0)
     norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), 10.0)
     if math.isfinite(loss) and bool(torch.isfinite(norm)):
-        optimizer.step()
+        _adam(list(flow.parameters()), moments, rate)
     return loss
+
+
+@torch.no_grad()
+def _adam(parameters: list[torch.nn.Parameter], moments: Moments, rate: float) -> None:
+    """Change the parameters by their gradients.
+
+    Source: Kingma & Ba (2015), arXiv:1412.6980, with its defaults.
+    """
+    adam(
+        parameters,
+        [p.grad for p in parameters if p.grad is not None],
+        moments.first,
+        moments.second,
+        [],
+        moments.steps,
+        fused=True,
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=rate,
+        weight_decay=0.0,
+        eps=1e-8,
+        maximize=False,
+    )
 
 
 def _held_out_loss(flow: torch.nn.Module, held_out: WeightedPoints) -> float:

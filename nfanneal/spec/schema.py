@@ -169,8 +169,12 @@ class ExperimentSpec(Section):
 class OutputSpec(Section):
     """What the result holds."""
 
-    samples: Whole = Field(
-        10_000, ge=100, le=100_000_000, description="fresh weighted draws of the final flow"
+    samples: Whole | None = Field(
+        None,
+        ge=100,
+        le=100_000_000,
+        description="fresh weighted draws of the final flow; by default 10,000, and up to ten "
+        "times as many where fewer than a tenth of them are effective",
     )
     checkpoint: Interval = Field(
         60.0,
