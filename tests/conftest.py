@@ -14,6 +14,9 @@ from stopping import started, write_problem
 
 def pytest_addoption(parser):
     parser.addoption("--table", type=Path, help="write the accuracy table into this file")
+    parser.addoption(
+        "--set", action="append", default=[], help="anneal.scout=off, say: for a table"
+    )
 
 
 @pytest.fixture(scope="session")

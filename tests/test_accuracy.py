@@ -2,7 +2,8 @@
 
 `make accuracy` runs them, two at a time on a thread each, and writes the README's table. Tolerances
 are promises to users, not noise levels; each run's own error must also be right (see the tests of
-calibration at the end).
+calibration at the end). `pytest -m accuracy -rP --set anneal.scout=off --set anneal.moves=0` prints
+the rows without scouting and moves.
 """
 
 from __future__ import annotations
@@ -199,6 +200,7 @@ class Chosen:
 
     cases: tuple[Case, ...]
     calibrated: tuple[str, ...]
+    changes: tuple[str, ...]
 
     def jobs(self) -> list[tuple[str, tuple[str, ...], int]]:
         """Every run that the tests need, the longest first."""
@@ -214,6 +216,7 @@ def chosen(request):
     return Chosen(
         tuple(params["case"] for params in asked if "case" in params),
         tuple(params["name"] for params in asked if "name" in params),
+        tuple(request.config.getoption("--set")),
     )
 
 
@@ -223,7 +226,10 @@ def runs(chosen, tmp_path_factory):
     folder = tmp_path_factory.mktemp("accuracy")
     with ThreadPoolExecutor(2) as pool:
         yield {
-            job: pool.submit(run, *job, folder / f"{i}.h5") for i, job in enumerate(chosen.jobs())
+            (name, changes, seed): pool.submit(
+                run, name, (*changes, *chosen.changes), seed, folder / f"{i}.h5"
+            )
+            for i, (name, changes, seed) in enumerate(chosen.jobs())
         }
         pool.shutdown(cancel_futures=True)
 

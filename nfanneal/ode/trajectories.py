@@ -138,6 +138,7 @@ class CompiledSystem:
         values, slopes = np.empty((n, m, k)), np.empty((n if sensitivities else 0, m, k, p))
         status = np.full(n, FOR_STIFF if settings.method == "stiff" else FOR_EXPLICIT)
         progress = np.full((n, PROGRESS), -1.0)
+        overflowed = np.zeros(n, dtype=bool)
 
         def solve_rows(first: int) -> None:
             rows = slice(first, min(first + ROWS, n))
@@ -145,15 +146,12 @@ class CompiledSystem:
                 theta[rows], times, settings, values[rows], slopes[rows], status[rows],
                 progress[rows],
             )  # fmt: skip
+            failed = status[rows] != Status.OK
+            values[rows][failed] = np.nan
+            if sensitivities:
+                overflowed[rows] = _without_overflow(slopes[rows], failed)
 
         over_threads(solve_rows, range(0, n, ROWS), threads)
-        failed = status != Status.OK
-        values[failed] = np.nan
-        overflowed = np.zeros(n, dtype=bool)
-        if sensitivities:
-            overflowed = ~np.isfinite(slopes).all(axis=(1, 2, 3)) & ~failed
-            slopes[overflowed] = 0.0
-            slopes[failed] = np.nan
         steps = progress[:, TRIED].astype(np.int64)
         return Trajectories(
             values, slopes if sensitivities else None, status, steps, overflowed,
@@ -196,6 +194,17 @@ def _check_times(times: Array, start: float) -> None:
         raise ModelError(
             f"the first output time {times[0]:g} lies before the start {start:g}; set model.start"
         )
+
+
+def _without_overflow(slopes: Array, failed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Set slopes (n, m, k, p) of rows that failed to nan, and those that are not finite to 0.
+
+    Returns which are not finite, but for those that failed.
+    """
+    overflowed = ~np.isfinite(slopes).all(axis=(1, 2, 3)) & ~failed
+    slopes[overflowed] = 0.0
+    slopes[failed] = np.nan
+    return np.asarray(overflowed)
 
 
 def _aligned(size: int) -> Array:
