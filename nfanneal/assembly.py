@@ -41,8 +41,10 @@ from nfanneal.spec import (
     within,
 )
 
-SAMPLES, MOST_SAMPLES = 10_000, 100_000
-"""Final draws, and at most where they are poor, if the spec says nothing of them."""
+SAMPLES, QUICK_SAMPLES, MOST_SAMPLES = 10_000, 20_000, 100_000
+"""Final draws if the spec says nothing of them; of the quick preset, fewer of whose are effective;
+
+and at most, where they are poor."""
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
 
@@ -105,10 +107,11 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
             ]
         )
     samples = spec.output.samples
+    usual = QUICK_SAMPLES if spec.anneal.preset == "quick" else SAMPLES
     return Settings(
         flow=_flow_settings(checked, dimension, annealing),
         anneal=annealing,
-        samples=samples or SAMPLES,
+        samples=samples or usual,
         most_samples=samples or MOST_SAMPLES,
         seed=spec.seed,
     )

@@ -173,8 +173,8 @@ class OutputSpec(Section):
         None,
         ge=100,
         le=100_000_000,
-        description="fresh weighted draws of the final flow; by default 10,000, and up to ten "
-        "times as many where fewer than a tenth of them are effective",
+        description="fresh weighted draws of the final flow; by default 10,000 (preset "
+        "quick: 20,000), and up to 100,000 where fewer than a tenth of them are effective",
     )
     checkpoint: Interval = Field(
         60.0,
