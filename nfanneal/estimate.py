@@ -149,11 +149,14 @@ def estimate(
     def draw(n: int) -> Drawn:
         return final_draws(problem, annealed.proposal, n, generator, observe, target=target)
 
-    draws, failed = (
-        _first_draws(settings, annealed.n_evaluations, draw)
-        if earlier is None
-        else _extended(earlier, settings.samples, draw)
-    )
+    if earlier and not earlier.rounds:
+        draws, failed = earlier.result.draws, np.empty(0, dtype=bool)
+    else:
+        draws, failed = _enough_draws(settings, annealed.n_evaluations, draw)
+    if earlier:
+        wanted = earlier.target_ess or 0.0
+        most = math.ceil(MOST_PER_EFFECTIVE * wanted)
+        draws, failed = _until((draws, failed), wanted, most, draw)
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
     if earlier:
@@ -197,28 +200,26 @@ def _as_it_was(journal: Journal) -> AnnealResult:
     return outcome_of(journal.snapshot.state, journal.snapshot.history)
 
 
-def _first_draws(settings: Settings, spent: int, draw: Callable[[int], Drawn]) -> Drawn:
+def _enough_draws(settings: Settings, spent: int, draw: Callable[[int], Drawn]) -> Drawn:
     """The final draws, and more where they are poor: they are cheap beside the training.
 
-    No more than the annealing took, and none beyond the budget.
+    In all, no more than the annealing took, and no more than the budget has left: but for those
+    that are made in any case.
     """
     budget = settings.anneal.max_evaluations
     affordable = spent if budget is None else min(spent, budget - spent)
-    first = draw(settings.samples)
     most = max(min(settings.most_samples, affordable), settings.samples)
-    return _until(first, POOR * settings.samples, most, draw)
-
-
-def _extended(earlier: Earlier, samples: int, draw: Callable[[int], Drawn]) -> Drawn:
-    """An earlier result's draws, or as many of a proposal that was trained further, and more."""
-    first = draw(samples) if earlier.rounds else (earlier.result.draws, np.empty(0, dtype=bool))
-    wanted = earlier.target_ess or 0.0
-    return _until(first, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
+    return _until(draw(settings.samples), POOR * settings.samples, most, draw)
 
 
 def _until(first: Drawn, wanted: float, most: int, draw: Callable[[int], Drawn]) -> Drawn:
-    """Draws are added until so many of them are effective, or there are `most`."""
+    """Draws are added until so many of them are effective, or there are `most`.
+
+    Raises:
+        ModelError: none of the first has a likelihood above zero.
+    """
     draws, failed = first
+    refuse_zero(draws)
     while True:
         n = len(draws.log_weight)
         ess = effective_sample_size(normalized(draws.log_weight))
@@ -241,15 +242,10 @@ def final_draws(
     """n fresh draws of the final proposal, weighted, and which of them the model failed at.
 
     They are evaluated by `target`, if it is given: the problem's own with a journal, say.
-
-    Raises:
-        ModelError: no draw has a likelihood above zero.
     """
     observe(Activity("drawing from the final flow", 0, n))
     z = proposal.draw(n, generator)
     log_likelihood, failed = evaluate_in_chunks(target or problem.target, z, observe)
-    if not np.isfinite(log_likelihood).any():
-        raise ModelError(f"the likelihood is zero at all {n} final draws")
     theta = problem.latent.from_latent(z)
     log_ratio = log_standard_normal(z) - proposal.log_density(z)
     log_prior = problem.latent.log_density(theta)
@@ -261,6 +257,17 @@ def final_draws(
         log_proposal=log_prior - log_ratio,
     )
     return draws, failed
+
+
+def refuse_zero(draws: WeightedDraws) -> None:
+    """Complain of draws that have no weight, none of them.
+
+    Raises:
+        ModelError: no draw has a likelihood above zero.
+    """
+    if not np.isfinite(draws.log_likelihood).any():
+        n = len(draws.log_likelihood)
+        raise ModelError(f"the likelihood is zero at all {n} final draws")
 
 
 def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nfanneal.assembly import build_problem
 from nfanneal.data import Observations
 from nfanneal.errors import ModelError, ResultError
-from nfanneal.estimate import final_draws, observed_at
+from nfanneal.estimate import final_draws, observed_at, refuse_zero
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.problem import Problem
 from nfanneal.proposals import Proposal, restored
@@ -170,6 +170,7 @@ def sample(
         size = min(BATCH, wanted)
         draws, bad = final_draws(problem, proposal, size, generator)
         parts.append(draws)
+        refuse_zero(joined(parts))
         failed += int(bad.sum())
     fresh = sum(len(part.log_weight) for part in parts)
     draws = joined([result.draws, *parts] if append else parts)

@@ -106,7 +106,10 @@ class AnnealSpec(Section):
         "where gradients are there and the pool is poor",
     )
     max_evaluations: Whole | None = Field(
-        None, ge=1, description="budget of likelihood evaluations for training"
+        None,
+        ge=1,
+        description="budget of likelihood evaluations for training; final draws "
+        "beyond the usual number stay within what is left of it",
     )
 
     @model_validator(mode="before")
