@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -203,8 +203,7 @@ def _as_it_was(journal: Journal) -> AnnealResult:
 def _enough_draws(settings: Settings, spent: int, draw: Callable[[int], Drawn]) -> Drawn:
     """The final draws, and more where they are poor: they are cheap beside the training.
 
-    In all, no more than the annealing took, and no more than the budget has left: but for those
-    that are made in any case.
+    In all at most as many as the annealing took, and as the budget has left; `samples` in any case.
     """
     budget = settings.anneal.max_evaluations
     affordable = spent if budget is None else min(spent, budget - spent)
@@ -219,7 +218,7 @@ def _until(first: Drawn, wanted: float, most: int, draw: Callable[[int], Drawn])
         ModelError: none of the first has a likelihood above zero.
     """
     draws, failed = first
-    refuse_zero(draws)
+    refuse_zero([draws])
     while True:
         n = len(draws.log_weight)
         ess = effective_sample_size(normalized(draws.log_weight))
@@ -259,14 +258,14 @@ def final_draws(
     return draws, failed
 
 
-def refuse_zero(draws: WeightedDraws) -> None:
-    """Complain of draws that have no weight, none of them.
+def refuse_zero(parts: Sequence[WeightedDraws]) -> None:
+    """Complain of draws that have no weight, none of them in any part.
 
     Raises:
         ModelError: no draw has a likelihood above zero.
     """
-    if not np.isfinite(draws.log_likelihood).any():
-        n = len(draws.log_likelihood)
+    if not any(np.isfinite(part.log_likelihood).any() for part in parts):
+        n = sum(len(part.log_likelihood) for part in parts)
         raise ModelError(f"the likelihood is zero at all {n} final draws")
 
 

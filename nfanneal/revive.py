@@ -170,7 +170,7 @@ def sample(
         size = min(BATCH, wanted)
         draws, bad = final_draws(problem, proposal, size, generator)
         parts.append(draws)
-        refuse_zero(joined(parts))
+        refuse_zero(parts)
         failed += int(bad.sum())
     fresh = sum(len(part.log_weight) for part in parts)
     draws = joined([result.draws, *parts] if append else parts)

@@ -44,7 +44,7 @@ class Training:
 class Moments:
     """What Adam remembers of each of a flow's parameters: moments of the gradient, and steps.
 
-    As functions, because the class `torch.optim.Adam` imports torch's compiler, for a second.
+    Adam is called as a function, since its class imports torch's compiler, which takes a second.
     """
 
     first: list[torch.Tensor]

@@ -174,8 +174,8 @@ class OutputSpec(Section):
         ge=100,
         le=100_000_000,
         description="fresh weighted draws of the final flow; by default 10,000 (preset "
-        "quick: 20,000); where fewer than a tenth of them are effective, more: up to 100,000, or "
-        "as many as the annealing took",
+        "quick: 20,000); where fewer than a tenth of them are effective, more: at most "
+        "100,000, and at most as many as the annealing took",
     )
     checkpoint: Interval = Field(
         60.0,
