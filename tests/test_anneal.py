@@ -14,7 +14,13 @@ from scipy.stats import norm
 
 from nfanneal.anneal import AnnealResult, Evaluation, Target, anneal
 from nfanneal.anneal.events import LevelInfo
-from nfanneal.anneal.final import HOT_SHARE, final_mixture, mixture_shares
+from nfanneal.anneal.final import (
+    DEFENSIVE_SHARES,
+    PREMIUM,
+    defensive_share,
+    final_mixture,
+    mixture_shares,
+)
 from nfanneal.anneal.pool import Pool, make_generation, tempered
 from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
@@ -254,19 +260,45 @@ def student(centre: float) -> StudentMixture:
     return StudentMixture(np.full((1, 2), centre), 0.5 * np.eye(2)[None], np.zeros(1), 5.0)
 
 
-def test_the_final_mixture_fits_the_newest_points_and_keeps_its_hot_share() -> None:
+def test_the_final_mixture_fits_the_newest_points_and_keeps_a_defence() -> None:
     """Points of N(0, I) under a good and a misplaced proposal, each drawn at a level of its own."""
-    hot, good, bad = PriorProposal(2), student(0.0), student(4.0)
+    hot, good, bad = student(0.5), student(0.0), student(4.0)
     pool = Pool()
     for level, proposal in ((1, hot), (2, bad), (3, good), (3, hot)):
         z = proposal.draw(2000, torch.Generator().manual_seed(level))
         pool = pool.added(make_generation(level, proposal, z, -1.5 * (z**2).sum(axis=1)))
     final = final_mixture(pool, 1.0, 2, (hot,))
-    assert final.components == (bad, good, hot)
+    assert final.components == (bad, good, hot, PriorProposal(2))
     assert sum(final.weights) == pytest.approx(1.0)
-    assert final.weights[2] == HOT_SHARE
-    assert final.weights[1] > 0.95 * (1.0 - HOT_SHARE)
-    assert len(final_mixture(pool, 1.0, 1, (hot,)).components) == 2
+    assert final.weights[2] == final.weights[3]
+    share = 2 * final.weights[2]
+    assert DEFENSIVE_SHARES[0] <= share <= DEFENSIVE_SHARES[-1]
+    assert final.weights[1] > 0.95 * (1.0 - share)
+    assert len(final_mixture(pool, 1.0, 1, (hot,)).components) == 3
+    without = final_mixture(pool, 1.0, 2, (PriorProposal(2),))
+    assert without.components == (bad, good, hot, PriorProposal(2))
+
+
+@pytest.mark.parametrize("width", [0.3, 0.5, 1.0])
+def test_a_defence_costs_few_effective_draws_and_is_large_where_it_is_needed(width) -> None:
+    """Against quadrature: the target is N(0, 1), fitted by N(0, w²), the defence is N(0, 25)."""
+    x = np.linspace(-30.0, 30.0, 8001)
+    target, fitted, wide = (norm(0, s).logpdf(x) for s in (1.0, width, 5.0))
+    share = defensive_share(fitted, wide, target, target)
+
+    def square(share: float) -> float:
+        mixed = np.logaddexp(fitted + np.log1p(-share), wide + np.log(share))
+        return float(np.exp(2.0 * target - mixed).sum())
+
+    squares = {s: square(s) for s in DEFENSIVE_SHARES}
+    cheap = [s for s in DEFENSIVE_SHARES if squares[s] <= PREMIUM * min(squares.values())]
+    assert share == max(cheap)
+    assert share < 0.3 if width == 1.0 else share >= 0.4
+
+
+def test_points_without_likelihood_ask_for_the_largest_defence() -> None:
+    nothing = np.full(5, -np.inf)
+    assert defensive_share(np.zeros(5), np.zeros(5), nothing, nothing) == DEFENSIVE_SHARES[-1]
 
 
 def test_settings_given_as_none_are_defaults() -> None:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from nfanneal.anneal.pool import Pool, tempered
-from nfanneal.proposals import Mixture, Proposal
-from nfanneal.weights import truncated
+from nfanneal.proposals import Mixture, PriorProposal, Proposal
+from nfanneal.weights import normalized, truncated
 
 Array = NDArray[np.float64]
 
 LEAST_SHARE = 0.05
-"""Share of the mixture that is spread evenly over its components."""
+"""Share of the fitted part that is spread evenly over its components."""
 ITERATIONS = 200
-HOT_SHARE = 0.15
-"""Share of the hot proposals."""
+DEFENSIVE_SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+"""What the hot proposals and the prior may have in all."""
+PREMIUM = 1.15
+"""The variance of the weights, as the newest points see it, may grow by such a factor for it."""
 
 
 def final_mixture(pool: Pool, beta: float, levels: int, hot: tuple[Proposal, ...]) -> Mixture:
     """The mixture of the proposals of the pool's last `levels` that fits its newest points best.
 
     The newest level's points took no part in any training, so that an overfitted flow gets no
-    credit for its own training points. No likelihood is evaluated. The `hot` proposals get
-    `HOT_SHARE` in any case, which bounds the weights in the far tails: a flow trained at β = 1
-    draws them too rarely, with weights that no error estimate sees.
+    credit for its own training points. No likelihood is evaluated. The `hot` proposals and the
+    prior bound the weights in the far tails, which a flow trained at β = 1 draws too rarely, with
+    weights that no error estimate sees. They get the largest share that hardly costs effective
+    draws among the newest points, since those miss the same tails and would have too little.
 
     Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture
     distributions, doi:10.1080/00401706.1995.10484303.
@@ -35,19 +39,47 @@ def final_mixture(pool: Pool, beta: float, levels: int, hot: tuple[Proposal, ...
         tuple(pool.generations[i] for i in last),
         tuple(tuple(pool.densities[i][j] for j in last) for i in last),
     )
-    weights = truncated(tempered(own.log_base_weights(), own.log_likelihood, beta))
+    log_weights = tempered(own.log_base_weights(), own.log_likelihood, beta)
+    prior = PriorProposal(own.z.shape[1])
+    defence = (*(q for q in hot if q != prior), prior)
     columns = {
         id(g.proposal): j
         for j, g in enumerate(pool.generations)
-        if g.level > max(newest - levels, 0) and all(g.proposal is not q for q in hot)
+        if g.level > max(newest - levels, 0) and all(g.proposal is not q for q in defence)
     }
-    chosen = list(columns.values())
+    chosen = [j for j in columns.values() if pool.generations[j].proposal != prior]
     log_q = np.stack([np.concatenate([pool.densities[i][j] for i in last]) for j in chosen])
-    shares = mixture_shares(log_q, weights)
+    shares = mixture_shares(log_q, truncated(log_weights))
     shares = (1.0 - LEAST_SHARE) * shares + LEAST_SHARE / len(shares)
-    proposals = (*(pool.generations[j].proposal for j in chosen), *hot)
-    hot_shares = [HOT_SHARE / len(hot)] * len(hot)
-    return Mixture(proposals, (*((1.0 - HOT_SHARE) * shares).tolist(), *hot_shares))
+    log_fitted = logsumexp(log_q + np.log(shares)[:, None], axis=0)
+    log_defence = logsumexp([q.log_density(own.z) for q in defence], axis=0) - np.log(len(defence))
+    log_target = np.concatenate([g.log_prior for g in own.generations])
+    log_target = tempered(log_target, own.log_likelihood, beta)
+    share = defensive_share(log_fitted, log_defence, log_target, log_weights)
+    proposals = (*(pool.generations[j].proposal for j in chosen), *defence)
+    evenly = [share / len(defence)] * len(defence)
+    return Mixture(proposals, (*((1.0 - share) * shares).tolist(), *evenly))
+
+
+def defensive_share(
+    log_fitted: Array, log_defence: Array, log_target: Array, log_weights: Array
+) -> float:
+    """The largest of `DEFENSIVE_SHARES` at which the weights vary little more than at the best.
+
+    Arguments: log densities (n,) of both parts of a mixture and of the target, up to a constant,
+    at points with log-weights (n,) under the target.
+    """
+    weights = normalized(log_weights)
+    used = weights > 0
+    if not used.any():
+        return DEFENSIVE_SHARES[-1]
+    squares = []  # the mean square of the weights under the mixture, but for a constant
+    for share in DEFENSIVE_SHARES:
+        parts = log_fitted[used] + np.log1p(-share), log_defence[used] + np.log(share)
+        log_ratio = log_target[used] - np.logaddexp(*parts)
+        squares.append(logsumexp(log_ratio, b=weights[used]))
+    cheap = np.flatnonzero(np.array(squares) <= min(squares) + np.log(PREMIUM))
+    return DEFENSIVE_SHARES[int(cheap[-1])]
 
 
 def mixture_shares(log_densities: Array, weights: Array) -> Array:
