@@ -57,19 +57,20 @@ HISTORY_FIELDS = (
 FEWEST_MORE = 100
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
-POOR = 0.1
-"""Effective share of the final draws below which more are made, if their number was left open."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to estimate: flow, annealing, final draws, at most so many if they are poor, the seed."""
+    """How to estimate: flow, annealing, the seed, and final draws: more than `samples`, up to
+
+    `most_samples`, where fewer than `enough_ess` of them are effective."""
 
     flow: FlowSettings
     anneal: AnnealSettings
     samples: int
     most_samples: int
+    enough_ess: float
     seed: int
 
 
@@ -201,14 +202,14 @@ def _as_it_was(journal: Journal) -> AnnealResult:
 
 
 def _enough_draws(settings: Settings, spent: int, draw: Callable[[int], Drawn]) -> Drawn:
-    """The final draws, and more where they are poor: they are cheap beside the training.
+    """The final draws, and more until enough are effective: they are cheap beside the training.
 
     In all at most as many as the annealing took, and as the budget has left; `samples` in any case.
     """
     budget = settings.anneal.max_evaluations
     affordable = spent if budget is None else min(spent, budget - spent)
     most = max(min(settings.most_samples, affordable), settings.samples)
-    return _until(draw(settings.samples), POOR * settings.samples, most, draw)
+    return _until(draw(settings.samples), settings.enough_ess, most, draw)
 
 
 def _until(first: Drawn, wanted: float, most: int, draw: Callable[[int], Drawn]) -> Drawn:

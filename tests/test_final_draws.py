@@ -8,7 +8,7 @@ import pytest
 from commands import run
 
 import nfanneal
-from nfanneal.estimate import POOR
+from nfanneal.assembly import ENOUGH_ESS
 
 MODEL = """\
 def f(p):
@@ -46,7 +46,7 @@ def test_poor_draws_become_more(estimated):
     poor = estimated(0.02, 2)
     d = poor.diagnostics
     assert 10_000 < d.n_samples < 100_000
-    assert d.ess < POOR * 10_000
+    assert d.ess < ENOUGH_ESS
     # not more than the annealing itself, if that is less than ten times as many
     assert d.n_samples == poor.n_likelihood_evaluations - d.n_samples
     assert len(poor.draws.log_weight) == d.n_samples
