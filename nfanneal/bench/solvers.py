@@ -75,10 +75,10 @@ def own_gradient(known: KnownSystem, weights: Array, threads: int) -> Values:
     compiled = compile_system(known.system)
 
     def of_rows(theta: Array) -> Array:
-        solved = compiled.solve(
-            theta, known.times, known.settings, sensitivities=True, threads=1
-        )  # fmt: skip
-        return np.asarray(np.einsum("mk,nmkp->np", weights, solved.sensitivities))
+        settings = known.settings
+        solved = compiled.solve(theta, known.times, settings, sensitivities=True, threads=1)
+        slopes = np.asarray(solved.sensitivities)
+        return np.asarray(np.einsum("mk,nmkp->np", weights, slopes))
 
     def gradient(theta: Array) -> Array:
         parts = [theta[i : i + OWN_PART] for i in range(0, len(theta), OWN_PART)]
