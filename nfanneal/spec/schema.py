@@ -56,9 +56,10 @@ def _list_of(kind: Any, words: str) -> BeforeValidator:
     """One mapping may stand without a list; `words` say what is expected."""
 
     def as_list(value: Any) -> Any:
-        if not isinstance(value, dict | list):
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, dict) for item in items):
             raise ValueError(f"must be {words}, or a list of such")
-        return [value] if isinstance(value, dict) else value
+        return items
 
     return BeforeValidator(as_list, json_schema_input_type=kind | list[kind])
 
