@@ -265,7 +265,7 @@ def test_evidence(runs, rows, case):
     errors = [r.result.diagnostics.log_evidence_error for r in done]
     worst = float(np.abs(found - case.log_evidence).max())
     spread = f"{found.std(ddof=1):.4f} (sd of {len(done)})" if len(done) > 1 else f"{errors[0]:.4f}"
-    ess = min(r.result.diagnostics.ess_fraction for r in done)
+    least = min((r.result.diagnostics for r in done), key=lambda d: d.ess)
     evaluations = np.mean([r.result.n_likelihood_evaluations for r in done])
     gradients = np.mean([r.result.n_gradient_evaluations for r in done])
     seconds, megabytes = max(r.seconds for r in done), max(r.megabytes for r in done)
@@ -280,7 +280,8 @@ def test_evidence(runs, rows, case):
     bold = "" if close else "**"
     rows[case.title] = (
         f"| {case.title} | {case.log_evidence:.4f} | {found.mean():.4f} ± {spread} | "
-        f"{bold}{worst:.4f}{bold}, {case.within:g} | {also} | {ess:.0%} | "
+        f"{bold}{worst:.4f}{bold}, {case.within:g} | {also} | "
+        f"{least.ess:,.0f} of {least.n_samples:,} | "
         f"{evaluations / 1000:.0f}k + {gradients / 1000:.0f}k | {seconds:.0f} | {megabytes:.0f} |\n"
     )
     print(rows[case.title])
