@@ -97,7 +97,7 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
     """
     spec = checked.spec
     dimension = problem.latent.dimension
-    annealing = _anneal_settings(checked, dimension, scouting=problem.likelihood.has_information)
+    annealing = _anneal_settings(checked, dimension, problem.likelihood)
     if annealing.needs_gradient and not problem.likelihood.differentiable:
         raise SpecError(
             [
@@ -121,9 +121,14 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
     )
 
 
-def _anneal_settings(checked: CheckedSpec, dimension: int, *, scouting: bool) -> AnnealSettings:
-    given = checked.spec.anneal.model_dump(exclude={"preset"})
-    scouting = scouting and checked.spec.anneal.scout == "auto"
+def _anneal_settings(
+    checked: CheckedSpec, dimension: int, likelihood: Likelihood
+) -> AnnealSettings:
+    spec = checked.spec.anneal
+    given = spec.model_dump(exclude={"preset"})
+    if spec.preset == "quick" and spec.moves is None and not likelihood.differentiable:
+        given["moves"] = 0  # a walk takes many evaluations
+    scouting = likelihood.has_information and spec.scout == "auto"
     return default_anneal_settings(dimension, scouting=scouting, **given)
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from nfanneal.anneal.events import Activity
 from nfanneal.anneal.moves import moved
 from nfanneal.anneal.scout import LocalPoints, local_points, scout
-from nfanneal.anneal.state import Means, State, add, affords, pool_weights
+from nfanneal.anneal.state import Means, State, add, affords, evaluate_in_chunks, pool_weights
 from nfanneal.anneal.training import WeightedPoints
+from nfanneal.anneal.walk import STEPS, walked
 from nfanneal.proposals import FlowProposal
 from nfanneal.weights import effective_sample_size, systematic_resample
 
@@ -74,24 +75,49 @@ def explore(state: State, means: Means) -> State:
 
 
 def moves_points(state: State, means: Means) -> bool:
-    """Whether points are moved before a flow is trained on them."""
+    """Whether points are moved before a flow is trained on them, as far as the budget allows."""
     settings = means.settings
-    wanted = settings.moves > 0 and settings.objective != "reverse_kl"
-    return wanted and means.target.differentiable and state.scouted is None
+    wanted = settings.moves > 0 and settings.objective != "reverse_kl" and state.scouted is None
+    if not wanted or means.target.differentiable:
+        return wanted
+    return affords(state, MOVED_POINTS * STEPS * settings.moves, settings)
 
 
 def training_points(
     state: State, proposal: FlowProposal, rows: NDArray[np.int64], weights: Array, means: Means
 ) -> tuple[State, WeightedPoints]:
     """The pool's points in `rows`, or moved ones where few of them are effective."""
-    z, settings = state.pool.z[rows], means.settings
+    z = state.pool.z[rows]
     few = effective_sample_size(weights) < ENOUGH_TO_TRAIN * z.shape[1]
     if not (few and moves_points(state, means)):
         return state, WeightedPoints(proposal.whiten(z), weights)
-    means.observe(Activity("spreading points", 0, settings.moves))
-    start = z[systematic_resample(weights, MOVED_POINTS, means.rng)]
-    end, spent = moved(
-        means.target, start, state.beta, proposal.cholesky, settings.moves, means.rng
+    means.observe(Activity("spreading points", 0, means.settings.moves))
+    state, end = _moved(
+        state, proposal, rows[systematic_resample(weights, MOVED_POINTS, means.rng)], means
     )
-    state = state.spending(spent)
     return state, WeightedPoints(proposal.whiten(end), np.full(len(end), 1.0 / len(end)))
+
+
+def _moved(
+    state: State, proposal: FlowProposal, rows: NDArray[np.int64], means: Means
+) -> tuple[State, Array]:
+    """The pool's points in `rows` moved under prior·L^β: by gradients, or by a walk without."""
+    start, moves, target = state.pool.z[rows], means.settings.moves, means.target
+    if target.differentiable:
+        end, spent = moved(target, start, state.beta, proposal.cholesky, moves, means.rng)
+        return state.spending(spent), end
+    walk = walked(
+        lambda z: evaluate_in_chunks(target, z, means.observe),
+        start,
+        state.pool.log_likelihood[rows],
+        state.beta,
+        proposal.cholesky,
+        moves,
+        means.rng,
+    )
+    counted = replace(
+        state,
+        n_evaluations=state.n_evaluations + walk.n_evaluations,
+        n_failed=state.n_failed + walk.n_failed,
+    )
+    return counted, walk.z

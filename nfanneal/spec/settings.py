@@ -102,8 +102,9 @@ class AnnealSpec(Section):
     moves: Whole | None = Field(
         None,
         ge=0,
-        description="Hamiltonian transitions that spread points before a flow is trained on them, "
-        "where gradients are there and the pool is poor",
+        description="transitions that spread points before a flow is trained on them, where the "
+        "pool is poor and nothing was scouted: Hamiltonian ones of 5 gradients each or, of models "
+        "without gradients, 5 steps of a walk; default 3, of quick without gradients 0",
     )
     max_evaluations: Whole | None = Field(
         None,
