@@ -1,0 +1,50 @@
+"""The accuracy table's problems as models that give no gradients, with the default settings.
+
+`pytest -m accuracy -rP tests/test_without_gradients.py` prints the rows.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from test_accuracy import CASES, ROOT
+
+from nfanneal.api import read_spec
+from nfanneal.assembly import build_problem, build_settings
+from nfanneal.estimate import estimate
+from nfanneal.likelihood import Likelihood, LikelihoodValues
+from nfanneal.threads import set_threads
+
+pytestmark = pytest.mark.accuracy
+
+
+@dataclass(frozen=True)
+class WithoutGradients:
+    """A likelihood that tells nothing but its values."""
+
+    likelihood: Likelihood
+    differentiable: bool = False
+    has_information: bool = False
+
+    def evaluate(self, theta: np.ndarray, gradient: bool) -> LikelihoodValues:
+        assert not gradient
+        return self.likelihood.evaluate(theta, False)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "six periods" not in case.title], ids=lambda case: case.title
+)
+def test_evidence_without_gradients(case):
+    set_threads(1)
+    checked = read_spec(ROOT / "configs" / f"{case.config}.yaml", case.overrides)
+    problem = build_problem(checked)
+    problem = replace(problem, likelihood=WithoutGradients(problem.likelihood))
+    result = estimate(problem, build_settings(checked, problem))
+    d, evaluations = result.diagnostics, result.n_likelihood_evaluations
+    print(
+        f"{case.title}: {d.log_evidence:.4f} ± {d.log_evidence_error:.4f} for "
+        f"{case.log_evidence:.4f}, {d.ess:,.0f} of {d.n_samples:,} draws effective, "
+        f"{evaluations / 1000:.0f}k evaluations; {case.also(result)}"
+    )
+    assert result.n_gradient_evaluations == 0
+    assert abs(d.log_evidence - case.log_evidence) <= case.within
