@@ -54,7 +54,7 @@ def made(tmp_path_factory):
     (folder / "decay.csv").write_text("t,n\n0,1.05\n1,0.66\n2,0.4\n2,0.35\n4,0.12\n")
     run("run", folder / "ode.yaml", "-o", folder / "ode.h5", *quiet)
     run("run", folder / "ode.yaml", "-o", folder / "ode2.h5", "--seed", "2", *quiet)
-    hardly = ("--set", "anneal.max_levels=1", "--set", "anneal.scout=off")
+    hardly = ("--set", "anneal.max_levels=1", "--set", "anneal.scout=off", "--seed", "4")
     poor = ("-o", folder / "poor.h5", *hardly, *quiet)
     run("run", folder / "ode.yaml", *poor, codes=(0, 5))
     return folder

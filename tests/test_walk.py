@@ -8,7 +8,6 @@ from test_anneal import FLOW, QUICK, final_evidence, gaussian_target, seed
 from test_moves import N, check_moments, tempered_moments
 
 from nfanneal.anneal import Evaluation, Target, anneal
-from nfanneal.anneal.explore import MOVED_POINTS
 from nfanneal.anneal.walk import STEPS, walked
 
 
@@ -86,7 +85,7 @@ def test_no_point_enters_where_the_likelihood_is_zero_or_fails():
 
 @pytest.mark.parametrize(
     ("change", "walks"),
-    [({}, True), ({"moves": 0}, False), ({"max_evaluations": MOVED_POINTS * STEPS}, False)],
+    [({}, True), ({"moves": 0}, False), ({"max_evaluations": 6000}, False)],
 )
 def test_walks_are_counted_and_can_be_turned_off_and_the_evidence_is_the_same(change, walks):
     """Within 4 standard errors: a false alarm in 16,000."""
@@ -96,5 +95,5 @@ def test_walks_are_counted_and_can_be_turned_off_and_the_evidence_is_the_same(ch
     found = final_evidence(result, target)
     assert abs(found.log_evidence - exact) < 4.0 * found.error
     assert result.n_gradients == 0
-    assert (result.n_evaluations >= MOVED_POINTS * STEPS * settings.moves > 0) == walks
+    assert (result.n_evaluations > settings.draws * STEPS * settings.moves > 0) == walks
     assert result.n_evaluations <= (settings.max_evaluations or np.inf)

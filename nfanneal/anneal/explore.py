@@ -27,7 +27,7 @@ ENOUGH_TO_TRAIN = 1000
 ENOUGH_TO_MOVE = 2000
 """Effective points of the pool that need be left where points are moved."""
 MOVED_POINTS = 8192
-"""So many points are moved before a training if the pool has fewer effective ones."""
+"""So many points are moved before a training, at most, if the pool has few effective ones."""
 
 
 def scout_prior(state: State, means: Means) -> State:
@@ -80,7 +80,12 @@ def moves_points(state: State, means: Means) -> bool:
     wanted = settings.moves > 0 and settings.objective != "reverse_kl" and state.scouted is None
     if not wanted or means.target.differentiable:
         return wanted
-    return affords(state, MOVED_POINTS * STEPS * settings.moves, settings)
+    return affords(state, _points_to_move(means) * STEPS * settings.moves, settings)
+
+
+def _points_to_move(means: Means) -> int:
+    """Not more than are drawn at a level, where each of their steps takes an evaluation."""
+    return MOVED_POINTS if means.target.differentiable else min(MOVED_POINTS, means.settings.draws)
 
 
 def training_points(
@@ -88,12 +93,15 @@ def training_points(
 ) -> tuple[State, WeightedPoints]:
     """The pool's points in `rows`, or moved ones where few of them are effective."""
     z = state.pool.z[rows]
-    few = effective_sample_size(weights) < ENOUGH_TO_TRAIN * z.shape[1]
+    enough, count = ENOUGH_TO_TRAIN * z.shape[1], _points_to_move(means)
+    if not means.target.differentiable:
+        enough = min(enough, count)
+    few = effective_sample_size(weights) < enough
     if not (few and moves_points(state, means)):
         return state, WeightedPoints(proposal.whiten(z), weights)
     means.observe(Activity("spreading points", 0, means.settings.moves))
     state, end = _moved(
-        state, proposal, rows[systematic_resample(weights, MOVED_POINTS, means.rng)], means
+        state, proposal, rows[systematic_resample(weights, count, means.rng)], means
     )
     return state, WeightedPoints(proposal.whiten(end), np.full(len(end), 1.0 / len(end)))
 
