@@ -54,7 +54,8 @@ def test_copies_of_few_points_become_independent():
 def test_points_change_between_modes():
     """Along differences of points that stand in both: Gaussian steps never get there.
 
-    A tenth of the points begin in the mode that has half of the mass.
+    A tenth of the points begin in the mode that has half of the mass; more are there in the end, by
+    more than 5 standard errors of a tenth.
     """
 
     def evaluate(z, gradient):
@@ -64,9 +65,9 @@ def test_points_change_between_modes():
     rng = np.random.default_rng(3)
     centre = np.where(np.arange(N) % 10 == 0, 2.0, -2.0)
     start = centre[:, None] + 0.1 * rng.standard_normal((N, 2))
-    found = walk(Target(2, evaluate), start, 1.0, np.cov(start.T), 40, rng)
+    found = walk(Target(2, evaluate), start, 1.0, 0.01 * np.eye(2), 40, rng)
     assert np.mean(start[:, 0] > 0) == 0.1
-    assert np.mean(found.z[:, 0] > 0) > 0.25
+    assert np.mean(found.z[:, 0] > 0) > 0.1 + 5.0 * np.sqrt(0.1 * 0.9 / N)
 
 
 def test_no_point_enters_where_the_likelihood_is_zero_or_fails():

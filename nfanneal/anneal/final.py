@@ -28,7 +28,8 @@ def final_mixture(pool: Pool, beta: float, levels: int, hot: tuple[Proposal, ...
     credit for its own training points. No likelihood is evaluated. The `hot` proposals and the
     prior bound the weights in the far tails, which a flow trained at β = 1 draws too rarely, with
     weights that no error estimate sees. They get the largest share that hardly costs effective
-    draws among the newest points, since those miss the same tails and would have too little.
+    draws among the newest points, since those miss the same tails and would have too little. Every
+    proposal must have drawn points of the pool, whose densities are known.
 
     Source: Hesterberg (1995), Weighted average importance sampling and defensive mixture
     distributions, doi:10.1080/00401706.1995.10484303.
@@ -41,22 +42,24 @@ def final_mixture(pool: Pool, beta: float, levels: int, hot: tuple[Proposal, ...
     )
     log_weights = tempered(own.log_base_weights(), own.log_likelihood, beta)
     prior = PriorProposal(own.z.shape[1])
-    defence = (*(q for q in hot if q != prior), prior)
-    columns = {
-        id(g.proposal): j
-        for j, g in enumerate(pool.generations)
-        if g.level > max(newest - levels, 0) and all(g.proposal is not q for q in defence)
-    }
-    chosen = [j for j in columns.values() if pool.generations[j].proposal != prior]
-    log_q = np.stack([np.concatenate([pool.densities[i][j] for i in last]) for j in chosen])
+    column = {id(g.proposal): j for j, g in enumerate(pool.generations)}
+    hotter = [column[id(q)] for q in hot if q != prior]
+    recent = {column[id(g.proposal)] for g in pool.generations if g.level > max(newest - levels, 0)}
+    fitted = [j for j in sorted(recent - {*hotter}) if pool.generations[j].proposal != prior]
+
+    def log_densities(columns: list[int]) -> list[Array]:
+        return [np.concatenate([pool.densities[i][j] for i in last]) for j in columns]
+
+    log_q = np.stack(log_densities(fitted))
     shares = mixture_shares(log_q, truncated(log_weights))
     shares = (1.0 - LEAST_SHARE) * shares + LEAST_SHARE / len(shares)
     log_fitted = logsumexp(log_q + np.log(shares)[:, None], axis=0)
-    log_defence = logsumexp([q.log_density(own.z) for q in defence], axis=0) - np.log(len(defence))
-    log_target = np.concatenate([g.log_prior for g in own.generations])
-    log_target = tempered(log_target, own.log_likelihood, beta)
+    log_prior = np.concatenate([g.log_prior for g in own.generations])
+    defence = [*(pool.generations[j].proposal for j in hotter), prior]
+    log_defence = logsumexp([*log_densities(hotter), log_prior], axis=0) - np.log(len(defence))
+    log_target = tempered(log_prior, own.log_likelihood, beta)
     share = defensive_share(log_fitted, log_defence, log_target, log_weights)
-    proposals = (*(pool.generations[j].proposal for j in chosen), *defence)
+    proposals = (*(pool.generations[j].proposal for j in fitted), *defence)
     evenly = [share / len(defence)] * len(defence)
     return Mixture(proposals, (*((1.0 - share) * shares).tolist(), *evenly))
 
