@@ -126,7 +126,8 @@ def _anneal_settings(
 ) -> AnnealSettings:
     spec = checked.spec.anneal
     given = spec.model_dump(exclude={"preset"})
-    if spec.preset == "quick" and spec.moves is None and not likelihood.differentiable:
+    walks = likelihood.has_information or not likelihood.differentiable
+    if spec.preset == "quick" and spec.moves is None and walks:
         given["moves"] = 0  # a walk takes many evaluations
     scouting = likelihood.has_information and spec.scout == "auto"
     return default_anneal_settings(dimension, scouting=scouting, **given)

@@ -1,4 +1,4 @@
-"""Where a pool is poor: local draws around scouted points, or moved points to train on."""
+"""Where a pool is poor: local draws around scouted points, and moved points to train on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.events import Activity
+from nfanneal.anneal.events import Activity, LevelInfo
 from nfanneal.anneal.moves import moved
 from nfanneal.anneal.scout import LocalPoints, local_points, scout
 from nfanneal.anneal.state import Means, State, add, affords, evaluate_in_chunks, pool_weights
+from nfanneal.anneal.target import Target
 from nfanneal.anneal.training import WeightedPoints
 from nfanneal.anneal.walk import STEPS, walked
 from nfanneal.proposals import FlowProposal
@@ -74,30 +75,48 @@ def explore(state: State, means: Means) -> State:
     return replace(state, level=level)
 
 
-def moves_points(state: State, means: Means) -> bool:
-    """Whether points are moved before a flow is trained on them, as far as the budget allows."""
+def moves_points(state: State, info: LevelInfo, means: Means) -> bool:
+    """Whether points are moved before a flow is trained on them, as far as the budget allows.
+
+    Where the newest flow, as `info` has it, is as good as the last one should be, its draws are.
+    """
     settings = means.settings
-    wanted = settings.moves > 0 and settings.objective != "reverse_kl" and state.scouted is None
-    if not wanted or means.target.differentiable:
+    wanted = settings.moves > 0 and settings.objective != "reverse_kl"
+    wanted = wanted and info.truncated_ess < settings.target_ess
+    if not (wanted and _walks(means.target)):
         return wanted
     return affords(state, _points_to_move(means) * STEPS * settings.moves, settings)
 
 
+def _walks(target: Target) -> bool:
+    """Whether points move by Metropolis steps, not by gradients.
+
+    They do where there are none, and in ODE models: steps along differences of points follow
+    ridges that Hamiltonian paths leave, and values take a fraction of a gradient's time.
+    """
+    return target.has_information or not target.differentiable
+
+
 def _points_to_move(means: Means) -> int:
     """Not more than are drawn at a level, where each of their steps takes an evaluation."""
-    return MOVED_POINTS if means.target.differentiable else min(MOVED_POINTS, means.settings.draws)
+    return min(MOVED_POINTS, means.settings.draws) if _walks(means.target) else MOVED_POINTS
 
 
 def training_points(
-    state: State, proposal: FlowProposal, rows: NDArray[np.int64], weights: Array, means: Means
+    state: State,
+    info: LevelInfo,
+    proposal: FlowProposal,
+    rows: NDArray[np.int64],
+    weights: Array,
+    means: Means,
 ) -> tuple[State, WeightedPoints]:
     """The pool's points in `rows`, or moved ones where few of them are effective."""
     z = state.pool.z[rows]
     enough, count = ENOUGH_TO_TRAIN * z.shape[1], _points_to_move(means)
-    if not means.target.differentiable:
+    if _walks(means.target):
         enough = min(enough, count)
     few = effective_sample_size(weights) < enough
-    if not (few and moves_points(state, means)):
+    if not (few and moves_points(state, info, means)):
         return state, WeightedPoints(proposal.whiten(z), weights)
     means.observe(Activity("spreading points", 0, means.settings.moves))
     state, end = _moved(
@@ -109,9 +128,9 @@ def training_points(
 def _moved(
     state: State, proposal: FlowProposal, rows: NDArray[np.int64], means: Means
 ) -> tuple[State, Array]:
-    """The pool's points in `rows` moved under prior·L^β: by gradients, or by a walk without."""
+    """The pool's points in `rows` moved under prior·L^β."""
     start, moves, target = state.pool.z[rows], means.settings.moves, means.target
-    if target.differentiable:
+    if not _walks(target):
         end, spent = moved(target, start, state.beta, proposal.cholesky, moves, means.rng)
         return state.spending(spent), end
     walk = walked(

@@ -111,10 +111,10 @@ def anneal(
             history.append(info)
             observe(info)
             break
-        state = explore(_advance(state, means), means)
+        state = explore(_advance(state, info, means), means)
         if state.rounds == 1:
-            state = _renew_hot(state, means)
-        state, training = _train(state, means)
+            state = _renew_hot(state, info, means)
+        state, training = _train(state, info, means)
         info = replace(info, next_beta=state.beta, losses=training.losses)
         info = replace(info, held_out=training.held_out, seconds=journal.seconds)
         history.append(info)
@@ -188,7 +188,7 @@ def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
     return state.beta == 1.0 and (enough or state.rounds >= most)
 
 
-def _advance(state: State, means: Means) -> State:
+def _advance(state: State, info: LevelInfo, means: Means) -> State:
     """Choose the next β from the pool."""
     settings = means.settings
     view = LevelView(
@@ -200,7 +200,7 @@ def _advance(state: State, means: Means) -> State:
         patient=state.holds < MOST_HOLDS,
         enough=min(
             settings.enough_points or math.inf,
-            ENOUGH_TO_MOVE if moves_points(state, means) else math.inf,
+            ENOUGH_TO_MOVE if moves_points(state, info, means) else math.inf,
         ),
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
@@ -208,17 +208,17 @@ def _advance(state: State, means: Means) -> State:
     return replace(state, level=state.level + 1, beta=beta, holds=state.holds + 1 if held else 0)
 
 
-def _renew_hot(state: State, means: Means) -> State:
+def _renew_hot(state: State, info: LevelInfo, means: Means) -> State:
     """Train a hot proposal on the pool as it is after the first round at β = 1.
 
     The path's own are from before the pool knew the posterior, or much hotter than they need be.
     """
     flow, beta, pool = state.flow, state.beta, state.pool
-    state, _ = _train(replace(state, beta=HOT_BETA * beta), means)
+    state, _ = _train(replace(state, beta=HOT_BETA * beta), info, means)
     return replace(state, flow=flow, beta=beta, pool=pool)
 
 
-def _train(state: State, means: Means) -> tuple[State, Training]:
+def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training]:
     """Whiten and train a copy of the flow at the state's β; it becomes the proposal."""
     settings = means.settings
     z = state.pool.z
@@ -228,7 +228,7 @@ def _train(state: State, means: Means) -> tuple[State, Training]:
     held_out, others = np.split(order, [len(z) // HELD_OUT])
     if not weights[others].any():  # all weight is that of a single held-out point
         others = order
-    state, points = training_points(state, proposal, others, weights[others], means)
+    state, points = training_points(state, info, proposal, others, weights[others], means)
     training = train(
         proposal,
         points,

@@ -1,6 +1,6 @@
-"""Walks: Metropolis steps spread resampled points where a model gives no gradient.
+"""Walks: Metropolis steps spread resampled points, of ODE models and where there is no gradient.
 
-As Hamiltonian moves do where it does; their points, too, only ever train a flow.
+As Hamiltonian moves do of other models; their points, too, only ever train a flow.
 """
 
 from __future__ import annotations

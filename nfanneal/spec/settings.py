@@ -103,8 +103,8 @@ class AnnealSpec(Section):
         None,
         ge=0,
         description="transitions that spread points before a flow is trained on them, where the "
-        "pool is poor and nothing was scouted: Hamiltonian ones of 5 gradients each or, of models "
-        "without gradients, 5 steps of a walk; default 3, of quick without gradients 0",
+        "newest flow is below target_ess and the pool poor: 5 steps of a walk each or, of torch "
+        "models, Hamiltonian ones of 5 gradients; default 3, where preset quick would walk 0",
     )
     max_evaluations: Whole | None = Field(
         None,
