@@ -64,7 +64,7 @@ def default_anneal_settings(
         "enough_points": None,
         "max_levels": 200,
         "max_rounds": 2 if scouting else 4,
-        "extra_rounds": 0 if given.get("max_rounds") else 4,
+        "extra_rounds": 0 if given.get("max_rounds") else (2 if scouting else 4),
         "target_ess": 0.5,
         "max_evaluations": None,
         "scout": "auto",
