@@ -32,10 +32,10 @@ class OdeSystem:
 
 def with_stops(system: OdeSystem) -> OdeSystem:
     """The system with switches for the conditions in its equations that are linear in time."""
-    equations, switches = with_switches(system.equations, system.time, system.states)
+    table = system.timetable
+    equations, switches = with_switches(system.equations, system.time, system.states, table)
     if not switches:
         return system
-    table = system.timetable
     table = replace(table, switches=(*table.switches, *switches))
     return replace(system, equations=equations, timetable=table)
 

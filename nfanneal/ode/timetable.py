@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy
 
@@ -92,26 +93,38 @@ class Timetable:
 
 
 def with_switches(
-    equations: tuple[sympy.Expr, ...], time: sympy.Symbol, states: tuple[sympy.Symbol, ...]
+    equations: tuple[sympy.Expr, ...],
+    time: sympy.Symbol,
+    states: tuple[sympy.Symbol, ...],
+    table: Timetable,
 ) -> tuple[tuple[sympy.Expr, ...], tuple[Switch, ...]]:
-    """Replace conditions that are linear in time, and hold no state, by switches.
+    """Replace conditions that are linear in time by switches.
 
-    The least of two and magnitudes have such conditions too.
+    The least of two and magnitudes have such conditions too. Those that hold a state, an input or
+    a change of the `table` stay as they are, since they turn at no time that is known before.
     """
     switches: dict[sympy.Expr, Switch] = {}
+    unforeseen = {*states, *table.held} - {table.before}
 
     def at(difference: sympy.Expr) -> sympy.Expr | None:
         """What is positive where the difference is, if it is linear in time."""
+        if table.before in difference.free_symbols:
+            during, then = (difference.xreplace({table.before: sympy.Integer(i)}) for i in (1, 0))
+            side = at(then)
+            return None if side is None else Where(_is_on(table.before), during, side)
         rate = sympy.diff(difference, time)
-        names = difference.free_symbols
-        if rate == 0 or time in rate.free_symbols or names & set(states):
+        conditional = difference.atoms(Where, Least, Magnitude)
+        if rate == 0 or any(time in part.free_symbols for part in (rate, *conditional)):
             return None
-        if difference.has(Where, Least, Magnitude):
+        if difference.free_symbols & unforeseen:
             return None
-        when = sympy.simplify(-difference.subs(time, 0) / rate)
+        turns = compare(sympy.Gt, Magnitude(rate), sympy.S.Zero)
+        when = -difference.subs(time, 0) / (rate if rate.is_Number else Where(turns, rate, 1))
+        when = when if when.has(Where, Least, Magnitude) else sympy.simplify(when)
         if when not in switches:
             switches[when] = Switch(symbol(f"_switch{len(switches)}"), when)
-        return rate * (switches[when].symbol - HALF)
+        side = rate * (switches[when].symbol - HALF)
+        return side if rate.is_Number else Where(turns, side, difference)
 
     def replaced(node: sympy.Basic) -> sympy.Basic:
         if not node.args or time not in node.free_symbols:
@@ -133,6 +146,10 @@ def with_switches(
     return tuple(replaced(e) for e in equations), tuple(switches.values())
 
 
+def _is_on(switch: sympy.Symbol) -> Any:
+    return compare(sympy.Gt, switch, HALF)
+
+
 def changed(
     of: sympy.Symbol, changes: tuple[tuple[sympy.Expr, sympy.Expr], ...], name: str
 ) -> tuple[sympy.Expr, tuple[Switch, ...]]:
@@ -148,8 +165,8 @@ def changed(
         for other in switches:
             later = compare(sympy.Gt, other.time, time)
             kept = Where(later, expression, changed_to)
-            changed_to = Where(compare(sympy.Gt, other.symbol, HALF), kept, changed_to)
-        expression = Where(compare(sympy.Gt, switch.symbol, HALF), changed_to, expression)
+            changed_to = Where(_is_on(other.symbol), kept, changed_to)
+        expression = Where(_is_on(switch.symbol), changed_to, expression)
         switches.append(switch)
     return expression, tuple(switches)
 

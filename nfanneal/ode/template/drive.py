@@ -54,7 +54,7 @@ from nfanneal.ode.template.options import (
     TRIED_BEFORE,
 )
 from nfanneal.ode.template.steady import find_steady
-from nfanneal.ode.template.stops import next_stop, pass_stops, set_switches
+from nfanneal.ode.template.stops import align, next_stop, pass_stops, set_switches
 from nfanneal.ode.template.system import (
     BEFORE,
     GRADIENT,
@@ -96,10 +96,12 @@ from nfanneal.ode.template.tsit5 import (
 
 
 @njit(**STRICT)
-def begin(lane, theta, start, rtol, atol, parts):
+def begin(lane, theta, start, times, rtol, atol, parts):
     """Set the initial values; returns the status, MINE if the trajectory goes on."""
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
+    if TIMED:
+        align(times, fixed)
     initial(theta, y)
     if GRADIENT:
         initial_slopes(theta, s)
@@ -119,10 +121,12 @@ def begin(lane, theta, start, rtol, atol, parts):
 
 
 @njit(**STRICT)
-def take_up(lane, row, theta, t, held, parts):
+def take_up(lane, row, theta, t, times, held, parts):
     """Go on where the other stepper stopped."""
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
+    if TIMED:
+        align(times, fixed)
     for i in range(N):
         y[i] = held[row, i]
     for i in range(N * P):
@@ -205,7 +209,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
     run[:, lane] = 0.0
     if progress[row, TRIED] < 0.0:
         run[TIME, lane] = start
-        status = begin(lane, theta, start, rtol, atol, parts)
+        status = begin(lane, theta, start, times, rtol, atol, parts)
         if status != MINE:
             return status
         (_, _, _, _), _, (fixed, _), _ = opened(lane, parts)
@@ -218,7 +222,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         for field in range(PROGRESS):
             run[field, lane] = progress[row, field]
         t, run[TRIED_BEFORE, lane] = progress[row, TIME], progress[row, TRIED]
-        take_up(lane, row, theta, t, held, parts)
+        take_up(lane, row, theta, t, times, held, parts)
         if not settle(lane, t, theta, parts):
             return NON_FINITE
         _, _, (fixed, _), _ = opened(lane, parts)

@@ -28,15 +28,21 @@ from nfanneal.ode.template.system import (
     stop_slopes,
 )
 
+ROUNDING = 8 * np.finfo(np.float64).eps
+"""A time and an output are the same within so much of the largest output."""
+
 
 @njit(**STRICT)
-def knots_until(t, fixed):
-    """The first knot of the inputs' table that is after t, or where the next table begins."""
+def knots_until(t, fixed, included=True):
+    """The first knot of the inputs' table that is after t, or at t if that is not `included`; or
+
+    where the next table begins.
+    """
     table = int(fixed[TABLE])
     low, high = FIRST_KNOT[table], FIRST_KNOT[table + 1]
     while low < high:
         middle = (low + high) // 2
-        if KNOTS[middle] <= t:
+        if KNOTS[middle] < t or (included and KNOTS[middle] == t):
             low = middle + 1
         else:
             high = middle
@@ -57,16 +63,27 @@ def next_stop(t, end, fixed):
 
 
 @njit(**STRICT)
-def hold(t, fixed):
-    """The inputs from time t on."""
-    row = knots_until(t, fixed) + int(fixed[TABLE])  # each table has one row more than knots
+def hold(t, fixed, included=True):
+    """The inputs from time t on, or just before it if that is not `included`."""
+    row = knots_until(t, fixed, included) + int(
+        fixed[TABLE]
+    )  # each table has one row more than knots
     for column in range(ROWS.shape[1]):
         fixed[FIRST_COLUMN + column] = ROWS[row, column]
 
 
 @njit(**STRICT)
+def align(times, fixed):
+    """Stops that miss an output by rounding are at it: 0.1 + 2·0.1 is not 0.3."""
+    for event in range(STOPS):
+        for output in times:
+            if abs(fixed[STOP + event] - output) <= ROUNDING * max(abs(times[0]), abs(times[-1])):
+                fixed[STOP + event] = output
+
+
+@njit(**STRICT)
 def set_switches(t, fixed, included):
-    """Turn switches whose time is before t, or t if that is `included`; hold the inputs' values.
+    """Turn switches, and take the inputs' values, until before t, or until t if it is `included`.
 
     Returns whether all times are numbers.
     """
@@ -76,7 +93,7 @@ def set_switches(t, fixed, included):
         known = known and not np.isnan(time)
         if event < SWITCHES:
             fixed[event] = 1.0 if time < t or (included and time == t) else 0.0
-    hold(t, fixed)
+    hold(t, fixed, included)
     return known
 
 
