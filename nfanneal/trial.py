@@ -172,8 +172,8 @@ def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
     much = f"by {worst:.0%}" if worst < MANYFOLD else "manifold"
     return [
         f"the gradient differs from finite differences {much} at good draws: an ODE is "
-        "solved too roughly there (tighten model.solver.rtol and atol), or jumps (where) at a "
-        "time that hangs on a state or an input, or is not linear in a condition, and that no "
-        "gradient knows; or a torch model leaves autograd (detach, no_grad, rounding): set "
+        "solved too roughly there (tighten model.solver.rtol and atol), or jumps under a "
+        "condition on a state or an input, or one not linear in time (where), which no gradient "
+        "knows; or a torch model leaves autograd (detach, no_grad, rounding): set "
         "model.array: numpy"
     ]
