@@ -19,7 +19,8 @@ from nfanneal.store.checkpoints import checkpoint_path, previous_path, read_chec
 TORCH = """
 model: {kind: python, file: model.py, log_likelihood: f, batch: 200}
 parameters: {x: {shape: 3, prior: {normal: [0, 2]}}, y: {prior: {uniform: [-3, 3]}, label: why}}
-anneal: {draws: 256, steps: 10, max_rounds: 2, schedule: linear, levels: 2, moves: 1}
+anneal: {draws: 256, steps: 10, max_rounds: 2, schedule: linear, levels: 2, moves: 1,
+  target_ess: 1}
 flow: {kind: coupling_nsf, hidden: [16]}
 output: {samples: 700}
 """
