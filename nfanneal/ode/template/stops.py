@@ -65,9 +65,8 @@ def next_stop(t, end, fixed):
 @njit(**STRICT)
 def hold(t, fixed, included=True):
     """The inputs from time t on, or just before it if that is not `included`."""
-    row = knots_until(t, fixed, included) + int(
-        fixed[TABLE]
-    )  # each table has one row more than knots
+    table = int(fixed[TABLE])  # each has one row more than knots
+    row = knots_until(t, fixed, included) + table
     for column in range(ROWS.shape[1]):
         fixed[FIRST_COLUMN + column] = ROWS[row, column]
 
