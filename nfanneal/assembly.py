@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nfanneal.anneal import EVALUATION_CHUNK
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.anneal.target import walks
 from nfanneal.data import Observations, observations, read_table
 from nfanneal.errors import Complaint, DataError, SpecError
 from nfanneal.estimate import Settings
@@ -126,8 +127,7 @@ def _anneal_settings(
 ) -> AnnealSettings:
     spec = checked.spec.anneal
     given = spec.model_dump(exclude={"preset"})
-    walks = likelihood.has_information or not likelihood.differentiable
-    if spec.preset == "quick" and spec.moves is None and walks:
+    if spec.preset == "quick" and spec.moves is None and walks(likelihood):
         given["moves"] = 0  # a walk takes many evaluations
     scouting = likelihood.has_information and spec.scout == "auto"
     return default_anneal_settings(dimension, scouting=scouting, **given)

@@ -19,6 +19,15 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """Nothing of the user's cache of compiled models is used or changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.delenv("NUMBA_CACHE_DIR", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """line0 … line7.h5 (eight seeds), flat.h5, ode.h5 with a vector parameter and a unit, the

@@ -13,10 +13,8 @@ from nfanneal.bench.truth import true_sensitivities, true_values
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    """Nothing of the user's cache is used or changed."""
+def few_rows(own_cache):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
         patch.setattr(engine, "OWN_ROWS", 32)
         yield
 

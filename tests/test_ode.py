@@ -11,6 +11,8 @@ from nfanneal.errors import ModelError
 from nfanneal.expressions import compile_numpy, parse, symbol
 from nfanneal.ode import OdeSystem, SolverSettings, Status, compile_system
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 TIGHT = SolverSettings(rtol=1e-9, atol=1e-9, max_steps=100_000)
 FINEST = SolverSettings(rtol=1e-12, atol=1e-12, max_steps=100_000)
 TIMES = np.linspace(0.0, 8.0, 21)
@@ -66,15 +68,6 @@ def ring():
 
 
 SYSTEMS["repressilator"] = (ring(), [2.3, 2.3, 2.3, 0.0, 0.0, 3.0, 3.0, 3.0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    """Nothing of the user's cache is used or changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        patch.delenv("NUMBA_CACHE_DIR", raising=False)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from nfanneal.expressions import compile_numpy, parse, symbol
 from nfanneal.ode import OdeSystem, SolverSettings, Status, compile_system
 from nfanneal.ode.template import rodas5p
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 def build(states, equations, parameters, initial):
     names = dict.fromkeys([*states.split(), *parameters.split(), "t"])
@@ -24,14 +26,6 @@ def build(states, equations, parameters, initial):
         expressions(equations),
         symbols,
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        patch.delenv("NUMBA_CACHE_DIR", raising=False)
-        yield
 
 
 def test_the_coefficients_satisfy_the_order_conditions():

@@ -7,6 +7,8 @@ from nfanneal.bench.systems import SYSTEMS
 from nfanneal.bench.truth import true_sensitivities
 from nfanneal.ode import CompiledSystem, SolverSettings, Status
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 QUICK_TO_COMPILE = ("repressilator", "lotka_volterra", "sir", "van_der_pol")
 CASES = [
     pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK_TO_COMPILE))
@@ -15,15 +17,6 @@ CASES = [
 DRAWS = 100
 MANY = 10
 """Errors may be as large as this many tolerances: they add up over the steps."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    """Nothing of the user's cache is used or changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        patch.delenv("NUMBA_CACHE_DIR", raising=False)
-        yield
 
 
 @pytest.fixture(scope="module", params=CASES)

@@ -1,13 +1,10 @@
 """Doses, changes, inputs, switches and steady states against closed forms and scipy in pieces."""
 
-import itertools
-
 import h5py
 import numpy as np
 import pytest
-import yaml
 from commands import apart, inside, run
-from scipy.integrate import solve_ivp
+from piecewise import TIMES, agree, differences, pieces, simulator_of, write
 from scipy.linalg import expm
 from specs import complaints, edited
 
@@ -15,90 +12,7 @@ from nfanneal.assembly import build_problem
 from nfanneal.errors import DataError, SpecError
 from nfanneal.spec import load_spec, spec_from_text
 
-MODEL = {
-    "name": "timed",
-    "model": {"kind": "ode", "solver": {"rtol": 1e-10, "atol": 1e-12, "max_steps": 100_000}},
-    "data": {"file": "d.csv"},
-}
-TIMES = np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 8.0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    """Nothing of the user's cache is used or changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
-def write(folder, model, priors, **more):
-    """A spec whose states are all observed, and its data; returns its path."""
-    names = list(model.get("observables", model["states"]))
-    rows = [",".join(["t", *names]), *(",".join([str(t), *"1" * len(names)]) for t in TIMES)]
-    (folder / "d.csv").write_text("\n".join(rows))
-    spec = MODEL | {
-        "model": MODEL["model"] | model,
-        "parameters": {name: {"prior": {"uniform": [0.01, 20]}} for name in priors.split()},
-        "likelihood": {name: {"normal": 1.0} for name in names},
-    }
-    path = folder / "spec.yaml"
-    path.write_text(yaml.safe_dump(spec | more, sort_keys=False))
-    return path
-
-
-def simulator_of(folder, model, priors, **more):
-    """θ → (observables (m, k), their derivatives (m, k, p)) of a spec."""
-    problem = build_problem(load_spec(write(folder, model, priors, **more)))
-
-    def simulate(theta):
-        rows = np.array([theta])
-        simulator, times = problem.likelihood.simulator, problem.likelihood.times
-        plain = simulator.predict(rows, times, False)
-        sloped = simulator.predict(rows, times, True)
-        assert not sloped.failed[0], sloped.reasons
-        assert np.array_equal(plain.values, sloped.values)
-        return sloped.values[0], sloped.jacobian[0]
-
-    return simulate
-
-
-def pieces(f, start, stops, theta):
-    """scipy from stop to stop: (time, state → state after) in order; states at TIMES, after stops.
-
-    f(t, y, θ, number of stops passed).
-    """
-    moments = [0.0, *(t for t, _ in stops), TIMES[-1] + 1.0]
-    y, found = np.asarray(start, dtype=float), {}
-    for i, (a, b) in enumerate(itertools.pairwise(moments)):
-        if i:
-            y = stops[i - 1][1](y)
-        here = [t for t in TIMES if a <= t < b]
-        solved = solve_ivp(
-            lambda t, x, i=i: f(t, x, theta, i), (a, b), y, "DOP853", [*here, b],
-            rtol=1e-13, atol=1e-13,
-        )  # fmt: skip
-        found |= dict(zip(here, solved.y.T, strict=False))
-        y = solved.y[:, -1]
-    return np.array([found[t] for t in TIMES])
-
-
-def differences(truth, theta, step=1e-5):
-    """Central differences of fourth order of truth(θ), the last axis by parameter."""
-    columns = []
-    for j, value in enumerate(theta):
-        h = step * max(abs(value), 1.0)
-        at = [truth([*theta[:j], value + c * h, *theta[j + 1 :]]) for c in (-2, -1, 1, 2)]
-        columns.append((at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * h))
-    return np.stack(columns, axis=-1)
-
-
-def agree(simulate, truth, theta):
-    """Values within 1e-8, and derivatives within 1e-5."""
-    values, slopes = simulate(theta)
-    np.testing.assert_allclose(values, truth(theta), rtol=1e-8, atol=1e-9)
-    expected = differences(truth, list(theta))
-    assert np.abs(expected).max(axis=(0, 1)).min() > 1e-3  # each parameter is tested
-    np.testing.assert_allclose(slopes, expected, rtol=1e-5, atol=1e-6)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 ONE = {
@@ -236,70 +150,6 @@ def test_inputs_changes_and_kinks_are_those_of_scipy_in_pieces(tmp_path):
         return np.column_stack([states[:, 0], states[:, 1] + heat + drugs])
 
     agree(simulate, truth, [0.8, 0.6, 0.23, 1.7, 0.9])
-
-
-def test_conditions_on_an_input_turn_where_it_crosses(tmp_path):
-    """No stop is made there, so that values are as the steps find them, and gradients are not."""
-    model = {
-        "states": {"x": "1"},
-        "equations": {"x": "where(u > c, 1, 0) - k*x"},
-        "inputs": {"u": {"times": [0, 2, 5], "values": [0, 3, 0], "kind": "linear"}},
-    }
-    values, _ = simulator_of(tmp_path, model, "k c")([0.7, 1.3])
-
-    def f(t, y, theta, passed):
-        return [(passed == 1) - 0.7 * y[0]]
-
-    stops = [(2 * 1.3 / 3, lambda y: y), (5 - 1.3, lambda y: y)]
-    np.testing.assert_allclose(values, pieces(f, [1.0], stops, None), rtol=1e-7)
-
-
-@pytest.mark.parametrize(
-    "equation", ["where(v*t < c, 1, 0) - k*x", "1 - where(c < v*t, 1, 0) - k*x"]
-)
-@pytest.mark.parametrize("v", [0.8, 0.0])
-def test_a_condition_whose_rate_is_zero_is_what_it_is_at_all_times(tmp_path, equation, v):
-    simulate = simulator_of(tmp_path, {"states": {"x": "1"}, "equations": {"x": equation}}, "k c v")
-
-    def truth(theta):
-        k, c = theta
-
-        def f(t, y, theta, passed):
-            return [(passed == 0) - k * y[0]]
-
-        return pieces(f, [1.0], [(c / v, lambda y: y)] if v else [], None)
-
-    values, slopes = simulate([0.7, 1.3, v])
-    np.testing.assert_allclose(values, truth([0.7, 1.3]), rtol=1e-8)
-    expected = differences(truth, [0.7, 1.3])
-    np.testing.assert_allclose(slopes[:, :, :2], expected, rtol=1e-5, atol=1e-6)
-
-
-LATER = {
-    "states": {"x": "0", "y": "1"},
-    "equations": {"x": "where(t > max(2*c, 1), 1, 0) - k*x", "y": "1 + where(t > c, 1, 0) - k*y"},
-    "initial": "steady_state",
-    "pre_equilibration": {"c": 100},
-}
-
-
-@pytest.mark.parametrize("c", [0.3, 1.7])
-def test_times_of_conditions_may_be_conditional_and_differ_before_the_start(tmp_path, c):
-    def truth(theta):
-        k, c = theta
-        first, second = sorted([(max(2 * c, 1), 0), (c, 1)])
-
-        def f(t, y, theta, passed):
-            on = [i for _, i in (first, second)[:passed]]
-            return [(0 in on) - k * y[0], 1 + (1 in on) - k * y[1]]
-
-        stops = [(first[0], lambda y: y), (second[0], lambda y: y)]
-        return pieces(f, [0.0, 1 / k], stops, None)
-
-    simulate = simulator_of(tmp_path, LATER, "k c")
-    values, slopes = simulate([0.7, c])
-    np.testing.assert_allclose(values, truth([0.7, c]), rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(slopes, differences(truth, [0.7, c]), rtol=1e-5, atol=1e-6)
 
 
 def test_a_dose_that_misses_a_datum_by_rounding_is_at_it(tmp_path):

@@ -11,7 +11,7 @@ from nfanneal.anneal.events import Activity, LevelInfo
 from nfanneal.anneal.moves import moved
 from nfanneal.anneal.scout import LocalPoints, local_points, scout
 from nfanneal.anneal.state import Means, State, add, affords, evaluate_in_chunks, pool_weights
-from nfanneal.anneal.target import Target
+from nfanneal.anneal.target import walks
 from nfanneal.anneal.training import WeightedPoints
 from nfanneal.anneal.walk import STEPS, walked
 from nfanneal.proposals import FlowProposal
@@ -83,23 +83,14 @@ def moves_points(state: State, info: LevelInfo, means: Means) -> bool:
     settings = means.settings
     wanted = settings.moves > 0 and settings.objective != "reverse_kl"
     wanted = wanted and info.truncated_ess < settings.target_ess
-    if not (wanted and _walks(means.target)):
+    if not (wanted and walks(means.target)):
         return wanted
     return affords(state, _points_to_move(means) * STEPS * settings.moves, settings)
 
 
-def _walks(target: Target) -> bool:
-    """Whether points move by Metropolis steps, not by gradients.
-
-    They do where there are none, and in ODE models: steps along differences of points follow
-    ridges that Hamiltonian paths leave, and values take a fraction of a gradient's time.
-    """
-    return target.has_information or not target.differentiable
-
-
 def _points_to_move(means: Means) -> int:
     """Not more than are drawn at a level, where each of their steps takes an evaluation."""
-    return min(MOVED_POINTS, means.settings.draws) if _walks(means.target) else MOVED_POINTS
+    return min(MOVED_POINTS, means.settings.draws) if walks(means.target) else MOVED_POINTS
 
 
 def training_points(
@@ -113,7 +104,7 @@ def training_points(
     """The pool's points in `rows`, or moved ones where few of them are effective."""
     z = state.pool.z[rows]
     enough, count = ENOUGH_TO_TRAIN * z.shape[1], _points_to_move(means)
-    if _walks(means.target):
+    if walks(means.target):
         enough = min(enough, count)
     few = effective_sample_size(weights) < enough
     if not (few and moves_points(state, info, means)):
@@ -130,7 +121,7 @@ def _moved(
 ) -> tuple[State, Array]:
     """The pool's points in `rows` moved under prior·L^β."""
     start, moves, target = state.pool.z[rows], means.settings.moves, means.target
-    if not _walks(target):
+    if not walks(target):
         end, spent = moved(target, start, state.beta, proposal.cholesky, moves, means.rng)
         return state.spending(spent), end
     walk = walked(

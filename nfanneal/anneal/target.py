@@ -92,6 +92,27 @@ class Target:
     chunk: int = EVALUATION_CHUNK
 
 
+class Differentiated(Protocol):
+    """Which derivatives a model has."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it has gradients."""
+
+    @property
+    def has_information(self) -> bool:
+        """Whether it has the Fisher information, as ODE models do."""
+
+
+def walks(model: Differentiated) -> bool:
+    """Whether its points move by Metropolis steps, not by gradients.
+
+    They do where there are none, and in ODE models: steps along differences of points follow
+    ridges that Hamiltonian paths leave, and values take a fraction of a gradient's time.
+    """
+    return model.has_information or not model.differentiable
+
+
 def bounded(slope: Array) -> Array:
     """Whitened gradients (n, d), those shortened that are longer than `GRADIENT_LIMIT`·√d."""
     norm = np.linalg.norm(slope, axis=1, keepdims=True)
