@@ -107,18 +107,20 @@ def problem_text(result: Result) -> str:
 
 
 def _reweighted(results: Sequence[Result]) -> WeightedDraws:
-    """All draws, weighted under the mixture of all proposals."""
+    """All draws, weighted under the mixture of all proposals.
+
+    One on a bound of its prior, where only rounding puts it, has no place in the latent space: it
+    is weighted as if no other run could have drawn it.
+    """
     latent = LatentMap(spec_from_text(results[0].spec_yaml).meaning.free)
     draws = joined([r.draws for r in results])
+    counts = [len(r.draws.log_weight) for r in results]
     z = latent.to_latent(draws.theta)
-    log_q = [stored_proposal(r).log_density(z) for r in results]
-    log_mixture = mixture_log_density(log_q, [len(r.draws.log_weight) for r in results])
-    log_ratio = log_standard_normal(z) - log_mixture
-    return replace(
-        draws,
-        log_weight=log_ratio + draws.log_likelihood,
-        log_proposal=draws.log_prior - log_ratio,
-    )
+    inside = np.isfinite(z).all(axis=1)
+    log_ratio = draws.log_ratio + np.log(sum(counts)) - np.repeat(np.log(counts), counts)
+    log_q = [stored_proposal(r).log_density(z[inside]) for r in results]
+    log_ratio[inside] = log_standard_normal(z[inside]) - mixture_log_density(log_q, counts)
+    return draws.weighted(log_ratio)
 
 
 def agreement_of(results: Sequence[Result]) -> Combination:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
@@ -16,14 +16,12 @@ from nfanneal.anneal import AnnealResult, AnnealSettings, anneal, outcome_of
 from nfanneal.anneal.coverage import check_coverage
 from nfanneal.anneal.events import Activity, LevelInfo, Observer
 from nfanneal.anneal.journal import Journal, Values
-from nfanneal.anneal.state import evaluate_in_chunks
-from nfanneal.anneal.target import Target
-from nfanneal.errors import ModelError
+from nfanneal.drawing import FinalDraws, around_heavy, drawn_until, final_draws
 from nfanneal.flow import FlowSettings
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.models import Predictions
 from nfanneal.problem import Problem, by_halves
-from nfanneal.proposals import Proposal, log_standard_normal, stored
+from nfanneal.proposals import Proposal, stored
 from nfanneal.result import (
     Diagnostics,
     History,
@@ -33,11 +31,10 @@ from nfanneal.result import (
     WeightedDraws,
     diagnose,
     equal_weight_indices,
-    joined,
     warnings_of,
 )
 from nfanneal.version import __version__
-from nfanneal.weights import effective_sample_size, evidence, normalized
+from nfanneal.weights import evidence
 
 Array = NDArray[np.float64]
 
@@ -54,7 +51,6 @@ HISTORY_FIELDS = (
     "n_gradients",
     "n_failed",
 )
-FEWEST_MORE = 100
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
@@ -75,7 +71,7 @@ class Settings:
 
 
 Drawn = tuple[WeightedDraws, NDArray[np.bool_]]
-"""Draws, and at which of the fresh ones, which come last, the model failed."""
+"""Draws, and at which of them the model failed."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +147,16 @@ def estimate(
         return final_draws(problem, annealed.proposal, n, generator, observe, target=target)
 
     if earlier and not earlier.rounds:
-        draws, failed = earlier.result.draws, np.empty(0, dtype=bool)
+        final = FinalDraws(earlier.result.draws, np.empty(0, dtype=bool), annealed.proposal)
     else:
-        draws, failed = _enough_draws(settings, annealed.n_evaluations, draw)
+        final = _enough_draws(settings, annealed.n_evaluations, annealed.proposal, draw)
     if earlier:
         wanted = earlier.target_ess or 0.0
-        most = math.ceil(MOST_PER_EFFECTIVE * wanted)
-        draws, failed = _until((draws, failed), wanted, most, draw)
+        final = drawn_until(final, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
+    if settings.most_samples > settings.samples:
+        left = _left(settings, annealed.n_evaluations + len(final.failed))
+        final = around_heavy(final, problem, target, left, generator, observe)
+    draws, failed, annealed = final.draws, final.failed, _after(annealed, final)
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
     if earlier:
@@ -194,6 +193,16 @@ def estimate(
     )
 
 
+def _after(annealed: AnnealResult, final: FinalDraws) -> AnnealResult:
+    """The annealing, with the proposal and the gradients of the final draws."""
+    return replace(
+        annealed,
+        proposal=final.proposal,
+        n_gradients=annealed.n_gradients + final.spent.gradients,
+        n_dropped=annealed.n_dropped + final.spent.dropped,
+    )
+
+
 def _as_it_was(journal: Journal) -> AnnealResult:
     """The annealing that a journal starts after."""
     if journal.snapshot is None:
@@ -201,73 +210,23 @@ def _as_it_was(journal: Journal) -> AnnealResult:
     return outcome_of(journal.snapshot.state, journal.snapshot.history)
 
 
-def _enough_draws(settings: Settings, spent: int, draw: Callable[[int], Drawn]) -> Drawn:
+def _enough_draws(
+    settings: Settings, spent: int, proposal: Proposal, draw: Callable[[int], Drawn]
+) -> FinalDraws:
     """The final draws, and more until enough are effective: they are cheap beside the training.
 
     In all at most as many as the annealing took, and as the budget has left; `samples` in any case.
     """
+    affordable = min(spent, _left(settings, spent))
+    most = int(max(min(settings.most_samples, affordable), settings.samples))
+    first = FinalDraws(*draw(settings.samples), proposal)
+    return drawn_until(first, settings.enough_ess, most, draw)
+
+
+def _left(settings: Settings, spent: int) -> float:
+    """The evaluations that the budget has left."""
     budget = settings.anneal.max_evaluations
-    affordable = spent if budget is None else min(spent, budget - spent)
-    most = max(min(settings.most_samples, affordable), settings.samples)
-    return _until(draw(settings.samples), settings.enough_ess, most, draw)
-
-
-def _until(first: Drawn, wanted: float, most: int, draw: Callable[[int], Drawn]) -> Drawn:
-    """Draws are added until so many of them are effective, or there are `most`.
-
-    Raises:
-        ModelError: none of the first has a likelihood above zero.
-    """
-    draws, failed = first
-    refuse_zero([draws])
-    while True:
-        n = len(draws.log_weight)
-        ess = effective_sample_size(normalized(draws.log_weight))
-        if ess >= wanted or n >= most:
-            return draws, failed
-        missing = max(math.ceil(1.02 * (wanted - ess) * n / ess), FEWEST_MORE)
-        more, bad = draw(min(missing, n, most - n))
-        draws, failed = joined([draws, more]), np.concatenate([failed, bad])
-
-
-def final_draws(
-    problem: Problem,
-    proposal: Proposal,
-    n: int,
-    generator: torch.Generator,
-    observe: Observer = lambda event: None,
-    *,
-    target: Target | None = None,
-) -> tuple[WeightedDraws, NDArray[np.bool_]]:
-    """n fresh draws of the final proposal, weighted, and which of them the model failed at.
-
-    They are evaluated by `target`, if it is given: the problem's own with a journal, say.
-    """
-    observe(Activity("drawing from the final flow", 0, n))
-    z = proposal.draw(n, generator)
-    log_likelihood, failed = evaluate_in_chunks(target or problem.target, z, observe)
-    theta = problem.latent.from_latent(z)
-    log_ratio = log_standard_normal(z) - proposal.log_density(z)
-    log_prior = problem.latent.log_density(theta)
-    draws = WeightedDraws(
-        theta=theta,
-        log_weight=log_ratio + log_likelihood,
-        log_prior=log_prior,
-        log_likelihood=log_likelihood,
-        log_proposal=log_prior - log_ratio,
-    )
-    return draws, failed
-
-
-def refuse_zero(parts: Sequence[WeightedDraws]) -> None:
-    """Complain of draws that have no weight, none of them in any part.
-
-    Raises:
-        ModelError: no draw has a likelihood above zero.
-    """
-    if not any(np.isfinite(part.log_likelihood).any() for part in parts):
-        n = sum(len(part.log_likelihood) for part in parts)
-        raise ModelError(f"the likelihood is zero at all {n} final draws")
+    return math.inf if budget is None else budget - spent
 
 
 def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:

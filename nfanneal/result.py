@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,24 @@ class WeightedDraws:
     log_prior: Array
     log_likelihood: Array
     log_proposal: Array
+
+    @property
+    def log_ratio(self) -> Array:
+        """log prior − log proposal (n,); −inf where rounding left no density of the prior."""
+        with np.errstate(invalid="ignore"):
+            log_ratio = self.log_prior - self.log_proposal
+        return np.where(np.isneginf(self.log_prior), -np.inf, log_ratio)
+
+    def weighted(self, log_ratio: Array) -> WeightedDraws:
+        """The same draws as those of another proposal, by log prior − log proposal (n,)."""
+        known = np.where(np.isneginf(log_ratio), 0.0, log_ratio)
+        return replace(
+            self,
+            log_weight=log_ratio + self.log_likelihood,
+            log_proposal=np.where(
+                np.isneginf(log_ratio), self.log_proposal, self.log_prior - known
+            ),
+        )
 
 
 def joined(parts: Sequence[WeightedDraws]) -> WeightedDraws:

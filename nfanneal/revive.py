@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nfanneal.assembly import build_problem
 from nfanneal.data import Observations
+from nfanneal.drawing import final_draws, refuse_zero
 from nfanneal.errors import ModelError, ResultError
-from nfanneal.estimate import final_draws, observed_at, refuse_zero
+from nfanneal.estimate import observed_at
 from nfanneal.likelihood import DataLikelihood
 from nfanneal.problem import Problem
 from nfanneal.proposals import Proposal, restored

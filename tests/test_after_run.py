@@ -106,6 +106,25 @@ def test_eight_runs_combined(made, folder, capsys):
     assert json.loads(out)["log_evidence"] == found["log_evidence"]
 
 
+def test_a_draw_on_a_bound_of_its_prior_does_not_spoil_the_others(folder):
+    """k[0] = 0, whose prior is halfnormal, has a density but no latent point, n0 = 0 neither."""
+    results = [store.read(folder / name) for name in ("ode.h5", "ode2.h5")]
+    plain = combine(results, ["a", "b"])
+    bad = results[0].draws
+    lightest = np.argsort(bad.log_weight)[:2]
+    theta, log_prior = bad.theta.copy(), bad.log_prior.copy()
+    log_proposal = bad.log_proposal.copy()
+    theta[lightest[0], 1] = 0.0
+    theta[lightest[1], 0] = 0.0
+    log_prior[lightest[1]] = log_proposal[lightest[1]] = -np.inf
+    draws = replace(bad, theta=theta, log_prior=log_prior, log_proposal=log_proposal)
+    found = combine([replace(results[0], draws=draws), results[1]], ["a", "b"])
+    assert not np.isnan(found.draws.log_weight).any()
+    assert found.draws.log_weight[lightest[1]] == -np.inf
+    expected = plain.diagnostics.log_evidence
+    assert found.diagnostics.log_evidence == pytest.approx(expected, abs=1e-4)
+
+
 def test_runs_that_disagree_are_found_out(made, folder, capsys):
     with forged(folder / "line1.h5") as file:
         file.attrs["log_evidence"] += 1.0

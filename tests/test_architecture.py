@@ -13,8 +13,9 @@ ROOT = Path(nfanneal.__file__).parent
 MODULES = sorted(p for p in ROOT.rglob("*.py") if "templates" not in p.parts)
 NUMERICS = {
     "expressions", "priors", "noise", "weights", "flow", "proposals", "models", "likelihood",
-    "problem", "ode", "anneal", "autoregressive", "result", "estimate", "compiled", "spline",
-    "student", "sweep", "threads", "cgroups", "cores", "prune", "pythonfile", "modes", "bench",
+    "problem", "ode", "anneal", "autoregressive", "result", "estimate", "drawing", "compiled",
+    "spline", "student", "sweep", "threads", "cgroups", "cores", "prune", "pythonfile", "modes",
+    "bench",
 }  # fmt: skip
 HOMES = {
     "yaml": {"spec", "api"},
