@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.integrate import solve_ivp
 
 from nfanneal.errors import ModelError
@@ -377,3 +378,34 @@ def test_a_pickled_system_solves(decay):
     np.testing.assert_array_equal(
         solve(copy, [1.0, 0.7, 2.0]).observables, solve(decay, [1.0, 0.7, 2.0]).observables
     )
+
+
+def test_observables_of_many_states_are_states_and_expressions_in_any_order():
+    """A chain of decays with equal rates is a Poisson process: x_i = x0·(kt)^i·exp(−kt)/i!."""
+    n = 26
+    states = " ".join(f"x{i}" for i in range(n))
+    equations = ["-k*x0", *(f"k*(x{i - 1} - x{i})" for i in range(1, n))]
+    observables = ["x5", "scale*x1 + x3", "x0", "k*t", "x25"]
+    system = build(states, equations, "k a scale", ["a", *["0"] * (n - 1)], observables)
+    theta, times = np.array([[1.3, 2.0, 0.7]]), np.array([0.0, 0.5, 4.0])
+    found = compile_system(system).solve(theta, times, FINEST, sensitivities=True)
+    (a, scale), u = theta[0, 1:], theta[0, 0] * times
+
+    def state(i):
+        return a * stats.poisson.pmf(i, u)
+
+    def by_k(i):  # d/du of the probability is that of one less, minus its own
+        return times * ((state(i - 1) if i else 0.0) - state(i))
+
+    zero = np.zeros(3)
+    values = [state(5), scale * state(1) + state(3), state(0), u, state(25)]
+    slopes = [
+        [by_k(5), state(5) / a, zero],
+        [scale * by_k(1) + by_k(3), (scale * state(1) + state(3)) / a, state(1)],
+        [by_k(0), state(0) / a, zero],
+        [times, zero, zero],
+        [by_k(25), state(25) / a, zero],
+    ]
+    np.testing.assert_allclose(found.observables[0].T, values, rtol=1e-8, atol=1e-10)
+    expected = np.moveaxis(np.array(slopes), 2, 0)
+    np.testing.assert_allclose(found.sensitivities[0], expected, rtol=1e-7, atol=1e-9)

@@ -209,17 +209,37 @@ def _of_table(layout: Layout, entries: int) -> list[str]:
 
 def _observe(layout: Layout, lanes: int) -> str:
     """h(t, x, θ) from the store: of one lane, and of a stage."""
-    targets = [f"values[row, output, {k}]" for k in range(len(layout.system.observables))]
-    expressions = [with_fixed(layout, e) for e in layout.system.observables]
+    plain, others = _plain_and_other_observables(layout)
+    targets = [f"values[row, output, {k}]" for k in others]
+    expressions = [with_fixed(layout, layout.system.observables[k]) for k in others]
     body = assign(_at_output(layout, lanes), targets, expressions)
-    return function("observe", "t, lane, store, values, row, output", body)
+    if plain:
+        body += ["for o in range(len(PLAIN)):"]
+        body += ["    values[row, output, PLAIN[o, 0]] = store[STAGE + PLAIN[o, 1]]"]
+    pairs = f"PLAIN = np.array({plain}, dtype=np.int64).reshape(-1, 2)\n"
+    return pairs + function("observe", "t, lane, store, values, row, output", body)
+
+
+def _plain_and_other_observables(layout: Layout) -> tuple[list[tuple[int, int]], list[int]]:
+    """Of a large system the observables that are states, (observable, state); and the others.
+
+    The former are gone through by a table: lines for each would take long to compile.
+    """
+    place = {symbol: j for j, symbol in enumerate(layout.system.states)}
+    observables = list(enumerate(layout.system.observables))
+    if not layout.is_large:
+        return [], [k for k, _ in observables]
+    plain = [(k, place[h]) for k, h in observables if h in place]
+    return plain, [k for k, h in observables if h not in place]
 
 
 def _observe_slopes(layout: Layout, lanes: int) -> str:
     """dh/dθ = ∂h/∂x·s + ∂h/∂θ."""
     system, p = layout.system, layout.columns
-    by_state = nonzero(system.observables, system.states)
-    direct = nonzero(system.observables, system.parameters)
+    plain, others = _plain_and_other_observables(layout)
+    observables = [system.observables[k] for k in others]
+    by_state = nonzero(observables, system.states)
+    direct = nonzero(observables, system.parameters)
     names = [f"h{i}" for i in range(len(by_state) + len(direct))]
     expressions = [with_fixed(layout, e) for _, _, e in (*by_state, *direct)]
     body = [
@@ -227,12 +247,15 @@ def _observe_slopes(layout: Layout, lanes: int) -> str:
         *assign(_at_output(layout, lanes), names, expressions),
     ]
     for name, (k, j, _) in zip(names, by_state, strict=False):
+        target = f"slopes[row, output, {others[k]}, ACTIVE[q]]"
         body += ["for q in range(len(ACTIVE)):"]
-        body += [
-            f"    slopes[row, output, {k}, ACTIVE[q]] += {name} * store[S_STAGE + {j * p} + q]"
-        ]
+        body += [f"    {target} += {name} * store[S_STAGE + {j * p} + q]"]
     for name, (k, column, _) in zip(names[len(by_state) :], direct, strict=True):
-        body.append(f"slopes[row, output, {k}, {column}] += {name}")
+        body.append(f"slopes[row, output, {others[k]}, {column}] += {name}")
+    if plain:
+        body += ["for o in range(len(PLAIN)):", "    for q in range(len(ACTIVE)):"]
+        place = "store[S_STAGE + PLAIN[o, 1] * P + q]"
+        body += [f"        slopes[row, output, PLAIN[o, 0], ACTIVE[q]] = {place}"]
     return function("observe_slopes", "t, lane, store, slopes, row, output", body)
 
 
