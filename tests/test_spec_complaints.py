@@ -145,6 +145,10 @@ ONE = {
         ("  y: {normal", "  z: {normal"),
         "13:3: no observable 'z'\n  hint: observables: x, y",
     ),
+    "state beside observables": (
+        ("kind: ode", "kind: ode\n  observables: {z: 2*y}"),
+        "14:3: no observable 'y'\n  hint: add `y: y` to model.observables, which replace",
+    ),
     "no likelihood": (("likelihood:\n  y: {normal: 0.3}\n", ""), "1:1: a likelihood is needed"),
     "no data": (("data: {file: d.csv}\n", ""), "1:1: data are needed"),
     "data column": (

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nfanneal import spline, student
 from nfanneal.anneal.events import Event, LevelInfo
 from nfanneal.bench import merit
 from nfanneal.bench.meter import BudgetSpent, Meter
@@ -26,6 +27,7 @@ from nfanneal.cores import job_cores
 from nfanneal.estimate import Settings as OwnSettings
 from nfanneal.estimate import estimate
 from nfanneal.problem import Problem
+from nfanneal.sweep import OdeSimulator
 from nfanneal.threads import default_threads
 
 INSTALL = "pip install 'nfanneal[bench]'"
@@ -133,11 +135,26 @@ def _contestants(problem: Problem, plan: Plan) -> dict[str, Contestant]:
 
 
 def _warm_up(problem: Problem) -> None:
-    """Let the model's machine code be compiled before any clock runs."""
+    """Let all machine code be compiled before any clock runs."""
+    spline.kernel()
+    student.kernel()
     z = np.random.default_rng(0).standard_normal((WARM_UP, problem.latent.dimension))
     problem.evaluate(z, False)
     if problem.likelihood.differentiable:
         problem.evaluate(z, True)
+    simulator = getattr(problem.likelihood, "simulator", None)
+    if isinstance(simulator, OdeSimulator):
+        _compile_stiff_solvers(simulator)
+
+
+def _compile_stiff_solvers(simulator: OdeSimulator) -> None:
+    """Those that a run may need, whether draws of the prior do or not."""
+    for experiment in simulator.experiments:
+        settings, parameters = experiment.settings, experiment.system.system.parameters
+        theta, times = np.ones((1, len(parameters))), np.array([settings.start])
+        for sensitivities in (False, True) if settings.method == "auto" else ():
+            stiff = replace(settings, method="stiff")
+            experiment.system.solve(theta, times, stiff, sensitivities=sensitivities)
 
 
 @contextmanager

@@ -222,6 +222,8 @@ class MeasuredReader(Reader):
         known = self._observables
         if name not in known:
             hint = nearest(name, known) or f"observables: {', '.join(known)}"
+            if name in getattr(self._spec.model, "states", ()):
+                hint = f"add `{name}: {name}` to model.observables, which replace the states"
             self._complain_key(path, f"no observable '{name}'", hint)
         if isinstance(given, str):
             given = {given: {}}

@@ -25,7 +25,8 @@ SCALE = -1.0 / math.log(1e-3)
 
 
 @cache
-def _kernel() -> ModuleType:
+def kernel() -> ModuleType:
+    """The compiled functions, from the cache on disk where they are there."""
     text = resources.files("nfanneal.spline").joinpath("kernel.py").read_text("utf-8")
     return load_module(text, "the flow's splines")
 
@@ -87,7 +88,7 @@ def _apply(name: str, x: Tensor, raw: Tensor) -> tuple[Tensor, Tensor, tuple[Ten
     image, ladj = torch.empty_like(flat), torch.empty_like(flat)
     bins = torch.empty(len(flat), dtype=torch.int32)
     arrays = (a.numpy() for a in (shares, image, ladj, bins))
-    getattr(_kernel(), name)(flat.numpy(), rows.numpy(), BOUND, SCALE, *arrays)
+    getattr(kernel(), name)(flat.numpy(), rows.numpy(), BOUND, SCALE, *arrays)
     return image.view(x.shape), ladj.view(x.shape), (rows, shares, bins)
 
 
@@ -99,7 +100,7 @@ def _pull_back(
     flat = _flat(x)
     by_x, by_raw = torch.empty_like(flat), torch.empty_like(rows)
     arrays = (shares, bins, _flat(by_y), _flat(by_ladj), by_x, by_raw)
-    _kernel().backward(flat.numpy(), rows.numpy(), BOUND, SCALE, *(a.numpy() for a in arrays))
+    kernel().backward(flat.numpy(), rows.numpy(), BOUND, SCALE, *(a.numpy() for a in arrays))
     return by_x.view(x.shape), by_raw.view(*x.shape, rows.shape[1])
 
 

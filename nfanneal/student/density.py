@@ -26,7 +26,8 @@ PAIRS = 2**18
 
 
 @cache
-def _kernel() -> ModuleType:
+def kernel() -> ModuleType:
+    """The compiled functions, from the cache on disk where they are there."""
     text = resources.files("nfanneal.student").joinpath("kernel.py").read_text("utf-8")
     return load_module(text, "the density of local proposals")
 
@@ -76,7 +77,7 @@ def _components(locations: Array, choleskys: Array, log_weights: Array, df: int)
 def _log_densities(z: Array, components: _Components) -> Array:
     top = components.log_heights.max()
     total = np.empty(len(z))
-    _kernel().densities(
+    kernel().densities(
         z,
         components.maps,
         components.shifts,
