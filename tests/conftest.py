@@ -5,11 +5,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 from commands import run
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
 from stopping import started, write_problem
+
+
+hypothesis.settings.register_profile(
+    "nfanneal", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("nfanneal")
+"""How fast the machine is at the moment is no property of the program."""
 
 
 def pytest_addoption(parser):
