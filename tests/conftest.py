@@ -12,7 +12,6 @@ from commands import run
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
 from stopping import started, write_problem
 
-
 hypothesis.settings.register_profile(
     "nfanneal", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
