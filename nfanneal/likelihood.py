@@ -16,13 +16,10 @@ from numpy.typing import NDArray
 from nfanneal import noise
 from nfanneal.expressions import compile_numpy, differentiate
 from nfanneal.models import Predictions, PythonLikelihood, Simulator
-from nfanneal.threads import default_threads, over_threads
+from nfanneal.threads import over_threads, rows_at_once
 
 Array = NDArray[np.float64]
 Answer = TypeVar("Answer")
-
-FEWEST, MOST = 8, 256
-"""Draws that a thread evaluates at a time: enough to be worth it, few enough to end together."""
 
 NOT_A_DENSITY = "the function returned nan or +infinity; return -inf where the likelihood is zero"
 """Why a draw of a log-likelihood failed."""
@@ -219,14 +216,16 @@ class DataLikelihood:
         of the draws that the threads are at, and they are gone when their draws' gradients are
         known.
         """
-        parts = self._by_parts(theta, lambda rows: self._evaluate(rows, gradient))
+        numbers = sum(map(len, self.times)) * len(self.simulator.observables)
+        numbers *= theta.shape[1] if gradient else 1
+        parts = self._by_parts(theta, numbers, lambda rows: self._evaluate(rows, gradient))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
-    def _by_parts(self, theta: Array, ask: Callable[[Array], Answer]) -> list[Answer]:
-        """The answers for all draws θ (n, p), in order."""
+    def _by_parts(self, theta: Array, numbers: int, ask: Callable[[Array], Answer]) -> list[Answer]:
+        """The answers for all draws θ (n, p), in order; so many numbers of each are held."""
         if not self.simulator.by_parts:
             return [ask(theta)]
-        size = min(max(len(theta) // (4 * default_threads()), FEWEST), MOST)
+        size = rows_at_once(len(theta), numbers)
         parts = [theta[i : i + size] for i in range(0, max(len(theta), 1), size)]
         return over_threads(ask, parts)
 
@@ -251,7 +250,8 @@ class DataLikelihood:
     def predict(self, theta: Array, times: tuple[Array, ...] | None = None) -> Predictions:
         """Predictions for θ (n, p) at the data's times, or at others of each experiment."""
         at = self.times if times is None else times
-        parts = self._by_parts(theta, lambda rows: self.simulator.predict(rows, at, False))
+        numbers = sum(map(len, at)) * len(self.simulator.observables)
+        parts = self._by_parts(theta, numbers, lambda rows: self.simulator.predict(rows, at, False))
         return Predictions(
             np.concatenate([part.values for part in parts]),
             np.concatenate([part.failed for part in parts]),

@@ -19,6 +19,8 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 VARIABLE = "NFANNEAL_THREADS"
+FEWEST, NUMBERS = 8, 2**20
+"""Rows that a thread takes at a time, enough to be worth it; and numbers that it holds of them."""
 
 
 class _Count:
@@ -58,6 +60,16 @@ def set_threads(threads: int | None) -> int:
 def default_threads() -> int:
     """The threads that were given by `set_threads`, else those that are available."""
     return available_threads() if _Count.chosen is None else _Count.chosen
+
+
+def rows_at_once(rows: int, numbers: int, threads: int | None = None) -> int:
+    """How many of so many rows, which hold so many numbers each, a thread should take at a time.
+
+    Few enough that threads end together, and that no more than some megabytes are held by each.
+    """
+    count = threads or default_threads()
+    share = rows if count == 1 else rows // (4 * count)
+    return max(min(share, NUMBERS // max(numbers, 1)), FEWEST)
 
 
 def over_threads(

@@ -7,7 +7,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from commands import apart, inside, run
+from commands import begun, inside, run
 from scipy import stats
 from specs import complaints
 
@@ -236,8 +236,7 @@ def test_a_result_of_experiments_takes_more_rounds(folder, capsys):
 
 def test_a_run_resumed_with_another_experiment_is_refused(folder, capsys):
     config, output = folder / "ramps.yaml", folder / "resumed.h5"
-    stop = ("--quiet", "--max-time", "1s")
-    apart("run", config, "-o", output, *stop, codes=(77,))
+    begun(config, output)
     other = ("--set", "experiments.two.constants.slope=3")
     code, _, err = inside(capsys, "run", config, "-o", output, "--resume", "--quiet", *other)
     assert code == 3

@@ -28,7 +28,7 @@ from nfanneal.bench.truth import true_sensitivities
 Array = NDArray[np.float64]
 
 OWN = "nfanneal"
-OWN_ROWS = 1024
+OWN_ROWS = 4096
 STIFF_ROWS = 16
 """Trajectories of a stiff system that a peer solves at once."""
 REPEATS = 5
@@ -82,7 +82,7 @@ def throughput(name: str, threads: int) -> Throughput:
     known, rng = SYSTEMS[name], np.random.default_rng(0)
     weights = np.ones((len(known.times), len(known.system.observables)))
     one, many = (own_gradient(known, weights, count) for count in (1, threads))
-    near, prior = known.near_mode(4 * OWN_ROWS, rng), known.from_prior(4 * OWN_ROWS, rng)
+    near, prior = known.near_mode(OWN_ROWS, rng), known.from_prior(OWN_ROWS, rng)
     values = own_values(known, threads)(prior)
     one(prior)  # where it meets stiffness first, another kernel is compiled
     alone, together = (_seconds(partial(solve, near), time.perf_counter) for solve in (one, many))

@@ -22,13 +22,10 @@ from nfanneal.bench.systems import KnownSystem
 from nfanneal.bench.truth import function_of, with_sensitivities
 from nfanneal.expressions.functions import Power
 from nfanneal.ode import OdeSystem, compile_system
-from nfanneal.threads import over_threads
+from nfanneal.threads import over_threads, rows_at_once
 
 Array = NDArray[np.float64]
 Values = Callable[[Array], Array]
-
-OWN_PART = 256
-"""Rows that are solved and summed at once."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,8 @@ def own_gradient(known: KnownSystem, weights: Array, threads: int) -> Values:
         return np.asarray(np.einsum("mk,nmkp->np", weights, slopes))
 
     def gradient(theta: Array) -> Array:
-        parts = [theta[i : i + OWN_PART] for i in range(0, len(theta), OWN_PART)]
+        size = rows_at_once(len(theta), weights.size * theta.shape[1], threads)
+        parts = [theta[i : i + size] for i in range(0, len(theta), size)]
         return np.concatenate(over_threads(of_rows, parts, threads))
 
     return gradient

@@ -18,7 +18,15 @@ import sympy
 from nfanneal.expressions import SCALAR_FUNCTIONS
 from nfanneal.ode.kernels import Stepper, kernel_source
 from nfanneal.ode.layout import PIECE, Layout, assign, function, names_in_store, with_fixed
-from nfanneal.ode.slopes import Partial
+from nfanneal.ode.slopes import (
+    FEW,
+    Partial,
+    changed,
+    column_body,
+    direct_body,
+    kept_places,
+    product_lines,
+)
 from nfanneal.ode.system import OdeSystem
 
 LANES = 8
@@ -37,19 +45,45 @@ def _functions(
 ) -> list[str]:
     partials = [e for _, _, e in (*jacobian, *direct)]
     expressions = [with_fixed(layout, e) for e in (*layout.system.equations, *partials)]
-    rhs = _rhs(layout, expressions, gradient)
-    return [*_scalar_functions(rhs), rhs]
+    sizes = len(layout.system.states), layout.columns
+    places, kept = kept_places(*sizes, jacobian, direct)
+    rhs = _rhs(layout, expressions, places, gradient)
+    sources = [f"KEPT = {kept if gradient else 0}\n", *_scalar_functions(rhs), rhs]
+    if gradient and sizes[0] > FEW:
+        sources += _column_slope(layout, jacobian, direct)
+    if gradient:
+        body = column_body(*sizes, LANES, jacobian, direct)
+        sources += [function("step_column", "lanes, q, steps, own, kept", body, "LINEAR", "LINEAR")]
+    return sources
 
 
 EXPLICIT = Stepper(
     parts=("tableau", "elementary", "tsit5"),
     lanes=LANES,
-    abreast="(8 * N + 6 * KEPT) * LANES",
+    abreast="8 * N * LANES",
     more=_functions,
+    by_rows=False,
 )
 
 
-def _rhs(layout: Layout, expressions: Sequence[sympy.Expr], gradient: bool) -> str:
+def _column_slope(
+    layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]
+) -> list[str]:
+    """Column q of (∂f/∂y)·s + ∂f/∂θ in all lanes, in pieces."""
+    arguments, calls = "lanes, q, kept, s, ds", list[str]()
+    lines = product_lines(len(layout.system.states), LANES, jacobian)
+    sources = [changed(layout.columns, direct)]
+    for first in range(0, len(lines), PIECE):
+        body = ["for lane in range(lanes):", *(f"    {x}" for x in lines[first : first + PIECE])]
+        sources.append(function(f"products_{first}", arguments, body, "LINEAR", "LINEAR"))
+        calls.append(f"products_{first}({arguments})")
+    calls += direct_body(len(jacobian), LANES)
+    return [*sources, function("column_slope", arguments, calls, "LINEAR", "LINEAR")]
+
+
+def _rhs(
+    layout: Layout, expressions: Sequence[sympy.Expr], places: Sequence[int], gradient: bool
+) -> str:
     """f, and the partial derivatives that are not zero, in all lanes; in pieces if it is large.
 
     The same lines for the states with sensitivities and without: not a bit may differ.
@@ -59,7 +93,7 @@ def _rhs(layout: Layout, expressions: Sequence[sympy.Expr], gradient: bool) -> s
     names |= {s: f"store[NEW + {LANES * i} + lane]" for i, s in enumerate(layout.system.states)}
     inside = replace(layout, names=names)
     targets = [f"slopes[{LANES * i} + lane]" for i in range(n)]
-    targets += [f"partials[{LANES * i} + lane]" for i in range(len(expressions) - n)]
+    targets += [f"partials[{LANES * i} + lane]" for i in places]
     wanted = len(targets) if gradient else n
     if not layout.is_large:
         lines = assign(inside, targets, expressions, wanted)

@@ -22,7 +22,7 @@ from nfanneal.ode.layout import (
     nonzero,
     with_fixed,
 )
-from nfanneal.ode.slopes import Partial, kept_body, place, step_body, table, variation_body
+from nfanneal.ode.slopes import MANY, Partial, entries, padded, place, variation_body
 from nfanneal.ode.system import OdeSystem
 
 HEAD = """import math
@@ -45,12 +45,14 @@ class Stepper:
 
     So many trajectories go abreast, each in a lane, whose numbers take the first so many places of
     the store (`abreast`, a formula); `more` writes functions of the system that it needs besides.
+    Sensitivities stand row by row, padded with zeros, or column by column.
     """
 
     parts: tuple[str, ...]
     lanes: int
     abreast: str
     more: More
+    by_rows: bool
     linear: bool = False
 
 
@@ -73,7 +75,7 @@ def _part(name: str) -> str:
 
 
 def _system_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
-    layout = _layout(system)
+    layout = _layout(system, stepper)
     jacobian, direct = _rhs_partials(layout)
     partials = [e for _, _, e in (*jacobian, *direct)]
     places = [*range(len(jacobian))]
@@ -81,38 +83,36 @@ def _system_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
     sources = [_initial(layout), _rhs(layout, partials, places, gradient)]
     sources += [_observe(layout, stepper.lanes)]
     if gradient:
-        sources += [_initial_slopes(layout), *_slopes(layout, jacobian, direct)]
+        sources += [_initial_slopes(layout), _variation(layout, jacobian, direct)]
         sources += [_observe_slopes(layout, stepper.lanes)]
     sources += stepper.more(layout, jacobian, direct, gradient)
     sources += _timetable(layout, gradient)
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
-    sizes = _sizes(layout, gradient, places if gradient else [], len(jacobian), stepper)
+    sizes = _sizes(layout, gradient, len(jacobian), stepper)
     helpers = _scalar_functions("\n".join(sources))
     return "\n".join([sizes, *helpers, *sources, _hold_constants(len(system.parameters))])
 
 
-def _sizes(
-    layout: Layout, gradient: bool, places: Sequence[int], entries: int, stepper: Stepper
-) -> str:
+def _sizes(layout: Layout, gradient: bool, jacobian: int, stepper: Stepper) -> str:
     """How many there are of everything, and where the store has it."""
     system, n = layout.system, len(layout.system.states)
     fixed, p = layout.taken + len(layout.fixed), layout.columns if gradient else 0
     table = system.timetable
     return f"""GRADIENT = {gradient}
 N, P = {n}, {p}
-FIXED, PARTIALS = {fixed}, {entries + n * p if gradient else 0}
-KEPT, PLACES = {len(places)}, np.array({places}, dtype=np.int64)
+FIXED, PARTIALS = {fixed}, {jacobian + n * p if gradient else 0}
 TIMED, STEADY = {table.stops}, {table.steady}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
-LANES = {stepper.lanes}
+COLUMNS, LANES = {len(layout.active) if gradient else 0}, {stepper.lanes}
 NEW = {stepper.abreast}
 CONSTANTS = NEW + N * LANES
 STAGE = CONSTANTS + {2 + len(system.parameters) + fixed} * LANES
-S_STAGE = STAGE + N
+S_STAGE = STAGE + N * LANES
+S_ROW, S_COLUMN = {"P, 1" if stepper.by_rows else "LANES, N * LANES"}
 """
 
 
-def _layout(system: OdeSystem) -> Layout:
+def _layout(system: OdeSystem, stepper: Stepper) -> Layout:
     names = {system.time: "t"}
     names |= {s: f"y[{i}]" for i, s in enumerate(system.states)}
     names |= {s: f"theta[{i}]" for i, s in enumerate(system.parameters)}
@@ -122,7 +122,8 @@ def _layout(system: OdeSystem) -> Layout:
         used |= expression.free_symbols
     used -= set(system.given)
     active = tuple(i for i, s in enumerate(system.parameters) if s in used)
-    return Layout(system, names, active, {})
+    columns = padded(len(active)) if stepper.by_rows else len(active)
+    return Layout(system, names, active, columns, {})
 
 
 def _scalar_functions(source: str) -> list[str]:
@@ -184,27 +185,12 @@ def _rhs(
     return function("rhs", arguments, assign(layout, targets, expressions, wanted))
 
 
-def _slopes(
-    layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]
-) -> tuple[str, ...]:
-    """ds/dt = (∂f/∂y)·s + ∂f/∂θ at a point, and through a step."""
+def _variation(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> str:
+    """ds/dt = (∂f/∂y)·s + ∂f/∂θ at a point."""
     sizes = len(layout.system.states), layout.columns
-    variation = variation_body(*sizes, jacobian, direct)
-    step = step_body(*sizes, jacobian, direct)
-    return (
-        table(sizes[0], jacobian),
-        function("variation", "partials, s, ds", variation, "LINEAR_INLINE", "LINEAR"),
-        *_of_table(layout, len(jacobian)),
-        function("step_slopes", "h, work, kept", step, "LINEAR", "LINEAR"),
-    )
-
-
-def _of_table(layout: Layout, entries: int) -> list[str]:
-    """Whether ∂f/∂y is gone through by a table, and how a step does it then."""
-    if not layout.is_large:
-        return ["TABLED = False\n"]
-    body = kept_body(len(layout.system.states) * layout.columns, entries)
-    return ["TABLED = True\n", function("variation_kept", "kept, s, ds", body, "LINEAR", "LINEAR")]
+    body = variation_body(*sizes, jacobian, direct)
+    tabled = entries(jacobian) if sizes[0] > MANY else ""
+    return tabled + function("variation", "partials, s, ds", body, "LINEAR_INLINE", "LINEAR")
 
 
 def _observe(layout: Layout, lanes: int) -> str:
@@ -215,7 +201,7 @@ def _observe(layout: Layout, lanes: int) -> str:
     body = assign(_at_output(layout, lanes), targets, expressions)
     if plain:
         body += ["for o in range(len(PLAIN)):"]
-        body += ["    values[row, output, PLAIN[o, 0]] = store[STAGE + PLAIN[o, 1]]"]
+        body += ["    values[row, output, PLAIN[o, 0]] = store[STAGE + PLAIN[o, 1] * LANES + lane]"]
     pairs = f"PLAIN = np.array({plain}, dtype=np.int64).reshape(-1, 2)\n"
     return pairs + function("observe", "t, lane, store, values, row, output", body)
 
@@ -235,33 +221,39 @@ def _plain_and_other_observables(layout: Layout) -> tuple[list[tuple[int, int]],
 
 def _observe_slopes(layout: Layout, lanes: int) -> str:
     """dh/dθ = ∂h/∂x·s + ∂h/∂θ."""
-    system, p = layout.system, layout.columns
+    system = layout.system
     plain, others = _plain_and_other_observables(layout)
     observables = [system.observables[k] for k in others]
     by_state = nonzero(observables, system.states)
     direct = nonzero(observables, system.parameters)
     names = [f"h{i}" for i in range(len(by_state) + len(direct))]
     expressions = [with_fixed(layout, e) for _, _, e in (*by_state, *direct)]
-    body = [
-        "slopes[row, output, :, :] = 0.0",
-        *assign(_at_output(layout, lanes), names, expressions),
-    ]
-    for name, (k, j, _) in zip(names, by_state, strict=False):
-        target = f"slopes[row, output, {others[k]}, ACTIVE[q]]"
-        body += ["for q in range(len(ACTIVE)):"]
-        body += [f"    {target} += {name} * store[S_STAGE + {j * p} + q]"]
-    for name, (k, column, _) in zip(names[len(by_state) :], direct, strict=True):
-        body.append(f"slopes[row, output, {others[k]}, {column}] += {name}")
+    body = assign(_at_output(layout, lanes), names, expressions)
+    body += ["s = store[S_STAGE + lane:]"]
+    whole = layout.active == tuple(range(len(system.parameters)))
+    if not whole or {k for k, _, _ in by_state} < {*range(len(others))}:
+        body += ["slopes[row, output, :, :] = 0.0"]
+    column = "q" if whole else "ACTIVE[q]"
+    for k, observable in enumerate(others):
+        terms = [
+            f"{name} * s[{j} * S_ROW + q * S_COLUMN]"
+            for name, (row, j, _) in zip(names, by_state, strict=False) if row == k
+        ]  # fmt: skip
+        if terms:
+            body += ["for q in range(COLUMNS):"]
+            body += [f"    slopes[row, output, {observable}, {column}] = {' + '.join(terms)}"]
+    for name, (k, q, _) in zip(names[len(by_state) :], direct, strict=True):
+        body.append(f"slopes[row, output, {others[k]}, {q}] += {name}")
     if plain:
-        body += ["for o in range(len(PLAIN)):", "    for q in range(len(ACTIVE)):"]
-        place = "store[S_STAGE + PLAIN[o, 1] * P + q]"
-        body += [f"        slopes[row, output, PLAIN[o, 0], ACTIVE[q]] = {place}"]
+        body += ["for q in range(COLUMNS):", "    for o in range(len(PLAIN)):"]
+        place = "s[PLAIN[o, 1] * S_ROW + q * S_COLUMN]"
+        body += [f"        slopes[row, output, PLAIN[o, 0], {column}] = {place}"]
     return function("observe_slopes", "t, lane, store, slopes, row, output", body)
 
 
 def _at_output(layout: Layout, lanes: int) -> Layout:
     """Names of what observables are computed from."""
-    states = {s: f"store[STAGE + {i}]" for i, s in enumerate(layout.system.states)}
+    states = {s: f"store[STAGE + {lanes * i} + lane]" for i, s in enumerate(layout.system.states)}
     return replace(
         layout, names={**names_in_store(layout, lanes), layout.system.time: "t", **states}
     )

@@ -9,7 +9,7 @@ import sympy
 from sympy.logic.boolalg import Boolean
 
 from nfanneal.expressions import differentiate, to_python
-from nfanneal.ode.slopes import MANY, Partial, padded
+from nfanneal.ode.slopes import MANY, Partial
 from nfanneal.ode.system import OdeSystem
 
 PIECE = 40
@@ -22,13 +22,15 @@ SHORT = 35
 class Layout:
     """Names of array elements; which parameters the states depend on; what θ alone decides.
 
-    `fixed` are the subexpressions of θ alone that are worth computing once per trajectory, with
-    the symbols that stand for them in the system's own expressions.
+    `columns` are those of a row of sensitivities, unused ones at its end included. `fixed` are the
+    subexpressions of θ alone that are worth computing once per trajectory, with the symbols that
+    stand for them in the system's own expressions.
     """
 
     system: OdeSystem
     names: dict[sympy.Symbol, str]
     active: tuple[int, ...]
+    columns: int
     fixed: dict[sympy.Expr, sympy.Symbol]
 
     @property
@@ -44,11 +46,6 @@ class Layout:
         """
         table = self.system.timetable
         return len(table.held) + len(table.moments) + table.stops
-
-    @property
-    def columns(self) -> int:
-        """The columns of a row of sensitivities, unused ones at its end included."""
-        return padded(len(self.active))
 
 
 def function(

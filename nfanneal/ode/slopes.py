@@ -1,9 +1,8 @@
 """Source of the sensitivities' part of a step: ds/dt = (∂f/∂y)·s + ∂f/∂θ through all stages.
 
-Processors add and multiply four numbers or more at once, if the compiler can prove that no array
-overlaps another. So s, its stages and `partials` are parts of one array `work`, at places that are
-known when the text is written; rows have P numbers, a multiple of `AT_ONCE`, the last of them
-unused; and ∂f/∂θ stands in `partials` as a whole matrix, whose zeros stay.
+The explicit solver follows them column by column, several trajectories abreast: a column of s, its
+end and the slopes of its seven stages are N numbers each in each lane. The stiff solver has one
+trajectory, whose rows of s have P numbers: a multiple of `AT_ONCE`, the last of them unused.
 """
 
 from __future__ import annotations
@@ -17,20 +16,18 @@ Partial = tuple[int, int, sympy.Expr]
 AT_ONCE = 4
 """Numbers that are worked on at once."""
 FEW = 8
-"""States of a system that is followed column by column, all stages in one go: they stay in
+"""States of a system whose columns go through all stages in one go: they stay in registers. Those
 
-registers. Of larger systems, stages are followed one after the other."""
+of larger systems go stage by stage."""
 MANY = 24
-"""States of a system whose ∂f/∂y is gone through by a table: lines for each would take minutes to
-
-compile."""
+"""States of a system for which lines for each derivative of f would take minutes to compile."""
 TABLEAU = (("A21",), *(tuple(f"A{j}{i}" for i in range(1, j)) for j in range(3, 7)),
            ("B1", "B2", "B3", "B4", "B5", "B6"))  # fmt: skip
 STAGES = len(TABLEAU) + 1
 
 
 def padded(columns: int) -> int:
-    """The columns that a row of sensitivities has, unused ones included."""
+    """The columns that a row of sensitivities has in the stiff solver, unused ones included."""
     return -(-columns // AT_ONCE) * AT_ONCE
 
 
@@ -61,83 +58,104 @@ def variation_body(
     return body
 
 
-def table(n: int, jacobian: Sequence[Partial]) -> str:
-    """State and variable of each entry of ∂f/∂y, if that is gone through by a table."""
-    if n <= MANY:
-        return ""
+def entries(jacobian: Sequence[Partial]) -> str:
+    """A table of the state and the variable of each entry of ∂f/∂y."""
     places = [(i, j) for i, j, _ in jacobian]
     return f"ENTRIES = np.array({places}, dtype=np.int64).reshape(-1, 2)\n"
 
 
-def step_body(n: int, p: int, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
-    """Lines that take s in `work` through a step h.
+def changed(p: int, direct: Sequence[Partial]) -> str:
+    """A table of the states of ∂f/∂θ, column by column, and where each column begins."""
+    states = [i for _, i in sorted((q, i) for i, q, _ in direct)]
+    firsts = [sum(q < column for _, q, _ in direct) for column in range(p + 1)]
+    return f"CHANGED, FIRST_CHANGED = np.array({states}, dtype=np.int64), np.array({firsts})\n"
 
-    `work` holds s, s after the step, a stage, the slopes of the seven stages (n·p each), and
-    `partials` of each stage. Those of a system with more than MANY states are taken from `kept`,
-    where they stand for several trajectories abreast.
+
+def kept_places(
+    n: int, p: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
+) -> tuple[list[int], int]:
+    """Where each partial derivative of f at a stage stands in `kept`, and how many places it has.
+
+    After ∂f/∂y comes ∂f/∂θ column by column: of few states whole, zeros included.
+    """
+    entries = len(jacobian)
+    if n <= FEW:
+        return [*range(entries), *(entries + n * q + i for i, q, _ in direct)], entries + n * p
+    order = {column: rank for rank, column in enumerate(sorted((q, i) for i, q, _ in direct))}
+    places = [*range(entries), *(entries + order[q, i] for i, q, _ in direct)]
+    return places, len(places)
+
+
+def column_body(
+    n: int, p: int, lanes: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
+) -> list[str]:
+    """Lines that take column q of s through a step, in all lanes.
+
+    `own` holds the column, its end, and the slopes of the seven stages, n numbers each; `kept` the
+    partial derivatives of f at the later six; `steps` the step of each lane, n times.
     """
     if not p:
         return []
-    if n > FEW:
-        return _by_stages(n * p, len(jacobian) + n * p, n > MANY)
-    return _by_columns(n, p, jacobian, direct)
+    if n <= FEW:
+        return _in_one_go(n, p, lanes, jacobian, direct)
+    return _by_stages(n * lanes, kept_places(n, p, jacobian, direct)[1] * lanes)
 
 
-def kept_body(size: int, entries: int) -> list[str]:
-    """Lines that set ds (n·p,) from s and `kept`: what is not zero of `partials`, for one lane."""
-    return [
-        f"for i in range({size}):",
-        "    ds[i] = 0.0",
-        f"for entry in range({entries}, KEPT):",
-        f"    ds[PLACES[entry] - {entries}] = kept[entry * LANES]",
-        f"for entry in range({entries}):",
-        "    factor = kept[entry * LANES]",
-        "    i, j = ENTRIES[entry, 0] * P, ENTRIES[entry, 1] * P",
-        "    for q in range(P):",
-        "        ds[i + q] += factor * s[j + q]",
-    ]
-
-
-def _by_stages(size: int, partials: int, tabled: bool) -> list[str]:
+def _by_stages(wide: int, kept: int) -> list[str]:
     body = []
     for j, coefficients in enumerate(TABLEAU, start=1):
-        target = 2 * size if j < STAGES - 1 else size
-        total = " + ".join(
-            f"{c} * work[{(3 + m) * size} + i]" for m, c in enumerate(coefficients)
-        )  # fmt: skip
-        first, slopes = 10 * size + j * partials, (3 + j) * size
-        call = f"variation(work[{first}:{first + partials}]"
-        if tabled:
-            call = f"variation_kept(kept[{j - 1} * KEPT * LANES:]"
+        total = " + ".join(f"{c} * own[{(2 + m) * wide} + i]" for m, c in enumerate(coefficients))
+        slope = (2 + j) * wide
         body += [
-            f"for i in range({size}):",
-            f"    work[{target} + i] = work[i] + h * ({total})",
-            f"{call}, work[{target}:{target + size}], work[{slopes}:{slopes + size}])",
+            f"for i in range({wide}):",
+            f"    own[{wide} + i] = own[i] + steps[i] * ({total})",
+            f"column_slope(lanes, q, kept[{(j - 1) * kept}:{j * kept}], own[{wide}:{2 * wide}],",
+            f"             own[{slope}:{slope + wide}])",
         ]
     return body
 
 
-def _by_columns(
-    n: int, p: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
-) -> list[str]:
-    size, entries = n * p, len(jacobian)
-    first = [10 * size + j * (entries + size) for j in range(STAGES)]
-    outside, inside = [], []
+def product_lines(n: int, lanes: int, jacobian: Sequence[Partial]) -> list[str]:
+    """Lines that set the rows of ds to those of (∂f/∂y)·s, for a column s of one lane."""
+    lines = []
     for i in range(n):
-        inside += [f"s{i} = work[{i * p} + q]", f"k0_{i} = work[{3 * size + i * p} + q]"]
+        row = [f"kept[{e * lanes} + lane] * s[{j * lanes} + lane]" for e, j in _of_row(jacobian, i)]
+        lines.append(f"ds[{i * lanes} + lane] = {' + '.join(row) or '0.0'}")
+    return lines
+
+
+def direct_body(entries: int, lanes: int) -> list[str]:
+    """Lines that add column q of ∂f/∂θ to ds, in all lanes."""
+    return [
+        "for n in range(FIRST_CHANGED[q], FIRST_CHANGED[q + 1]):",
+        f"    at, change = ds[CHANGED[n] * {lanes}:], kept[({entries} + n) * {lanes}:]",
+        "    for lane in range(lanes):",
+        "        at[lane] += change[lane]",
+    ]
+
+
+def _in_one_go(
+    n: int, p: int, lanes: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
+) -> list[str]:
+    wide, whole = n * lanes, (len(jacobian) + n * p) * lanes
+    body = ["h = steps[lane]"]
+    for i in range(n):
+        body += [f"s{i} = own[{i * lanes} + lane]", f"k0_{i} = own[{2 * wide + i * lanes} + lane]"]
     for j, coefficients in enumerate(TABLEAU, start=1):
-        outside += [f"c{j}_{m} = h * {c}" for m, c in enumerate(coefficients)]
-        outside += [f"p{j}_{index} = work[{first[j] + index}]" for index in range(entries)]
+        at = (j - 1) * whole
         for i in range(n):
-            terms = [f"c{j}_{m} * k{m}_{i}" for m in range(j)]
-            inside.append(f"y{j}_{i} = s{i} + {' + '.join(terms)}")
+            total = " + ".join(f"{c} * k{m}_{i}" for m, c in enumerate(coefficients))
+            body.append(f"y{j}_{i} = s{i} + h * ({total})")
         for i in range(n):
-            row = [f"work[{first[j] + place(entries, p, i, 0)} + q]"] * _has_row(direct, i)
-            row += [f"p{j}_{index} * y{j}_{m}" for index, m in _of_row(jacobian, i)]
-            inside.append(f"k{j}_{i} = {' + '.join(row) or '0.0'}")
-            inside.append(f"work[{(3 + j) * size + i * p} + q] = k{j}_{i}")
-    inside += [f"work[{size + i * p} + q] = y{STAGES - 1}_{i}" for i in range(n)]
-    return [*outside, "for q in range(P):", *(f"    {line}" for line in inside)]
+            row = [f"direct[{at + i * lanes} + lane]"] * _has_row(direct, i)
+            row += [
+                f"kept[{at + index * lanes} + lane] * y{j}_{m}" for index, m in _of_row(jacobian, i)
+            ]
+            body.append(f"k{j}_{i} = {' + '.join(row) or '0.0'}")
+            body.append(f"own[{(2 + j) * wide + i * lanes} + lane] = k{j}_{i}")
+    body += [f"own[{wide + i * lanes} + lane] = y{STAGES - 1}_{i}" for i in range(n)]
+    direct_at = f"direct = kept[({len(jacobian)} + q * {n}) * {lanes}:]"
+    return [direct_at, "for lane in range(lanes):", *(f"    {line}" for line in body)]
 
 
 def _of_row(jacobian: Sequence[Partial], i: int) -> list[tuple[int, int]]:

@@ -26,7 +26,14 @@ def _functions(
     return sources + (_curvature(layout, jacobian, direct) if gradient else ["SECOND = 0\n"])
 
 
-STIFF = Stepper(parts=("elementary", "rodas5p"), lanes=1, abreast="0", more=_functions, linear=True)
+STIFF = Stepper(
+    parts=("elementary", "rodas5p"),
+    lanes=1,
+    abreast="0",
+    more=_functions,
+    by_rows=True,
+    linear=True,
+)
 
 
 def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:

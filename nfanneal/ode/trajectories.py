@@ -25,12 +25,10 @@ from nfanneal.ode.template.options import (
     TIME,
     TRIED,
 )
-from nfanneal.threads import over_threads
+from nfanneal.threads import over_threads, rows_at_once
 
 Array = NDArray[np.float64]
 
-ROWS = 128
-"""Rows per task: small enough that a few slow trajectories do not keep a thread waiting."""
 LINE = 8
 """Numbers in a line of the processor's cache."""
 _COMPILING = RLock()
@@ -140,8 +138,10 @@ class CompiledSystem:
         progress = np.full((n, PROGRESS), -1.0)
         overflowed = np.zeros(n, dtype=bool)
 
+        size = rows_at_once(n, m * k * (p if sensitivities else 1), threads)
+
         def solve_rows(first: int) -> None:
-            rows = slice(first, min(first + ROWS, n))
+            rows = slice(first, min(first + size, n))
             self._solve_rows(
                 theta[rows], times, settings, values[rows], slopes[rows], status[rows],
                 progress[rows],
@@ -151,7 +151,7 @@ class CompiledSystem:
             if sensitivities:
                 overflowed[rows] = _without_overflow(slopes[rows], failed)
 
-        over_threads(solve_rows, range(0, n, ROWS), threads)
+        over_threads(solve_rows, range(0, n, size), threads)
         steps = progress[:, TRIED].astype(np.int64)
         return Trajectories(
             values, slopes if sensitivities else None, status, steps, overflowed,
@@ -216,7 +216,7 @@ def _aligned(size: int) -> Array:
 
 def _load(source: str, what: str) -> _Kernel:
     module: Any = load_module(source, what)
-    return _Kernel(module.solve, module.N * (1 + module.P), module.SIZE, module.LANES)
+    return _Kernel(module.solve, module.N * (1 + module.COLUMNS), module.SIZE, module.LANES)
 
 
 def compile_system(system: OdeSystem) -> CompiledSystem:

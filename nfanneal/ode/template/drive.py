@@ -4,6 +4,8 @@ Outputs between steps are interpolated. A trajectory that the other stepper woul
 steps stops in between: its progress, states and sensitivities are kept, and the other goes on.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -20,9 +22,11 @@ from nfanneal.ode.template.control import (
 )
 from nfanneal.ode.template.options import (
     ACCEPTED,
+    AFTER,
     ARRIVES,
     CACHE,
     DOSE_INTERVAL,
+    DUE,
     ENTRY,
     ERROR,
     FOR_STIFF,
@@ -37,6 +41,7 @@ from nfanneal.ode.template.options import (
     NON_FINITE,
     OK,
     OUTPUT,
+    PART,
     PROGRESS,
     RATE,
     REJECTED,
@@ -52,14 +57,19 @@ from nfanneal.ode.template.options import (
     TOO_STIFF,
     TRIED,
     TRIED_BEFORE,
+    UNTIL,
 )
 from nfanneal.ode.template.steady import find_steady
 from nfanneal.ode.template.stops import align, next_stop, pass_stops, set_switches
 from nfanneal.ode.template.system import (
     BEFORE,
+    COLUMNS,
     GRADIENT,
     LANES,
+    S_COLUMN,
+    S_ROW,
     S_STAGE,
+    STAGE,
     STEADY,
     TIMED,
     N,
@@ -85,6 +95,7 @@ from nfanneal.ode.template.tsit5 import (
     follow,
     forget,
     load,
+    load_slopes,
     longest,
     look,
     move_lane,
@@ -129,8 +140,9 @@ def take_up(lane, row, theta, t, times, held, parts):
         align(times, fixed)
     for i in range(N):
         y[i] = held[row, i]
-    for i in range(N * P):
-        s[i] = held[row, N + i]
+    for i in range(N):
+        for q in range(COLUMNS):
+            s[i * P + q] = held[row, N + i * COLUMNS + q]
     if TIMED:
         set_switches(t, fixed, True)
     if STEADY:
@@ -141,11 +153,13 @@ def take_up(lane, row, theta, t, times, held, parts):
 def put_down(lane, row, held, parts):
     """Keep what the other stepper needs to go on."""
     load(lane, parts)
+    if GRADIENT:
+        load_slopes(lane, parts)
     (y, _, _, _), s, _, _ = opened(lane, parts)
     for i in range(N):
         held[row, i] = y[i]
-    for i in range(N * P):
-        held[row, N + i] = s[i]
+        for q in range(COLUMNS):
+            held[row, N + i * COLUMNS + q] = s[i * P + q]
 
 
 @njit(**INLINE)
@@ -159,30 +173,53 @@ def write(t, lane, row, output, values, slopes, parts):
 @njit(**STRICT)
 def record_here(lane, row, times, values, slopes, run, parts):
     """Record the outputs up to the time of what was opened; returns whether that are all."""
-    (y, stage, _, _), s, _, _ = opened(lane, parts)
-    t, output = run[TIME, lane], int(run[OUTPUT, lane])
+    (y, _, _, _), s, _, _ = opened(lane, parts)
+    store, t, output = parts[0], run[TIME, lane], int(run[OUTPUT, lane])
     for i in range(N):
-        stage[i] = y[i]
-    for i in range(N * P):
-        parts[0][S_STAGE + i] = s[i]
+        store[STAGE + i * LANES + lane] = y[i]
+        for q in range(P):
+            store[S_STAGE + i * S_ROW + q * S_COLUMN + lane] = s[i * P + q]
     while output < len(times) and times[output] <= t:
         write(t, lane, row, output, values, slopes, parts)
         output += 1
-    run[OUTPUT, lane] = output
+    run[OUTPUT, lane], run[DUE, lane] = output, due(output, times)
     return output == len(times)
 
 
 @njit(**INLINE)
-def record(lane, row, until, times, values, slopes, run, parts):
-    """Record the outputs of a step up to `until`; returns whether that are all."""
-    t, h, output = run[TIME, lane], run[STEP, lane], int(run[OUTPUT, lane])
-    while output < len(times) and times[output] <= until:
-        moment = times[output]
-        between(lane, (moment - t) / h, h, parts)
-        write(moment, lane, row, output, values, slopes, parts)
-        output += 1
-    run[OUTPUT, lane] = output
-    return output == len(times)
+def record(lanes, rows, times, values, slopes, run, parts):
+    """Record the outputs in the steps that were accepted, and note where the steps end."""
+    for lane in range(len(rows)):
+        after = run[TIME, lane] + run[STEP, lane]
+        run[AFTER, lane] = after = run[GOAL, lane] if run[ARRIVES, lane] > 0.0 else after
+        run[UNTIL, lane] = after if run[ERROR, lane] <= 1.0 else -math.inf
+    for lane in range(lanes if TIMED else 0):
+        if run[ARRIVES, lane] > 0.0:
+            run[UNTIL, lane] = np.nextafter(run[UNTIL, lane], -math.inf)
+    while any_output(len(rows), run) > 0.0:
+        between(len(rows), run, parts)
+        for lane in range(lanes):
+            if run[PART, lane] >= 0.0:
+                output = int(run[OUTPUT, lane])
+                write(times[output], lane, rows[lane], output, values, slopes, parts)
+                run[OUTPUT, lane], run[DUE, lane] = output + 1, due(output + 1, times)
+
+
+@njit(**INLINE)
+def any_output(lanes, run):
+    """Find where in its step the next output of each lane is; returns how many there are."""
+    found = 0.0
+    for lane in range(lanes):
+        part = max((run[DUE, lane] - run[TIME, lane]) / run[STEP, lane], 0.0)
+        run[PART, lane] = part = part if run[DUE, lane] <= run[UNTIL, lane] else -1.0
+        found = max(found, part + 1.0)
+    return found
+
+
+@njit(**INLINE)
+def due(output, times):
+    """When an output is; never, if there is none."""
+    return times[output] if output < len(times) else math.inf
 
 
 @njit(**STRICT)
@@ -222,6 +259,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         for field in range(PROGRESS):
             run[field, lane] = progress[row, field]
         t, run[TRIED_BEFORE, lane] = progress[row, TIME], progress[row, TRIED]
+        run[DUE, lane] = due(int(run[OUTPUT, lane]), times)
         take_up(lane, row, theta, t, times, held, parts)
         if not settle(lane, t, theta, parts):
             return NON_FINITE
@@ -252,8 +290,7 @@ def aim(lane, span, limits, run):
 def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     """What an attempted step leads to: another try, or the next step; returns the status."""
     start, rtol, atol, _, may_switch = limits
-    t, h, error, goal = run[TIME, lane], run[STEP, lane], run[ERROR, lane], run[GOAL, lane]
-    end = times[-1]
+    h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], times[-1]
     run[TRIED, lane] += 1.0
     if not error <= 1.0:
         if not error < LARGEST:
@@ -261,15 +298,9 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
         run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
         run[REJECTED, lane] = 1.0
         return aim(lane, end - start, limits, run)
-    arrives = run[ARRIVES, lane] > 0.0
-    after = goal if arrives else t + h
-    if GRADIENT:
-        follow(lane, row, t, h, theta, parts)
-    until = np.nextafter(after, t) if TIMED and arrives else after
-    if record(lane, row, until, times, values, slopes, run, parts):
+    if run[DUE, lane] == math.inf:
         run[TIME, lane] = after
         return OK
-    move_on(lane, row, after, theta, parts)
     most = 1.0 if run[REJECTED, lane] > 0.0 else GROW
     factor, pace = min(most, run[GROWTH, lane]), h * run[RATE, lane]
     h *= factor
@@ -284,7 +315,7 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     run[STEP, lane] = h = min(h, longest(run[RATE, lane]))
     run[SUSPECTED, lane] = suspicion(run[SUSPECTED, lane], pace, error)
     run[LIMITED, lane] += pace > CLOSE
-    if TIMED and arrives:
+    if TIMED and run[ARRIVES, lane] > 0.0:
         status = stop(lane, row, theta, times, limits, values, slopes, run, parts)
         if status != MINE:
             return status
@@ -301,6 +332,8 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
     theta = theta[row]
     t, end = run[TIME, lane], times[-1]
     load(lane, parts)
+    if GRADIENT:
+        load_slopes(lane, parts)
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     pass_stops(t, y, s, theta, fixed)
     hold_constants(lane, theta, fixed, parts[0])
@@ -346,7 +379,7 @@ def solve(
     """Solve the trajectories that wait for this stepper, one per row of theta.
 
     The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
-    that have not begun; `held` (rows, N + N·P) are states and sensitivities in between.
+    that have not begun; `held` (rows, N + N·COLUMNS) are states and sensitivities in between.
     """
     parts = allocate(store)
     limits = (start, rtol, atol, max_steps, may_switch)
@@ -362,8 +395,14 @@ def solve(
                 rows[lanes], lanes = row, lanes + (status[row] == MINE)
         if lanes == 0:
             return
+        for lane in range(lanes, LANES):
+            run[DUE, lane] = math.inf
         attempt(len(rows), theta, rows, rtol, atol, run, parts)
         control(len(rows), run[ERROR], run[LAST_ERROR], run[LOG_ERROR], run[GROWTH])
+        if GRADIENT:
+            follow(len(rows), theta, rows, run, parts)
+        record(lanes, rows, times, values, slopes, run, parts)
+        move_on(len(rows), theta, rows, run, parts)
         for lane in range(lanes):
             row = rows[lane]
             status[row] = go_on(lane, row, theta, times, limits, values, slopes, held, run, parts)

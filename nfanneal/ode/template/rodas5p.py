@@ -18,6 +18,7 @@ from numba import njit
 from nfanneal.ode.template.control import all_finite, any_direction, scaled_norm
 from nfanneal.ode.template.linear import factorise, solve_factored
 from nfanneal.ode.template.options import (
+    AFTER,
     ERROR,
     FOR_EXPLICIT,
     FOR_STIFF,
@@ -25,6 +26,7 @@ from nfanneal.ode.template.options import (
     LARGEST,
     LINEAR_INLINE,
     OWNING,
+    PART,
     STEP,
     STRICT,
     TIME,
@@ -176,6 +178,11 @@ def load(lane, parts):
 
 
 @njit(**STRICT)
+def load_slopes(lane, parts):
+    """Likewise."""
+
+
+@njit(**STRICT)
 def forget(lane, parts):
     """Nothing of a step is used in the next try."""
 
@@ -268,12 +275,19 @@ def error_of(t, h, theta, rtol, atol, parts):
     return error if all_finite(right) else math.inf
 
 
+@njit(**INLINE)
+def follow(lanes, theta, rows, run, parts):
+    """The sensitivities' part of an accepted step."""
+    if run[ERROR, 0] <= 1.0:
+        follow_systems(run[TIME, 0], run[STEP, 0], theta[rows[0]], parts)
+
+
 @njit(**LINEAR_INLINE)
-def follow(lane, row, t, h, theta, parts):
-    """The sensitivities' part of an accepted step: the derivative of its linear systems."""
+def follow_systems(t, h, theta, parts):
+    """The derivative of a step's linear systems."""
     _, (y, _, _, u), (s, new, stage, k), (fixed, partials), work = parts
     _, _, _, lu, order, second, curved = work
-    bend(t, y, theta[row], fixed, second)
+    bend(t, y, theta, fixed, second)
     right, more = k[8], k[9]
     for n in range(8):
         for i in range(N * P):
@@ -306,8 +320,9 @@ def interpolate(v, y, new, k, size, at):
 
 
 @njit(**INLINE)
-def between(lane, v, h, parts):
-    """The states, and sensitivities, at t + v·h, into the places for stages."""
+def between(lanes, run, parts):
+    """The states, and sensitivities, at a part of the step, into the places for stages."""
+    v = run[PART, 0]
     _, (y, new, stage, k), (s, s_new, s_stage, s_k), _, _ = parts
     interpolate(v, y, new, k, N, stage)
     if GRADIENT:
@@ -315,16 +330,18 @@ def between(lane, v, h, parts):
 
 
 @njit(**INLINE)
-def move_on(lane, row, t, theta, parts):
-    """Make the end of a step the start of the next."""
+def move_on(lanes, theta, rows, run, parts):
+    """Make the end of an accepted step the start of the next."""
     _, (y, new, _, k), (s, s_new, _, _), (fixed, partials), (_, drift, jac, _, _, _, _) = parts
+    if not run[ERROR, 0] <= 1.0:
+        return
     for i in range(N):
         y[i], k[BEGIN, i] = new[i], k[9, i]
     for i in range(PARTIALS):
         partials[0, i] = partials[8, i]
     for i in range(N * P):
         s[i] = s_new[i]
-    jacobian(t, y, theta[row], fixed, jac, drift)
+    jacobian(run[AFTER, 0], y, theta[rows[0]], fixed, jac, drift)
 
 
 @njit(**STRICT)

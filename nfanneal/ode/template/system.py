@@ -4,52 +4,28 @@ import numpy as np
 from numba import njit
 
 from nfanneal.ode.template.options import INLINE, LINEAR, LINEAR_INLINE, STRICT
-from nfanneal.ode.template.tableau import (
-    A21,
-    A31,
-    A32,
-    A41,
-    A42,
-    A43,
-    A51,
-    A52,
-    A53,
-    A54,
-    A61,
-    A62,
-    A63,
-    A64,
-    A65,
-    B1,
-    B2,
-    B3,
-    B4,
-    B5,
-    B6,
-)  # fmt: skip
+from nfanneal.ode.template.tableau import A21
 
 GRADIENT = True
 TIMED, STEADY = False, False
-N, P = 1, 4
-FIXED, PARTIALS, SECOND = 1, 5, 1
-KEPT, PLACES = 2, np.array([0, 1], dtype=np.int64)
-"""How many partial derivatives of f are not zero everywhere, and where in `partials` they stand."""
-LANES = 8
-NEW = (8 * N + 6 * KEPT) * LANES
+N, P = 1, 1
+FIXED, PARTIALS, SECOND = 1, 2, 1
+KEPT = 2
+"""How many partial derivatives of f are kept at a stage."""
+COLUMNS, LANES = 1, 8
+"""Parameters that the states depend on: sensitivities have no others. Where they stand row by row,
+
+zeros at the end of each make P a multiple of what processors work on at once."""
+NEW = 8 * N * LANES
 CONSTANTS = NEW + N * LANES
 STAGE = CONSTANTS + 4 * LANES
-S_STAGE = STAGE + N
-"""Where the store of all lanes has the states at a stage, or at the end of a step; time, step, θ
+S_STAGE = STAGE + N * LANES
+S_ROW, S_COLUMN = LANES, N * LANES
+"""Where the store has the states at the end of a step; time, step, θ and `fixed`; the states, and
 
-and `fixed`; one lane's states at a stage, and its sensitivities. The first two are abreast: number
-i of a lane stands at i·LANES + lane."""
-TABLED = False
-"""Whether the sensitivities' part of a step takes partial derivatives from `kept`, by a table."""
+the sensitivities, at a stage or at an output. Number i of a lane stands at i·LANES + lane."""
 ACTIVE = np.array([0], dtype=np.int64)
-"""The columns of θ that the states depend on: sensitivities have no others.
-
-Zeros at the end of each row make P a multiple of what processors work on at once.
-"""
+"""The columns of θ that the states depend on."""
 
 
 @njit(**STRICT)
@@ -102,76 +78,32 @@ def variation(partials, s, ds):
 
 
 @njit(**LINEAR)
-def step_slopes(h, work, kept):
-    """The sensitivities' part of an accepted step: all stages, column by column.
+def step_column(lanes, q, steps, own, kept):
+    """A column of s through all stages of a step, in all lanes: here the first of them.
 
-    `work` holds s, s after the step, a stage, the slopes of the seven stages (N·P each), and the
-    `partials` of each stage.
+    `own` holds the column, its end, and its slopes at the seven stages; `kept` the partial
+    derivatives of f at the later six; `steps` the step of each lane.
     """
-    c1_0 = h * A21
-    p1_0 = work[45]
-    c2_0 = h * A31
-    c2_1 = h * A32
-    p2_0 = work[50]
-    c3_0 = h * A41
-    c3_1 = h * A42
-    c3_2 = h * A43
-    p3_0 = work[55]
-    c4_0 = h * A51
-    c4_1 = h * A52
-    c4_2 = h * A53
-    c4_3 = h * A54
-    p4_0 = work[60]
-    c5_0 = h * A61
-    c5_1 = h * A62
-    c5_2 = h * A63
-    c5_3 = h * A64
-    c5_4 = h * A65
-    p5_0 = work[65]
-    c6_0 = h * B1
-    c6_1 = h * B2
-    c6_2 = h * B3
-    c6_3 = h * B4
-    c6_4 = h * B5
-    c6_5 = h * B6
-    p6_0 = work[70]
-    for q in range(P):
-        s0 = work[0 + q]
-        k0_0 = work[12 + q]
-        y1_0 = s0 + c1_0 * k0_0
-        k1_0 = work[46 + q] + p1_0 * y1_0
-        work[16 + q] = k1_0
-        y2_0 = s0 + c2_0 * k0_0 + c2_1 * k1_0
-        k2_0 = work[51 + q] + p2_0 * y2_0
-        work[20 + q] = k2_0
-        y3_0 = s0 + c3_0 * k0_0 + c3_1 * k1_0 + c3_2 * k2_0
-        k3_0 = work[56 + q] + p3_0 * y3_0
-        work[24 + q] = k3_0
-        y4_0 = s0 + c4_0 * k0_0 + c4_1 * k1_0 + c4_2 * k2_0 + c4_3 * k3_0
-        k4_0 = work[61 + q] + p4_0 * y4_0
-        work[28 + q] = k4_0
-        y5_0 = s0 + c5_0 * k0_0 + c5_1 * k1_0 + c5_2 * k2_0 + c5_3 * k3_0 + c5_4 * k4_0
-        k5_0 = work[66 + q] + p5_0 * y5_0
-        work[32 + q] = k5_0
-        y6_0 = (
-            s0 + c6_0 * k0_0 + c6_1 * k1_0 + c6_2 * k2_0 + c6_3 * k3_0 + c6_4 * k4_0 + c6_5 * k5_0
-        )
-        k6_0 = work[71 + q] + p6_0 * y6_0
-        work[36 + q] = k6_0
-        work[4 + q] = y6_0
+    first = (1 + q * N) * LANES
+    for lane in range(lanes):
+        h = steps[lane]
+        s0 = own[0 + lane]
+        k0_0 = own[16 + lane]
+        y1_0 = s0 + h * (A21 * k0_0)
+        own[24 + lane] = kept[first + 0 + lane] + kept[0 + lane] * y1_0
 
 
 @njit(**INLINE)
 def observe(t, lane, store, values, row, output):
     """The observables of a lane, its states at a stage."""
-    values[row, output, 0] = store[STAGE + 0]
+    values[row, output, 0] = store[STAGE + 0 + lane]
 
 
 @njit(**INLINE)
 def observe_slopes(t, lane, store, slopes, row, output):
-    slopes[row, output, :, :] = 0.0
-    for q in range(len(ACTIVE)):
-        slopes[row, output, 0, ACTIVE[q]] += store[S_STAGE + 0 + q]
+    s = store[S_STAGE + lane :]
+    for q in range(COLUMNS):
+        slopes[row, output, 0, q] = s[0 * S_ROW + q * S_COLUMN]
 
 
 STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = 1, 0, 0, 1, 1

@@ -3,8 +3,8 @@
 Several trajectories go abreast, each in a lane and with steps of its own: number i of the one in a
 lane stands at i·LANES + lane, so that one instruction serves them all. No lane looks at another.
 
-The N states y are stepped alone; the N × P sensitivities s = ∂y/∂θ (row by row) follow each
-accepted step through the same stages, by the linear equations ds/dt = (∂f/∂y)·s + ∂f/∂θ, whose
+The N states y are stepped alone; the N × P sensitivities s = ∂y/∂θ follow each step column by
+column through the same stages, by the linear equations ds/dt = (∂f/∂y)·s + ∂f/∂θ, whose
 coefficients were kept. So trajectories take the same steps with sensitivities and without, and s is
 the derivative of what the solver computes.
 
@@ -23,7 +23,9 @@ from nfanneal.ode.template.options import (
     FOR_STIFF,
     INLINE,
     LARGEST,
+    LINEAR_INLINE,
     OWNING,
+    PART,
     STEP,
     STRICT,
     TIME,
@@ -36,16 +38,14 @@ from nfanneal.ode.template.system import (
     LANES,
     NEW,
     PARTIALS,
-    PLACES,
     S_STAGE,
     STAGE,
-    TABLED,
     N,
     P,
     hold_constants,
     rhs,
     rhs_abreast,
-    step_slopes,
+    step_column,
     variation,
 )
 from nfanneal.ode.template.tableau import (
@@ -103,20 +103,25 @@ STAGES = np.array(
 )
 NODES = np.array([C2, C3, C4, C5, 1.0, 1.0])
 WIDE = N * LANES
-Y, KEPT_AT, OPEN = 0, 8 * WIDE, S_STAGE + N * P
-K1, K2, K3, K4, K5, K6, K7 = WIDE, 2 * WIDE, 3 * WIDE, 4 * WIDE, 5 * WIDE, 6 * WIDE, 7 * WIDE
+"""The numbers that all lanes have of N."""
+Y, K1, K2, K3, K4, K5, K6, K7 = (n * WIDE for n in range(8))
 H = CONSTANTS + LANES
-OWN = OPEN + 3 * N
-SLOPES, OF_SLOPES = OWN + LANES * (FIXED + N), 10 * N * P + 7 * PARTIALS
-"""Where in the store y, the step's end, its slopes and their partial derivatives begin, abreast;
+KEPT_AT = S_STAGE + P * WIDE
+SLOPES, OF_SLOPES = KEPT_AT + 6 * KEPT * LANES, 9 * WIDE
+STEPS = SLOPES + P * OF_SLOPES
+ERRORS = STEPS + WIDE
+B1_AT, B2_AT, B3_AT, B4_AT, B5_AT, B6_AT, B7_AT = (STEPS + n * WIDE for n in range(2, 9))
+OPEN = STEPS + 9 * WIDE
+OPEN_SLOPES = OPEN + 4 * N
+OWN = OPEN_SLOPES + 2 * N * P + PARTIALS
+SIZE = OWN + LANES * (FIXED + N)
+"""Where in the store y, its slopes at the stages, and the step of each lane begin; the partial
 
-then what is used in turns, and what each lane has of its own: `fixed` and a direction, and all that
-belongs to sensitivities, as `step_slopes` wants it."""
+derivatives of f, and the columns of s: each with its end and its slopes at the stages. Then numbers
+of each lane N times: the step, its error, and the weights of the slopes in between.
+Then what is used in turns, and what each lane has of its own: `fixed` and a direction."""
 HUGE = 1e8
 """Times this, numbers above LARGEST are infinite."""
-
-
-SIZE = SLOPES + LANES * OF_SLOPES
 
 
 @njit(**OWNING)
@@ -129,19 +134,19 @@ def allocate(store):
 def opened(lane, parts):
     """A lane's y, a stage, f(t, y), another slope; s; `fixed`, `partials`; a direction of y.
 
-    `load` has to fill the first and the third, unless they are to be set.
+    `load` has to fill the first and the third, and `load_slopes` s, unless they are to be set.
     """
     (store,) = parts
     of_states = (
         store[OPEN : OPEN + N],
-        store[STAGE : STAGE + N],
         store[OPEN + N : OPEN + 2 * N],
         store[OPEN + 2 * N : OPEN + 3 * N],
+        store[OPEN + 3 * N : OPEN + 4 * N],
     )
-    own, slopes = OWN + lane * (FIXED + N), SLOPES + lane * OF_SLOPES
+    s, own = store[OPEN_SLOPES : OPEN_SLOPES + N * P], OWN + lane * (FIXED + N)
+    partials = store[OPEN_SLOPES + 2 * N * P : OPEN_SLOPES + 2 * N * P + PARTIALS]
     fixed, direction = store[own : own + FIXED], store[own + FIXED : own + FIXED + N]
-    partials = store[slopes + 10 * N * P : slopes + 10 * N * P + PARTIALS]
-    return of_states, store[slopes : slopes + N * P], (fixed, partials), direction
+    return of_states, s, (fixed, partials), direction
 
 
 @njit(**STRICT)
@@ -150,7 +155,16 @@ def load(lane, parts):
     (store,) = parts
     for i in range(N):
         store[OPEN + i] = store[Y + i * LANES + lane]
-        store[OPEN + N + i] = store[K1 + i * LANES + lane]
+        store[OPEN + 2 * N + i] = store[K1 + i * LANES + lane]
+
+
+@njit(**STRICT)
+def load_slopes(lane, parts):
+    """Fill s of what was opened."""
+    (store,) = parts
+    for q in range(P):
+        for i in range(N):
+            store[OPEN_SLOPES + i * P + q] = store[SLOPES + q * OF_SLOPES + i * LANES + lane]
 
 
 @njit(**STRICT)
@@ -168,11 +182,15 @@ def settle(lane, t, theta, parts):
     (y, _, f, _), s, (fixed, partials), _ = opened(lane, parts)
     rhs(t, y, theta, fixed, f, partials)
     forget(lane, parts)
-    if GRADIENT:
-        first = SLOPES + lane * OF_SLOPES + 3 * N * P
-        variation(partials, s, store[first : first + N * P])
     for i in range(N):
         store[Y + i * LANES + lane], store[K1 + i * LANES + lane] = y[i], f[i]
+    if GRADIENT:
+        ds = store[OPEN_SLOPES + N * P : OPEN_SLOPES + 2 * N * P]
+        variation(partials, s, ds)
+        for q in range(P):
+            for i in range(N):
+                to = SLOPES + q * OF_SLOPES + i * LANES + lane
+                store[to], store[to + 2 * WIDE] = s[i * P + q], ds[i * P + q]
     hold_constants(lane, theta, fixed, store)
     return all_finite(y) and all_finite(f)
 
@@ -187,8 +205,10 @@ def move_lane(lane, to, parts):
         store[Y + i + to], store[K1 + i + to] = store[Y + i + lane], store[K1 + i + lane]
     for i in range(FIXED + N):
         store[OWN + to * (FIXED + N) + i] = store[OWN + lane * (FIXED + N) + i]
-    for i in range(OF_SLOPES):
-        store[SLOPES + to * OF_SLOPES + i] = store[SLOPES + lane * OF_SLOPES + i]
+    for q in range(P):
+        for i in range(SLOPES + q * OF_SLOPES, SLOPES + q * OF_SLOPES + WIDE, LANES):
+            store[i + to] = store[i + lane]
+            store[i + 2 * WIDE + to] = store[i + 2 * WIDE + lane]
 
 
 @njit(**STRICT)
@@ -246,17 +266,22 @@ def measure(lanes, rtol, atol, store, errors):
 
 
 @njit(**STRICT)
-def follow(lane, row, t, h, theta, parts):
-    """The sensitivities' part of an accepted step."""
+def follow(lanes, theta, rows, run, parts):
+    """The sensitivities' part of a step; what it gives where the step is not accepted is unused."""
     (store,) = parts
-    first = SLOPES + lane * OF_SLOPES
-    own, kept = store[first : first + OF_SLOPES], store[KEPT_AT + lane :]
-    if not TABLED:
-        for entry in range(KEPT):
-            to = 10 * N * P + PARTIALS + PLACES[entry]
-            for j in range(6):
-                own[to + j * PARTIALS] = kept[(j * KEPT + entry) * LANES]
-    step_slopes(h, own, kept)
+    repeat(lanes, run[STEP], store[STEPS : STEPS + WIDE])
+    steps, kept = store[STEPS : STEPS + WIDE], store[KEPT_AT : KEPT_AT + 6 * KEPT * LANES]
+    for q in range(P):
+        first = SLOPES + q * OF_SLOPES
+        step_column(lanes, q, steps, store[first : first + OF_SLOPES], kept)
+
+
+@njit(**INLINE)
+def repeat(lanes, numbers, to):
+    """A number of each lane, N times."""
+    for i in range(0, N * lanes, LANES):
+        for lane in range(lanes):
+            to[i + lane] = numbers[lane]
 
 
 @njit(**INLINE)
@@ -275,40 +300,67 @@ def weights(u, h):
 
 
 @njit(**STRICT)
-def between(lane, u, h, parts):
-    """The states, and sensitivities, at t + u·h, into the places for stages."""
+def between(lanes, run, parts):
+    """States and sensitivities at a part of each lane's step, into the places for stages."""
     (store,) = parts
-    b1, b2, b3, b4, b5, b6, b7 = weights(u, h)
-    for i in range(N):
-        j = i * LANES + lane
-        store[STAGE + i] = store[Y + j] + (
-            b1 * store[K1 + j] + b2 * store[K2 + j] + b3 * store[K3 + j] + b4 * store[K4 + j]
-            + b5 * store[K5 + j] + b6 * store[K6 + j] + b7 * store[K7 + j]
+    wide = N * lanes
+    for lane in range(lanes):
+        w1, w2, w3, w4, w5, w6, w7 = weights(run[PART, lane], run[STEP, lane])
+        store[B1_AT + lane], store[B2_AT + lane], store[B3_AT + lane] = w1, w2, w3
+        store[B4_AT + lane], store[B5_AT + lane], store[B6_AT + lane] = w4, w5, w6
+        store[B7_AT + lane] = w7
+    for first in range(B1_AT, B1_AT + 7 * wide, WIDE):
+        for i in range(first + LANES, first + wide):
+            store[i] = store[i - LANES]
+    for i in range(wide):
+        store[STAGE + i] = store[Y + i] + (
+            store[B1_AT + i] * store[K1 + i] + store[B2_AT + i] * store[K2 + i]
+            + store[B3_AT + i] * store[K3 + i] + store[B4_AT + i] * store[K4 + i]
+            + store[B5_AT + i] * store[K5 + i] + store[B6_AT + i] * store[K6 + i]
+            + store[B7_AT + i] * store[K7 + i]
         )  # fmt: skip
     if GRADIENT:
-        first, size = SLOPES + lane * OF_SLOPES, N * P
-        own, stage = store[first : first + OF_SLOPES], store[S_STAGE : S_STAGE + size]
-        for j in range(size):
-            stage[j] = own[j] + (
-                b1 * own[3 * size + j] + b2 * own[4 * size + j] + b3 * own[5 * size + j]
-                + b4 * own[6 * size + j] + b5 * own[7 * size + j] + b6 * own[8 * size + j]
-                + b7 * own[9 * size + j]
-            )  # fmt: skip
+        of_slopes = store[B1_AT : B1_AT + 7 * WIDE]
+        for q in range(P):
+            own = store[SLOPES + q * OF_SLOPES : SLOPES + (q + 1) * OF_SLOPES]
+            at = store[S_STAGE + q * WIDE : S_STAGE + (q + 1) * WIDE]
+            between_of_column(wide, of_slopes, own, at)
+
+
+@njit(**LINEAR_INLINE)
+def between_of_column(wide, w, own, at):
+    """The same for a column of s."""
+    for i in range(wide):
+        at[i] = own[i] + (
+            w[i] * own[2 * WIDE + i] + w[WIDE + i] * own[3 * WIDE + i]
+            + w[2 * WIDE + i] * own[4 * WIDE + i] + w[3 * WIDE + i] * own[5 * WIDE + i]
+            + w[4 * WIDE + i] * own[6 * WIDE + i] + w[5 * WIDE + i] * own[7 * WIDE + i]
+            + w[6 * WIDE + i] * own[8 * WIDE + i]
+        )  # fmt: skip
+
+
+@njit(**STRICT)
+def move_on(lanes, theta, rows, run, parts):
+    """Make the end of each accepted step the start of the next, its last stage the next's first."""
+    (store,) = parts
+    repeat(lanes, run[ERROR], store[ERRORS : ERRORS + WIDE])
+    wide, errors = N * lanes, store[ERRORS : ERRORS + WIDE]
+    for i in range(wide):
+        y, new, first, last = store[Y + i], store[NEW + i], store[K1 + i], store[K7 + i]
+        store[Y + i] = new if errors[i] <= 1.0 else y
+        store[K1 + i] = last if errors[i] <= 1.0 else first
+    if GRADIENT:
+        for q in range(P):
+            column_on(wide, errors, store[SLOPES + q * OF_SLOPES : SLOPES + (q + 1) * OF_SLOPES])
 
 
 @njit(**INLINE)
-def move_on(lane, row, t, theta, parts):
-    """Make the end of a step the start of the next; its last stage is the next one's first."""
-    (store,) = parts
-    for i in range(lane, WIDE, LANES):
-        store[Y + i], store[K1 + i] = store[NEW + i], store[K7 + i]
-    if GRADIENT:
-        first = SLOPES + lane * OF_SLOPES
-        own = store[first : first + OF_SLOPES]
-        for i in range(N * P):
-            own[i] = own[N * P + i]
-        for i in range(N * P):
-            own[3 * N * P + i] = own[9 * N * P + i]
+def column_on(wide, errors, own):
+    """The same for a column of s."""
+    for i in range(wide):
+        s, new, first, last = own[i], own[WIDE + i], own[2 * WIDE + i], own[8 * WIDE + i]
+        own[i] = new if errors[i] <= 1.0 else s
+        own[2 * WIDE + i] = last if errors[i] <= 1.0 else first
 
 
 @njit(**STRICT)
