@@ -19,8 +19,10 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 VARIABLE = "NFANNEAL_THREADS"
-FEWEST, NUMBERS = 8, 2**20
-"""Rows that a thread takes at a time, enough to be worth it; and numbers that it holds of them."""
+FEWEST, MOST, NUMBERS = 8, 512, 2**20
+"""Rows that a thread takes at a time: enough to be worth it, few enough that a slow model can be
+
+interrupted; and numbers that it holds of them."""
 
 
 class _Count:
@@ -69,7 +71,7 @@ def rows_at_once(rows: int, numbers: int, threads: int | None = None) -> int:
     """
     count = threads or default_threads()
     share = rows if count == 1 else rows // (4 * count)
-    return max(min(share, NUMBERS // max(numbers, 1)), FEWEST)
+    return max(min(share, MOST, NUMBERS // max(numbers, 1)), FEWEST)
 
 
 def over_threads(

@@ -409,3 +409,22 @@ def test_observables_of_many_states_are_states_and_expressions_in_any_order():
     np.testing.assert_allclose(found.observables[0].T, values, rtol=1e-8, atol=1e-10)
     expected = np.moveaxis(np.array(slopes), 2, 0)
     np.testing.assert_allclose(found.sensitivities[0], expected, rtol=1e-7, atol=1e-9)
+
+
+def test_sensitivities_of_a_ring_are_right_and_the_same_alone(own_cache):
+    """More states than a column keeps in registers; every lane is for itself, bit for bit."""
+    states = " ".join(f"x{i}" for i in range(12))
+    equations = [f"a*x{(i - 1) % 12}/(1 + x{(i + 3) % 12}) - b*x{i} + c" for i in range(12)]
+    system = compile_system(build(states, equations, "a b c", ["1"] * 11 + ["c"]))
+    theta, times = np.random.default_rng(0).uniform(0.5, 2, (11, 3)), np.linspace(0.5, 4, 7)
+    found = system.solve(theta, times, FINEST, sensitivities=True).sensitivities
+    for q, step in enumerate(1e-5 * np.eye(3)):
+        up, down = (
+            system.solve(theta + sign * step, times, FINEST, sensitivities=False).observables
+            for sign in (1, -1)
+        )
+        # differences of second order: 1e-10, and rounding of 1e-12 over 2e-5
+        np.testing.assert_allclose(found[..., q], (up - down) / 2e-5, rtol=1e-6, atol=1e-6)
+    for row, expected in zip(theta, found, strict=True):
+        alone = system.solve(row[None], times, FINEST, sensitivities=True).sensitivities
+        np.testing.assert_array_equal(alone[0], expected)

@@ -14,6 +14,7 @@ from commands import inside
 import nfanneal
 from nfanneal import estimate
 from nfanneal.cores import job_cores
+from nfanneal.threads import rows_at_once
 
 LINE = """
 name: line
@@ -219,3 +220,11 @@ def test_a_diagnostic_that_draws_does_not_change_the_samples(folder, monkeypatch
     np.testing.assert_array_equal(plain.draws.theta, again.draws.theta)
     np.testing.assert_array_equal(plain.draws.log_weight, again.draws.log_weight)
     np.testing.assert_array_equal(plain.posterior, again.posterior)
+
+
+def test_a_thread_takes_no_more_rows_than_it_can_hold_or_its_share():
+    assert rows_at_once(100, 10, 2) == 12
+    assert rows_at_once(100_000, 10, 2) == 512
+    assert rows_at_once(100_000, 2**13, 2) == 128
+    assert rows_at_once(100_000, 2**30, 2) == 8
+    assert rows_at_once(100, 10, 1) == 100

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 
 OWN = "nfanneal"
 OWN_ROWS = 4096
+"""Trajectories that nfanneal solves at once."""
 STIFF_ROWS = 16
 """Trajectories of a stiff system that a peer solves at once."""
 REPEATS = 5
