@@ -120,19 +120,17 @@ class ObservedSeries:
         Sensitivities may be so large that it overflows: it is not finite there.
         """
         at_cells = predictions[:, self.time_index, :]
-        slopes = jacobian[:, self.time_index]
         arguments = self.arguments.values(theta, at_cells)
-        inner = [slopes[:, :, self.observable]]
-        for partials in self.arguments.partials(theta, at_cells):
-            inner.append(self._total_derivative(partials, slopes))
         weights = noise.information(self.noise, at_cells[:, :, self.observable], arguments)
+        inner = [jacobian[:, self.time_index, self.observable]]
+        for partials in self.arguments.partials(theta, at_cells) if self.arguments.symbols else ():
+            inner.append(self._total_derivative(partials, jacobian[:, self.time_index]))
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray(
-                sum(
-                    np.einsum("nc,ncp,ncq->npq", w, slope, slope, optimize=True)
-                    for w, slope in zip(weights, inner, strict=True)
-                )
-            )
+            squares = [
+                (w[:, None, :] * slope.transpose(0, 2, 1)) @ slope
+                for w, slope in zip(weights, inner, strict=False)
+            ]
+            return np.asarray(sum(squares))
 
     def _total_derivative(self, partials: list[Array], slopes: Array) -> Array:
         """d argument/dθ of each cell, (n, c, p), directly and through the observables."""

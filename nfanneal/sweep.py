@@ -51,6 +51,10 @@ class SystemParameters:
             phi[:, j] = values
         return phi
 
+    def are_all(self, p: int) -> bool:
+        """Whether they are the p columns of θ themselves."""
+        return self.columns == tuple(range(p)) and not self.expressions
+
     def write_slopes(self, theta: Array, slopes: Array, out: Array) -> None:
         """Write ∂/∂θ (n, m, k, p) to `out`, which is zero, from θ (n, p) and ∂/∂φ (n, m, k, q)."""
         shared = len(self.columns)
@@ -118,7 +122,11 @@ class OdeSimulator:
             )
             values[:, at], status[:, e] = solved.observables, solved.status
             overflowed |= solved.overflowed
-            if solved.sensitivities is not None:
+            if solved.sensitivities is None:
+                continue
+            if len(self.experiments) == 1 and parameters.are_all(theta.shape[1]):
+                jacobian = solved.sensitivities
+            else:
                 parameters.write_slopes(theta, solved.sensitivities, jacobian[:, at])
         failing = status != Status.OK
         failed, first = failing.any(axis=1), failing.argmax(axis=1)
@@ -128,7 +136,7 @@ class OdeSimulator:
         jacobian[failed] = 0.0
 
         def pullback(slope: Array) -> Array:
-            return np.asarray(np.einsum("nmk,nmkp->np", slope, jacobian))
+            return weighted_sums(slope, jacobian)
 
         return Predictions(values, failed, reasons, pullback, jacobian, overflowed)
 
@@ -142,6 +150,12 @@ class OdeSimulator:
         for each in reversed(solved):
             reached = np.where(each.status == Status.OK, reached, each.reached)
         return Outcomes(np.stack([each.stiff for each in solved], axis=1), reached)
+
+
+def weighted_sums(weights: Array, slopes: Array) -> Array:
+    """Σ w·∂h/∂θ (n, p) over all times and observables, from w (n, m, k) and (n, m, k, p)."""
+    n, p = len(slopes), slopes.shape[-1]
+    return np.asarray((weights.reshape(n, 1, -1) @ slopes.reshape(n, -1, p))[:, 0])
 
 
 def _counted(codes: NDArray[np.int64]) -> dict[str, int]:

@@ -22,6 +22,7 @@ from nfanneal.bench.systems import KnownSystem
 from nfanneal.bench.truth import function_of, with_sensitivities
 from nfanneal.expressions.functions import Power
 from nfanneal.ode import OdeSystem, compile_system
+from nfanneal.sweep import weighted_sums
 from nfanneal.threads import over_threads, rows_at_once
 
 Array = NDArray[np.float64]
@@ -75,7 +76,7 @@ def own_gradient(known: KnownSystem, weights: Array, threads: int) -> Values:
         settings = known.settings
         solved = compiled.solve(theta, known.times, settings, sensitivities=True, threads=1)
         slopes = np.asarray(solved.sensitivities)
-        return np.asarray(np.einsum("mk,nmkp->np", weights, slopes))
+        return weighted_sums(np.broadcast_to(weights, slopes.shape[:3]), slopes)
 
     def gradient(theta: Array) -> Array:
         size = rows_at_once(len(theta), weights.size * theta.shape[1], threads)

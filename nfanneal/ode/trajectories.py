@@ -201,7 +201,10 @@ def _without_overflow(slopes: Array, failed: NDArray[np.bool_]) -> NDArray[np.bo
 
     Returns which are not finite, but for those that failed.
     """
-    overflowed = ~np.isfinite(slopes).all(axis=(1, 2, 3)) & ~failed
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(slopes.sum(axis=(1, 2, 3))) & ~failed)
+    overflowed = np.zeros(len(slopes), dtype=bool)
+    overflowed[suspects] = ~np.isfinite(slopes[suspects]).all(axis=(1, 2, 3))
     slopes[overflowed] = 0.0
     slopes[failed] = np.nan
     return np.asarray(overflowed)

@@ -93,7 +93,6 @@ from nfanneal.ode.template.tsit5 import (
     attempt,
     between,
     follow,
-    forget,
     load,
     load_slopes,
     longest,
@@ -189,14 +188,14 @@ def record_here(lane, row, times, values, slopes, run, parts):
 @njit(**INLINE)
 def record(lanes, rows, times, values, slopes, run, parts):
     """Record the outputs in the steps that were accepted, and note where the steps end."""
+    t, h, after, until = run[TIME], run[STEP], run[AFTER], run[UNTIL]
     for lane in range(len(rows)):
-        after = run[TIME, lane] + run[STEP, lane]
-        run[AFTER, lane] = after = run[GOAL, lane] if run[ARRIVES, lane] > 0.0 else after
-        run[UNTIL, lane] = after if run[ERROR, lane] <= 1.0 else -math.inf
+        after[lane] = run[GOAL, lane] if run[ARRIVES, lane] > 0.0 else t[lane] + h[lane]
+        until[lane] = after[lane] if run[ERROR, lane] <= 1.0 else -math.inf
     for lane in range(lanes if TIMED else 0):
         if run[ARRIVES, lane] > 0.0:
-            run[UNTIL, lane] = np.nextafter(run[UNTIL, lane], -math.inf)
-    while any_output(len(rows), run) > 0.0:
+            until[lane] = np.nextafter(until[lane], -math.inf)
+    while locate(len(rows), t, h, until, run[DUE], run[PART]) > 0:
         between(len(rows), run, parts)
         for lane in range(lanes):
             if run[PART, lane] >= 0.0:
@@ -206,13 +205,13 @@ def record(lanes, rows, times, values, slopes, run, parts):
 
 
 @njit(**INLINE)
-def any_output(lanes, run):
+def locate(lanes, t, h, until, dues, parts_of_steps):
     """Find where in its step the next output of each lane is; returns how many there are."""
-    found = 0.0
+    found = 0
     for lane in range(lanes):
-        part = max((run[DUE, lane] - run[TIME, lane]) / run[STEP, lane], 0.0)
-        run[PART, lane] = part = part if run[DUE, lane] <= run[UNTIL, lane] else -1.0
-        found = max(found, part + 1.0)
+        part = max((dues[lane] - t[lane]) / h[lane], 0.0)
+        parts_of_steps[lane] = part if dues[lane] <= until[lane] else -1.0
+        found += 1 if dues[lane] <= until[lane] else 0
     return found
 
 
@@ -293,8 +292,6 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], times[-1]
     run[TRIED, lane] += 1.0
     if not error <= 1.0:
-        if not error < LARGEST:
-            forget(lane, parts)
         run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
         run[REJECTED, lane] = 1.0
         return aim(lane, end - start, limits, run)

@@ -183,11 +183,6 @@ def load_slopes(lane, parts):
 
 
 @njit(**STRICT)
-def forget(lane, parts):
-    """Nothing of a step is used in the next try."""
-
-
-@njit(**STRICT)
 def settle(lane, t, theta, parts):
     """Make (t, y) the start of the next step; whether f is finite there."""
     _, (y, _, _, k), _, (fixed, partials), (_, drift, jac, _, _, _, _) = parts

@@ -90,17 +90,6 @@ EDGE, CLOSE, LOOK = 2.7, 2.0, 16
 and from where on it is stability that limits; steps between two looks at the rate."""
 PATIENCE, WORTH = 12, 500.0
 """Limited steps in a row, and as long ones still to come, before the stiff solver is asked."""
-STAGES = np.array(
-    [
-        [A21, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [A31, A32, 0.0, 0.0, 0.0, 0.0],
-        [A41, A42, A43, 0.0, 0.0, 0.0],
-        [A51, A52, A53, A54, 0.0, 0.0],
-        [A61, A62, A63, A64, A65, 0.0],
-        [B1, B2, B3, B4, B5, B6],
-        [E1, E2, E3, E4, E5, E6],
-    ]
-)
 NODES = np.array([C2, C3, C4, C5, 1.0, 1.0])
 WIDE = N * LANES
 """The numbers that all lanes have of N."""
@@ -111,14 +100,15 @@ SLOPES, OF_SLOPES = KEPT_AT + 6 * KEPT * LANES, 9 * WIDE
 STEPS = SLOPES + P * OF_SLOPES
 ERRORS = STEPS + WIDE
 B1_AT, B2_AT, B3_AT, B4_AT, B5_AT, B6_AT, B7_AT = (STEPS + n * WIDE for n in range(2, 9))
-OPEN = STEPS + 9 * WIDE
+WEIGHTS = STEPS + 9 * WIDE
+OPEN = WEIGHTS + 7 * LANES
 OPEN_SLOPES = OPEN + 4 * N
 OWN = OPEN_SLOPES + 2 * N * P + PARTIALS
 SIZE = OWN + LANES * (FIXED + N)
 """Where in the store y, its slopes at the stages, and the step of each lane begin; the partial
 
 derivatives of f, and the columns of s: each with its end and its slopes at the stages. Then numbers
-of each lane N times: the step, its error, and the weights of the slopes in between.
+of each lane N times: the step, its error, and the weights of the slopes in between; these once.
 Then what is used in turns, and what each lane has of its own: `fixed` and a direction."""
 HUGE = 1e8
 """Times this, numbers above LARGEST are infinite."""
@@ -168,20 +158,11 @@ def load_slopes(lane, parts):
 
 
 @njit(**STRICT)
-def forget(lane, parts):
-    """Put numbers in the place of slopes that may not be finite: `slope` takes them times 0."""
-    (store,) = parts
-    for i in range(K2 + lane, K7 + WIDE, LANES):
-        store[i] = 0.0
-
-
-@njit(**STRICT)
 def settle(lane, t, theta, parts):
     """Make (t, y) of what was opened the start of the next step; whether f is finite there."""
     (store,) = parts
     (y, _, f, _), s, (fixed, partials), _ = opened(lane, parts)
     rhs(t, y, theta, fixed, f, partials)
-    forget(lane, parts)
     for i in range(N):
         store[Y + i * LANES + lane], store[K1 + i * LANES + lane] = y[i], f[i]
     if GRADIENT:
@@ -221,45 +202,60 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
     (store,) = parts
     for lane in range(lanes):
         store[CONSTANTS + lane], store[H + lane] = run[TIME, lane], run[STEP, lane]
+    repeat(lanes, run[STEP], store[STEPS : STEPS + WIDE])
     for stage in range(6):
-        advance(lanes, stage, store)
+        advance(stage, N * lanes, store)
         slopes, kept = K2 + stage * WIDE, KEPT_AT + stage * KEPT * LANES
         rhs_abreast(lanes, NODES[stage], store, store[slopes:], store[kept:])
     measure(lanes, rtol, atol, store, run[ERROR])
 
 
 @njit(**INLINE)
-def advance(lanes, stage, store):
+def advance(stage, wide, store):
     """The next stage, or at last the step's end."""
-    for i in range(0, WIDE, LANES):
-        for lane in range(lanes):
-            j = i + lane
-            store[NEW + j] = store[Y + j] + store[H + lane] * slope(stage, j, store)
-
-
-@njit(**INLINE)
-def slope(stage, j, store):
-    """What the first six slopes come to, those that are not there yet times 0."""
-    a1, a2, a3 = STAGES[stage, 0], STAGES[stage, 1], STAGES[stage, 2]
-    a4, a5, a6 = STAGES[stage, 3], STAGES[stage, 4], STAGES[stage, 5]
-    k1, k2, k3 = store[K1 + j], store[K2 + j], store[K3 + j]
-    k4, k5, k6 = store[K4 + j], store[K5 + j], store[K6 + j]
-    return a1 * k1 + a2 * k2 + a3 * k3 + a4 * k4 + a5 * k5 + a6 * k6
+    h, y, new = store[STEPS : STEPS + WIDE], store[Y : Y + WIDE], store[NEW : NEW + WIDE]
+    k1, k2, k3 = store[K1 : K1 + WIDE], store[K2 : K2 + WIDE], store[K3 : K3 + WIDE]
+    k4, k5, k6 = store[K4 : K4 + WIDE], store[K5 : K5 + WIDE], store[K6 : K6 + WIDE]
+    if stage == 0:
+        for i in range(wide):
+            new[i] = y[i] + h[i] * (A21 * k1[i])
+    elif stage == 1:
+        for i in range(wide):
+            new[i] = y[i] + h[i] * (A31 * k1[i] + A32 * k2[i])
+    elif stage == 2:
+        for i in range(wide):
+            new[i] = y[i] + h[i] * (A41 * k1[i] + A42 * k2[i] + A43 * k3[i])
+    elif stage == 3:
+        for i in range(wide):
+            slope = A51 * k1[i] + A52 * k2[i] + A53 * k3[i] + A54 * k4[i]
+            new[i] = y[i] + h[i] * slope
+    elif stage == 4:
+        for i in range(wide):
+            slope = A61 * k1[i] + A62 * k2[i] + A63 * k3[i] + A64 * k4[i] + A65 * k5[i]
+            new[i] = y[i] + h[i] * slope
+    else:
+        for i in range(wide):
+            slope = B1 * k1[i] + B2 * k2[i] + B3 * k3[i] + B4 * k4[i] + B5 * k5[i] + B6 * k6[i]
+            new[i] = y[i] + h[i] * slope
 
 
 @njit(**INLINE)
 def measure(lanes, rtol, atol, store, errors):
     """The error of each lane's step, in tolerances."""
+    for i in range(N * lanes):
+        y, new, last = store[Y + i], store[NEW + i], store[K7 + i]
+        error = store[STEPS + i] * (
+            E1 * store[K1 + i] + E2 * store[K2 + i] + E3 * store[K3 + i] + E4 * store[K4 + i]
+            + E5 * store[K5 + i] + E6 * store[K6 + i] + E7 * last
+        )  # fmt: skip
+        error /= atol + rtol * max(abs(y), abs(new))
+        nothing = 0.0 * (new * HUGE) + 0.0 * (last * HUGE)  # nan if not finite
+        store[ERRORS + i] = error * error + nothing
     for lane in range(lanes):
-        errors[lane] = 0.0
-    for i in range(0, WIDE, LANES):
+        errors[lane] = store[ERRORS + lane]
+    for i in range(LANES, WIDE, LANES):
         for lane in range(lanes):
-            j = i + lane
-            y, new, last = store[Y + j], store[NEW + j], store[K7 + j]
-            error = store[H + lane] * (slope(6, j, store) + E7 * last)
-            error /= atol + rtol * max(abs(y), abs(new))
-            nothing = 0.0 * (new * HUGE) + 0.0 * (last * HUGE)  # nan if not finite
-            errors[lane] += error * error + nothing
+            errors[lane] += store[ERRORS + i + lane]
     for lane in range(lanes):
         error = math.sqrt(errors[lane] / N)
         errors[lane] = error if error < LARGEST else math.inf
@@ -269,7 +265,6 @@ def measure(lanes, rtol, atol, store, errors):
 def follow(lanes, theta, rows, run, parts):
     """The sensitivities' part of a step; what it gives where the step is not accepted is unused."""
     (store,) = parts
-    repeat(lanes, run[STEP], store[STEPS : STEPS + WIDE])
     steps, kept = store[STEPS : STEPS + WIDE], store[KEPT_AT : KEPT_AT + 6 * KEPT * LANES]
     for q in range(P):
         first = SLOPES + q * OF_SLOPES
@@ -279,7 +274,7 @@ def follow(lanes, theta, rows, run, parts):
 @njit(**INLINE)
 def repeat(lanes, numbers, to):
     """A number of each lane, N times."""
-    for i in range(0, N * lanes, LANES):
+    for i in range(0, WIDE, LANES):
         for lane in range(lanes):
             to[i + lane] = numbers[lane]
 
@@ -304,14 +299,14 @@ def between(lanes, run, parts):
     """States and sensitivities at a part of each lane's step, into the places for stages."""
     (store,) = parts
     wide = N * lanes
+    w = store[WEIGHTS : WEIGHTS + 7 * LANES]
     for lane in range(lanes):
         w1, w2, w3, w4, w5, w6, w7 = weights(run[PART, lane], run[STEP, lane])
-        store[B1_AT + lane], store[B2_AT + lane], store[B3_AT + lane] = w1, w2, w3
-        store[B4_AT + lane], store[B5_AT + lane], store[B6_AT + lane] = w4, w5, w6
-        store[B7_AT + lane] = w7
-    for first in range(B1_AT, B1_AT + 7 * wide, WIDE):
-        for i in range(first + LANES, first + wide):
-            store[i] = store[i - LANES]
+        w[lane], w[LANES + lane], w[2 * LANES + lane], w[3 * LANES + lane] = w1, w2, w3, w4
+        w[4 * LANES + lane], w[5 * LANES + lane], w[6 * LANES + lane] = w5, w6, w7
+    for n in range(7):
+        to = B1_AT + n * WIDE
+        repeat(lanes, w[n * LANES : (n + 1) * LANES], store[to : to + WIDE])
     for i in range(wide):
         store[STAGE + i] = store[Y + i] + (
             store[B1_AT + i] * store[K1 + i] + store[B2_AT + i] * store[K2 + i]
