@@ -202,7 +202,7 @@ def _observe(layout: Layout, lanes: int) -> str:
     if plain:
         body += ["for o in range(len(PLAIN)):"]
         body += ["    values[row, output, PLAIN[o, 0]] = store[STAGE + PLAIN[o, 1] * LANES + lane]"]
-    pairs = f"PLAIN = np.array({plain}, dtype=np.int64).reshape(-1, 2)\n"
+    pairs = f"PLAIN = np.array({plain}, dtype=np.int64)\n" if plain else ""
     return pairs + function("observe", "t, lane, store, values, row, output", body)
 
 
