@@ -139,7 +139,8 @@ def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) ->
     return [
         f"the gradient is not finite at {dropped.mean():.1%} of the prior although the likelihood "
         f"is, first at {problem.latent.in_words(z[dropped][0])}: such gradients are dropped. Look "
-        "for sqrt or abs at 0, and for torch.where around a branch that overflows"
+        "for sqrt or abs at 0, for torch.where around a branch that overflows, and for an ODE that "
+        "is solved too roughly (model.solver.rtol and atol)"
     ]
 
 
