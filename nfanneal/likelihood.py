@@ -121,16 +121,17 @@ class ObservedSeries:
         """
         at_cells = predictions[:, self.time_index, :]
         arguments = self.arguments.values(theta, at_cells)
-        weights = noise.information(self.noise, at_cells[:, :, self.observable], arguments)
-        inner = [jacobian[:, self.time_index, self.observable]]
-        for partials in self.arguments.partials(theta, at_cells) if self.arguments.symbols else ():
-            inner.append(self._total_derivative(partials, jacobian[:, self.time_index]))
+        of_prediction, *of_arguments = noise.information(
+            self.noise, at_cells[:, :, self.observable], arguments
+        )
+        slopes = jacobian[:, self.time_index]
+        partials = self.arguments.partials(theta, at_cells)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = [
-                (w[:, None, :] * slope.transpose(0, 2, 1)) @ slope
-                for w, slope in zip(weights, inner, strict=False)
-            ]
-            return np.asarray(sum(squares))
+            total = _weighted_squares(of_prediction, slopes[:, :, self.observable])
+            for weights, of_argument in zip(of_arguments, partials, strict=True):
+                if of_argument:  # else it depends on nothing
+                    total += _weighted_squares(weights, self._total_derivative(of_argument, slopes))
+        return total
 
     def _total_derivative(self, partials: list[Array], slopes: Array) -> Array:
         """d argument/dθ of each cell, (n, c, p), directly and through the observables."""
@@ -150,6 +151,11 @@ class ObservedSeries:
         if len(times):
             sums = np.add.reduceat(per_cell[:, order], first, axis=1)
             to_predictions[:, times, observable] += sums
+
+
+def _weighted_squares(weights: Array, slopes: Array) -> Array:
+    """Σ w·s·sᵀ over cells, (n, p, p), from w (n, c) and s (n, c, p)."""
+    return np.asarray((weights[:, None, :] * slopes.transpose(0, 2, 1)) @ slopes)
 
 
 @dataclass(frozen=True)

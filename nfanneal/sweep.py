@@ -125,7 +125,7 @@ class OdeSimulator:
             if solved.sensitivities is None:
                 continue
             if len(self.experiments) == 1 and parameters.are_all(theta.shape[1]):
-                jacobian = solved.sensitivities
+                jacobian = solved.sensitivities  # not a copy: it is most of what is in memory
             else:
                 parameters.write_slopes(theta, solved.sensitivities, jacobian[:, at])
         failing = status != Status.OK
@@ -153,9 +153,13 @@ class OdeSimulator:
 
 
 def weighted_sums(weights: Array, slopes: Array) -> Array:
-    """Σ w·∂h/∂θ (n, p) over all times and observables, from w (n, m, k) and (n, m, k, p)."""
-    n, p = len(slopes), slopes.shape[-1]
-    return np.asarray((weights.reshape(n, 1, -1) @ slopes.reshape(n, -1, p))[:, 0])
+    """Σ w·∂h/∂θ (n, p) over all times and observables, from w (n, m, k) and (n, m, k, p).
+
+    It may overflow.
+    """
+    (n, m, k, p) = slopes.shape
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray((weights.reshape(n, 1, m * k) @ slopes.reshape(n, m * k, p))[:, 0])
 
 
 def _counted(codes: NDArray[np.int64]) -> dict[str, int]:

@@ -264,3 +264,33 @@ def test_torch_and_chunks_do_not_matter(folder):
     part = p.evaluate(z[4900:], True)
     np.testing.assert_array_equal(whole.log_likelihood[4900:], part.log_likelihood)
     assert torch.is_grad_enabled()
+
+
+ON_THE_EDGE = """
+model:
+  kind: ode
+  states: {y: a}
+  equations: {y: 300*y}
+parameters: {a: {prior: {normal: [1, 1]}}}
+data: {file: data.csv, time: t}
+likelihood: {y: {normal: 1e-30}}
+"""
+
+
+def test_gradients_that_overflow_are_dropped_without_a_word(folder):
+    """y = 0 stays 0, and ∂y/∂a is e^600 at the end: e^600·1e60 is beyond the largest number, in
+
+    the gradient and in the information. Warnings are errors."""
+    p = problem(ON_THE_EDGE, folder)
+    found = p.evaluate(np.array([[-1.0]]), True)
+    assert np.isfinite(found.log_likelihood[0])
+    assert list(found.dropped) == [True]
+    assert found.gradient[0] == 0.0
+    assert found.information[0] == 0.0
+
+
+def test_no_draws_have_no_values(folder):
+    p = problem(ODE, folder)
+    found = p.likelihood.evaluate(np.empty((0, p.latent.dimension)), True)
+    assert found.log_likelihood.shape == (0,)
+    assert found.gradient.shape == (0, p.latent.dimension)
