@@ -17,15 +17,24 @@ import sympy
 
 from nfanneal.expressions import SCALAR_FUNCTIONS
 from nfanneal.ode.kernels import Stepper, kernel_source
-from nfanneal.ode.layout import PIECE, Layout, assign, function, names_in_store, with_fixed
+from nfanneal.ode.layout import (
+    PIECE,
+    Layout,
+    arithmetic,
+    assign,
+    function,
+    names_in_store,
+    with_fixed,
+)
 from nfanneal.ode.slopes import (
     FEW,
     Partial,
     changed,
-    column_body,
     direct_body,
     kept_places,
+    one_go_lines,
     product_lines,
+    stages_body,
 )
 from nfanneal.ode.system import OdeSystem
 
@@ -49,12 +58,7 @@ def _functions(
     places, kept = kept_places(*sizes, jacobian, direct)
     rhs = _rhs(layout, expressions, places, gradient)
     sources = [f"KEPT = {kept if gradient else 0}\n", *_scalar_functions(rhs), rhs]
-    if gradient and sizes[0] > FEW:
-        sources += _column_slope(layout, jacobian, direct)
-    if gradient:
-        body = column_body(*sizes, LANES, jacobian, direct)
-        sources += [function("step_column", "lanes, q, steps, own, kept", body, "LINEAR", "LINEAR")]
-    return sources
+    return sources + (_step_column(layout, kept, jacobian, direct) if gradient else [])
 
 
 EXPLICIT = Stepper(
@@ -66,6 +70,19 @@ EXPLICIT = Stepper(
 )
 
 
+def _step_column(
+    layout: Layout, kept: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
+) -> list[str]:
+    """Column q of s through a step, in all lanes."""
+    name, arguments, n = "step_column", "lanes, q, steps, own, kept", len(layout.system.states)
+    if n <= FEW:
+        lines = one_go_lines(n, layout.columns, LANES, jacobian, direct)
+        return [arithmetic(name, arguments, lines, "LINEAR", "LINEAR")]
+    body = stages_body(n * LANES, kept * LANES)
+    stages = function(name, arguments, body, "LINEAR", "LINEAR")
+    return [*_column_slope(layout, jacobian, direct), stages]
+
+
 def _column_slope(
     layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]
 ) -> list[str]:
@@ -74,8 +91,8 @@ def _column_slope(
     lines = product_lines(len(layout.system.states), LANES, jacobian)
     sources = [changed(layout.columns, direct)]
     for first in range(0, len(lines), PIECE):
-        body = ["for lane in range(lanes):", *(f"    {x}" for x in lines[first : first + PIECE])]
-        sources.append(function(f"products_{first}", arguments, body, "LINEAR", "LINEAR"))
+        piece = lines[first : first + PIECE]
+        sources.append(arithmetic(f"products_{first}", arguments, piece, "LINEAR", "LINEAR"))
         calls.append(f"products_{first}({arguments})")
     calls += direct_body(len(jacobian), LANES)
     return [*sources, function("column_slope", arguments, calls, "LINEAR", "LINEAR")]
@@ -97,21 +114,20 @@ def _rhs(
     wanted = len(targets) if gradient else n
     if not layout.is_large:
         lines = assign(inside, targets, expressions, wanted)
-        return function("rhs_abreast", arguments, _over_lanes(lines), "STRICT")
+        return arithmetic("rhs_abreast", arguments, _abreast(lines), "STRICT")
     ends = sorted({*range(0, n, PIECE), *range(n, wanted, PIECE), wanted})
     texts, calls = list[str](), list[str]()
     for first, last in itertools.pairwise(ends):
         piece = f"rhs_abreast_{first}"
         lines = assign(inside, targets[first:last], expressions[first:last])
-        texts.append(function(piece, arguments, _over_lanes(lines), "STRICT"))
+        texts.append(arithmetic(piece, arguments, _abreast(lines), "STRICT"))
         calls.append(f"{piece}({arguments})")
     return "".join([*texts, function("rhs_abreast", arguments, calls, "STRICT")])
 
 
-def _over_lanes(lines: Sequence[str]) -> list[str]:
+def _abreast(lines: Sequence[str]) -> list[str]:
     body = ["t = store[CONSTANTS + lane] + node * store[CONSTANTS + LANES + lane]"]
-    body += [ast.unparse(_ABREAST.visit(ast.parse(line))) for line in lines]
-    return ["for lane in range(lanes):", *(f"    {line}" for line in body)]
+    return body + [ast.unparse(_ABREAST.visit(ast.parse(line))) for line in lines]
 
 
 class _Abreast(ast.NodeTransformer):

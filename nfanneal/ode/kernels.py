@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import itertools
 import re
@@ -15,6 +16,7 @@ import sympy
 from nfanneal.expressions import SCALAR_FUNCTIONS, differentiate
 from nfanneal.ode.layout import (
     Layout,
+    arithmetic,
     assign,
     function,
     in_pieces,
@@ -30,6 +32,8 @@ HEAD = """import math
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
+
+from nfanneal.ode.emission import lines  # {emission}
 """
 OWN_IMPORT = re.compile(
     r"^(import|from) [\w.]+( import (\([^)]*\)|[^(\n]*))?( *# fmt: skip)?\n", re.MULTILINE
@@ -64,7 +68,14 @@ def kernel_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
     *before, last = stepper.parts
     order = ("options", *before, "system", "control", "linear", last, "stops", "steady", "drive")
     parts = [part for part in order if needs.get(part, True)]
-    return "\n".join([HEAD, *(own.get(part) or _part(part) for part in parts)])
+    return "\n".join([_head(), *(own.get(part) or _part(part) for part in parts)])
+
+
+@cache
+def _head() -> str:
+    """The imports; another emission makes another text, which is compiled anew."""
+    emission = resources.files("nfanneal.ode").joinpath("emission.py").read_bytes()
+    return HEAD.format(emission=hashlib.sha256(emission).hexdigest()[:16])
 
 
 @cache
@@ -145,12 +156,12 @@ def _prepare(layout: Layout) -> str:
     timed = [*table.moments, table.tables.number] if table.stops else []
     targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
     expressions = [*layout.fixed, *timed]
-    return function("prepare", "theta, fixed", assign(layout, targets, expressions))
+    return arithmetic("prepare", "theta, fixed", assign(layout, targets, expressions))
 
 
 def _initial(layout: Layout) -> str:
     targets = [f"y[{i}]" for i in range(len(layout.system.states))]
-    return function("initial", "theta, y", assign(layout, targets, layout.system.initial))
+    return arithmetic("initial", "theta, y", assign(layout, targets, layout.system.initial))
 
 
 def _initial_slopes(layout: Layout) -> str:
@@ -158,7 +169,7 @@ def _initial_slopes(layout: Layout) -> str:
     partials = nonzero(layout.system.initial, columns)
     targets = [f"s[{i * layout.columns + q}]" for i, q, _ in partials]
     body = assign(layout, targets, [e for _, _, e in partials])
-    return function("initial_slopes", "theta, s", ["s[:] = 0.0", *body])
+    return arithmetic("initial_slopes", "theta, s", body, before=["s[:] = 0.0"])
 
 
 def _rhs_partials(layout: Layout) -> tuple[list[Partial], list[Partial]]:
@@ -182,7 +193,7 @@ def _rhs(
         n = len(equations)
         parts = [(targets[:n], expressions[:n]), (targets[n:wanted], expressions[n:wanted])]
         return in_pieces(layout, "rhs", arguments, parts)
-    return function("rhs", arguments, assign(layout, targets, expressions, wanted))
+    return arithmetic("rhs", arguments, assign(layout, targets, expressions, wanted))
 
 
 def _variation(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> str:
@@ -198,12 +209,14 @@ def _observe(layout: Layout, lanes: int) -> str:
     plain, others = _plain_and_other_observables(layout)
     targets = [f"values[row, output, {k}]" for k in others]
     expressions = [with_fixed(layout, layout.system.observables[k]) for k in others]
-    body = assign(_at_output(layout, lanes), targets, expressions)
+    body, after = assign(_at_output(layout, lanes), targets, expressions), list[str]()
     if plain:
-        body += ["for o in range(len(PLAIN)):"]
-        body += ["    values[row, output, PLAIN[o, 0]] = store[STAGE + PLAIN[o, 1] * LANES + lane]"]
+        after += ["for o in range(len(PLAIN)):"]
+        state = "store[STAGE + PLAIN[o, 1] * LANES + lane]"
+        after += [f"    values[row, output, PLAIN[o, 0]] = {state}"]
     pairs = f"PLAIN = np.array({plain}, dtype=np.int64)\n" if plain else ""
-    return pairs + function("observe", "t, lane, store, values, row, output", body)
+    arguments = "t, lane, store, values, row, output"
+    return pairs + arithmetic("observe", arguments, body, after=after)
 
 
 def _plain_and_other_observables(layout: Layout) -> tuple[list[tuple[int, int]], list[int]]:
@@ -353,4 +366,4 @@ def _matrix(layout: Layout, name: str, symbols: Sequence[sympy.Symbol]) -> str:
     partials = nonzero(layout.system.equations, symbols)
     targets = [f"matrix[{i}, {j}]" for i, j, _ in partials]
     body = assign(layout, targets, [with_fixed(layout, e) for *_, e in partials])
-    return function(name, "t, y, theta, fixed, matrix", body, "STRICT")
+    return arithmetic(name, "t, y, theta, fixed, matrix", body, "STRICT")

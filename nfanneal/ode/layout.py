@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,31 @@ def function(
     return f"@njit(**{options})\ndef {name}({arguments}):\n" + "\n".join(lines) + "\n\n"
 
 
+def arithmetic(
+    name: str,
+    arguments: str,
+    lines: Sequence[str],
+    short: str = "INLINE",
+    long: str = "STRICT",
+    *,
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> str:
+    """The same for lines of arithmetic, with others before and after them.
+
+    A function of `lanes` does them in each lane.
+    """
+    inside = re.sub(r"^lanes\b", "lane", arguments)
+    call = f"{name}_lines({inside})"
+    body = [*before, f"for lane in range(lanes): {call}" if inside != arguments else call, *after]
+    text = "\n".join(lines)
+    options = short if len(lines) <= SHORT else long
+    return f'''{name}_lines = lines("{inside}", """\\
+{text}
+""", globals())
+''' + function(name, arguments, body, options, options)
+
+
 def with_fixed(layout: Layout, expression: sympy.Basic) -> sympy.Basic:
     """The expression with its largest parts that depend on θ alone replaced by symbols.
 
@@ -108,7 +134,7 @@ def in_pieces(
         for first in range(0, len(targets), PIECE):
             piece, rows = f"{name}_{len(texts)}", slice(first, first + PIECE)
             body = assign(layout, targets[rows], expressions[rows])
-            texts.append(function(piece, arguments, body, "STRICT"))
+            texts.append(arithmetic(piece, arguments, body, "STRICT"))
             calls.append(f"{piece}({arguments})")
     return "".join([*texts, function(name, arguments, calls, "STRICT")])
 

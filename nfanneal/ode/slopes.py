@@ -86,22 +86,12 @@ def kept_places(
     return places, len(places)
 
 
-def column_body(
-    n: int, p: int, lanes: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
-) -> list[str]:
-    """Lines that take column q of s through a step, in all lanes.
+def stages_body(wide: int, kept: int) -> list[str]:
+    """Lines that take column q of s through a step, stage by stage, in all lanes.
 
-    `own` holds the column, its end, and the slopes of the seven stages, n numbers each; `kept` the
-    partial derivatives of f at the later six; `steps` the step of each lane, n times.
+    `own` holds the column, its end, and the slopes of the seven stages, `wide` numbers each;
+    `kept` the partial derivatives of f at the later six, of so many numbers; `steps` the steps.
     """
-    if not p:
-        return []
-    if n <= FEW:
-        return _in_one_go(n, p, lanes, jacobian, direct)
-    return _by_stages(n * lanes, kept_places(n, p, jacobian, direct)[1] * lanes)
-
-
-def _by_stages(wide: int, kept: int) -> list[str]:
     body = []
     for j, coefficients in enumerate(TABLEAU, start=1):
         total = " + ".join(f"{c} * own[{(2 + m) * wide} + i]" for m, c in enumerate(coefficients))
@@ -134,9 +124,12 @@ def direct_body(entries: int, lanes: int) -> list[str]:
     ]
 
 
-def _in_one_go(
+def one_go_lines(
     n: int, p: int, lanes: int, jacobian: Sequence[Partial], direct: Sequence[Partial]
 ) -> list[str]:
+    """The same in one go, in one lane."""
+    if not p:
+        return []
     wide, whole = n * lanes, (len(jacobian) + n * p) * lanes
     body = ["h = steps[lane]"]
     for i in range(n):
@@ -147,15 +140,14 @@ def _in_one_go(
             total = " + ".join(f"{c} * k{m}_{i}" for m, c in enumerate(coefficients))
             body.append(f"y{j}_{i} = s{i} + h * ({total})")
         for i in range(n):
-            row = [f"direct[{at + i * lanes} + lane]"] * _has_row(direct, i)
+            row = [f"kept[q * {wide} + {at + (len(jacobian) + i) * lanes} + lane]"]
+            row *= _has_row(direct, i)
             row += [
                 f"kept[{at + index * lanes} + lane] * y{j}_{m}" for index, m in _of_row(jacobian, i)
             ]
             body.append(f"k{j}_{i} = {' + '.join(row) or '0.0'}")
             body.append(f"own[{(2 + j) * wide + i * lanes} + lane] = k{j}_{i}")
-    body += [f"own[{wide + i * lanes} + lane] = y{STAGES - 1}_{i}" for i in range(n)]
-    direct_at = f"direct = kept[({len(jacobian)} + q * {n}) * {lanes}:]"
-    return [direct_at, "for lane in range(lanes):", *(f"    {line}" for line in body)]
+    return body + [f"own[{wide + i * lanes} + lane] = y{STAGES - 1}_{i}" for i in range(n)]
 
 
 def _of_row(jacobian: Sequence[Partial], i: int) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import sympy
 
 from nfanneal.expressions import differentiate
 from nfanneal.ode.kernels import Stepper, kernel_source
-from nfanneal.ode.layout import PIECE, Layout, assign, function, in_pieces, with_fixed
+from nfanneal.ode.layout import PIECE, Layout, arithmetic, assign, function, in_pieces, with_fixed
 from nfanneal.ode.slopes import Partial, place
 from nfanneal.ode.system import OdeSystem
 
@@ -46,7 +46,8 @@ def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:
     arguments, before = "t, y, theta, fixed, jac, drift", ["jac[:, :] = 0.0"]
     if layout.is_large:
         return in_pieces(layout, "jacobian", arguments, [(targets, expressions)], before)
-    return function("jacobian", arguments, [*before, *assign(layout, targets, expressions)])
+    body = assign(layout, targets, expressions)
+    return arithmetic("jacobian", arguments, body, before=before)
 
 
 def _curvature(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
@@ -82,15 +83,15 @@ def _bend(layout: Layout, targets: Sequence[str], entries: Sequence[sympy.Expr])
     arguments = "t, y, theta, fixed, second"
     if layout.is_large:
         return in_pieces(layout, "bend", arguments, [(targets, entries)])
-    return function("bend", arguments, assign(layout, targets, entries))
+    return arithmetic("bend", arguments, assign(layout, targets, entries))
 
 
 def _curve(layout: Layout, lines: Sequence[str]) -> list[str]:
     arguments = "second, u, c, curved"
     if not layout.is_large:
-        return [function("curve", arguments, lines, "LINEAR_INLINE", "LINEAR")]
+        return [arithmetic("curve", arguments, lines, "LINEAR_INLINE", "LINEAR")]
     firsts = range(0, len(lines), PIECE)
-    pieces = [function(f"curve_{i}", arguments, lines[i : i + PIECE], "LINEAR") for i in firsts]
+    pieces = [arithmetic(f"curve_{i}", arguments, lines[i : i + PIECE], "LINEAR") for i in firsts]
     return [*pieces, function("curve", arguments, [f"curve_{i}({arguments})" for i in firsts])]
 
 
