@@ -212,31 +212,43 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
 
 @njit(**INLINE)
 def advance(stage, wide, store):
-    """The next stage, or at last the step's end."""
-    h, y, new = store[STEPS : STEPS + WIDE], store[Y : Y + WIDE], store[NEW : NEW + WIDE]
-    k1, k2, k3 = store[K1 : K1 + WIDE], store[K2 : K2 + WIDE], store[K3 : K3 + WIDE]
-    k4, k5, k6 = store[K4 : K4 + WIDE], store[K5 : K5 + WIDE], store[K6 : K6 + WIDE]
+    """The next stage, or at last the step's end.
+
+    Places of one array: of slices the compiler would ask, at each loop, whether they overlap.
+    """
     if stage == 0:
         for i in range(wide):
-            new[i] = y[i] + h[i] * (A21 * k1[i])
+            slope = A21 * store[K1 + i]
+            store[NEW + i] = store[Y + i] + store[STEPS + i] * slope
     elif stage == 1:
         for i in range(wide):
-            new[i] = y[i] + h[i] * (A31 * k1[i] + A32 * k2[i])
+            slope = A31 * store[K1 + i] + A32 * store[K2 + i]
+            store[NEW + i] = store[Y + i] + store[STEPS + i] * slope
     elif stage == 2:
         for i in range(wide):
-            new[i] = y[i] + h[i] * (A41 * k1[i] + A42 * k2[i] + A43 * k3[i])
+            slope = A41 * store[K1 + i] + A42 * store[K2 + i] + A43 * store[K3 + i]
+            store[NEW + i] = store[Y + i] + store[STEPS + i] * slope
     elif stage == 3:
         for i in range(wide):
-            slope = A51 * k1[i] + A52 * k2[i] + A53 * k3[i] + A54 * k4[i]
-            new[i] = y[i] + h[i] * slope
+            slope = (
+                A51 * store[K1 + i] + A52 * store[K2 + i] + A53 * store[K3 + i]
+                + A54 * store[K4 + i]
+            )  # fmt: skip
+            store[NEW + i] = store[Y + i] + store[STEPS + i] * slope
     elif stage == 4:
         for i in range(wide):
-            slope = A61 * k1[i] + A62 * k2[i] + A63 * k3[i] + A64 * k4[i] + A65 * k5[i]
-            new[i] = y[i] + h[i] * slope
+            slope = (
+                A61 * store[K1 + i] + A62 * store[K2 + i] + A63 * store[K3 + i]
+                + A64 * store[K4 + i] + A65 * store[K5 + i]
+            )  # fmt: skip
+            store[NEW + i] = store[Y + i] + store[STEPS + i] * slope
     else:
         for i in range(wide):
-            slope = B1 * k1[i] + B2 * k2[i] + B3 * k3[i] + B4 * k4[i] + B5 * k5[i] + B6 * k6[i]
-            new[i] = y[i] + h[i] * slope
+            slope = (
+                B1 * store[K1 + i] + B2 * store[K2 + i] + B3 * store[K3 + i]
+                + B4 * store[K4 + i] + B5 * store[K5 + i] + B6 * store[K6 + i]
+            )  # fmt: skip
+            store[NEW + i] = store[Y + i] + store[STEPS + i] * slope
 
 
 @njit(**INLINE)
