@@ -188,6 +188,19 @@ def test_decay_is_exact_with_parameters_in_initial_values_and_observables(decay)
     np.testing.assert_allclose(found.sensitivities[0], slopes, rtol=1e-7, atol=1e-7)
 
 
+def test_powers_that_are_no_whole_numbers_are_exact(own_cache):
+    """x' = −x^2.5 and y' = y^(−a), by separation of variables."""
+    known = build("x y", ["-x**2.5", "y**(-a)"], "a", ["2", "1"])
+    a, times = 1.3, TIMES
+    found = solve(compile_system(known), [a], sensitivities=True)
+    x, inside = (2.0**-1.5 + 1.5 * times) ** (-1 / 1.5), 1.0 + (a + 1.0) * times
+    y, zero = inside ** (1.0 / (a + 1.0)), np.zeros_like(times)
+    y_a = y * (times / ((a + 1.0) * inside) - np.log(inside) / (a + 1.0) ** 2)
+    np.testing.assert_allclose(found.observables[0], np.stack([x, y], 1), rtol=1e-7)
+    slopes = np.stack([zero, y_a], 1)[..., None]
+    np.testing.assert_allclose(found.sensitivities[0], slopes, rtol=1e-6, atol=1e-8)
+
+
 def test_error_falls_with_the_tolerance(decay):
     exact = 2.0 * np.exp(-0.7 * TIMES)
     errors = []

@@ -16,6 +16,7 @@ from dataclasses import replace
 import sympy
 
 from nfanneal.expressions import SCALAR_FUNCTIONS
+from nfanneal.ode.emission import whole_number
 from nfanneal.ode.kernels import Stepper, kernel_source
 from nfanneal.ode.layout import (
     PIECE,
@@ -144,7 +145,7 @@ class _Abreast(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        if not isinstance(node.op, ast.Pow) or isinstance(node.right, ast.Constant | ast.UnaryOp):
+        if not isinstance(node.op, ast.Pow) or whole_number(node.right) is not None:
             return node
         return ast.Call(ast.Name("power_abreast"), [node.left, node.right], [])
 

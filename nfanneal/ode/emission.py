@@ -174,14 +174,21 @@ def _chain(scope: _Scope, node: ast.expr) -> Any:
     return result
 
 
+def whole_number(node: ast.expr) -> int | None:
+    """The number if it is whole, and written as such."""
+    match node:
+        case ast.Constant(int(whole)):
+            return whole
+        case ast.UnaryOp(ast.USub(), ast.Constant(int(whole))):
+            return -whole
+    return None
+
+
 def _power(scope: _Scope, base: ast.expr, exponent: ast.expr) -> Any:
     """A small whole power by multiplications, as numba does it; others by its own function."""
     builder, number = scope.builder, _value(scope, base)
-    try:
-        whole = ast.literal_eval(exponent)
-    except ValueError:
-        whole = None
-    if not isinstance(whole, int):
+    whole = whole_number(exponent)
+    if whole is None:
         return _call(scope, operator.pow, [number, _value(scope, exponent)])
     result, left = NUMBER(1.0), abs(whole)
     while left:
