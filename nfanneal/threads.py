@@ -52,9 +52,10 @@ def set_threads(threads: int | None) -> int:
     by `over_threads` calls torch under `torch_threads(1)`.
     """
     count = available_threads() if threads is None else threads
+    # first numba, whose threads begin here and set OpenMP's number, which torch's is too, to all
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(count)
     threadpool_limits(count, user_api="blas")
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     _Count.chosen = count
     return count
 

@@ -154,6 +154,19 @@ def seen(folder, tmp_path, monkeypatch, capsys):
     return of
 
 
+def test_numbas_threads_do_not_undo_those_of_torch():
+    """They begin once in a process, and share OpenMP with torch, which has worked before."""
+    lines = (
+        "import torch",
+        "torch.ones(1000, 1000).sum()",
+        "from nfanneal.threads import set_threads",
+        "set_threads(1)",
+        "assert torch.get_num_threads() == 1",
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, check=True)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_torch_numba_and_blas_have_the_threads_that_are_given(count, folder, seen, tmp_path):
     all_of = {"torch": count, "numba": count, "blas": [count]}
