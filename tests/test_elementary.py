@@ -84,11 +84,10 @@ def test_exp_is_zero_or_infinite_beyond_its_range():
 
 @pytest.mark.parametrize("name", ["lotka_volterra", "goodwin", "chain"])
 @pytest.mark.parametrize("source", [explicit_source, stiff_source])
-@pytest.mark.parametrize("gradient", [False, True])
-def test_the_parts_of_the_solver_share_no_name(name, source, gradient):
+def test_the_parts_of_the_solver_share_no_name(name, source):
     """They are put into one module: a second definition would replace the first without a word."""
     defined: Counter[str] = Counter()
-    for node in ast.parse(source(with_stops(SYSTEMS[name].system), gradient)).body:
+    for node in ast.parse(source(with_stops(SYSTEMS[name].system))).body:
         if isinstance(node, ast.FunctionDef):
             defined[node.name] += 1
         targets = node.targets if isinstance(node, ast.Assign) else []

@@ -28,6 +28,7 @@ EXPRESSIONS = [
     "(x[0] if x[1] > 2.0 else x[2])", "(x[0] if x[1] != x[1] else x[2])",
     "(1 if (x[0] <= u and x[1] >= u) or not x[2] < u else x[3])", "(0.0 if u == HALF else u)",
     "(math.log(x[0]) if x[0] > 0.0 else -1.0)", "(math.sqrt(x[0]) if not x[0] < 0.0 else u)",
+    "(1.0 if True else u)", "(x[1] if x[0] < u and False else (u if False or x[0] < u else 2))",
     "math.inf - u", "(x[0] + (x[1] if x[1] < u else x[2]))**2",
 ]  # fmt: skip
 
@@ -80,15 +81,17 @@ def test_random_arithmetic_is_done_in_pythons_order():
 
 
 def test_names_hold_what_was_assigned_last():
-    compiled = lines("x, out", "a = x[0]\nb = a*a\na = b + 1\nout[0] = a\nout[1] = out[0] + b", {})
+    text = "a = x[0]\nb = a*a\na = b + 1\nout[0] = a\nout[1] = out[0] + b"
+    text += "\nc = True\nd = c and x[0] > 2\nout[2] = (1.0 if d or not c else 0.0)"
+    compiled = lines("x, out", text, {})
 
     @njit
     def run(x, out):
         compiled(x, out)
 
-    out = np.zeros(2)
+    out = np.zeros(3)
     run(np.array([3.0]), out)
-    np.testing.assert_array_equal(out, [10.0, 19.0])
+    np.testing.assert_array_equal(out, [10.0, 19.0, 1.0])
 
 
 def test_matrices_and_long_sums():

@@ -37,7 +37,8 @@ def test_costs_errors_and_missing_peers(tmp_path, capsys, monkeypatch):
         assert cost["outcome"] == "done"
         assert cost["error"] < 100
         assert cost["gradient_error"] < 1e-4
-        assert cost["gradient"] > cost["value"] > 0
+        assert cost["value"] > 0
+        assert cost["gradient"] > 0
     assert own["times_value"] == 1.0
     assert scipy["times_value"] == pytest.approx(scipy["value"] / own["value"])
     assert absent["value"] is None

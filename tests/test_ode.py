@@ -188,6 +188,18 @@ def test_decay_is_exact_with_parameters_in_initial_values_and_observables(decay)
     np.testing.assert_allclose(found.sensitivities[0], slopes, rtol=1e-7, atol=1e-7)
 
 
+def test_conditions_that_always_hold_are_no_obstacle(own_cache):
+    """Where they stand twice, sympy finds out that they hold as late as when they are printed."""
+    always = "where(k**2 >= 0, k, 1)"
+    known = build("x", [f"-x*{always}"], "k", [always], ["x", f"x*x*{always}"])
+    found = solve(compile_system(known), [0.7], sensitivities=True)
+    x = 0.7 * np.exp(-0.7 * TIMES)
+    x_k = (1.0 / 0.7 - TIMES) * x
+    values, slopes = np.stack([x, 0.7 * x**2], 1), np.stack([x_k, x**2 + 1.4 * x * x_k], 1)
+    np.testing.assert_allclose(found.observables[0], values, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(found.sensitivities[0, :, :, 0], slopes, rtol=1e-6, atol=1e-7)
+
+
 def test_powers_that_are_no_whole_numbers_are_exact(own_cache):
     """x' = −x^2.5 and y' = y^(−a), by separation of variables."""
     known = build("x y", ["-x**2.5", "y**(-a)"], "a", ["2", "1"])

@@ -115,6 +115,20 @@ def test_stiff_systems_are_those_of_radau(name, method, compiled):
         assert (np.abs(both.sensitivities[0, :, :, q] - difference) < 1e-4 * scale).all()
 
 
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-8, 1e-10])
+def test_sensitivities_are_as_good_as_the_tolerance_asks(tolerance, own_cache):
+    """x' = −k·x², x = x₀/(1 + k·x₀·t): from the first step on, of which there are few here."""
+    known = build("x", ["-k*x**2"], "k x0", ["x0"])
+    (k, x0), times = (0.7, 1.0), np.array([0.01, 0.5, 5.0])
+    settings = SolverSettings(tolerance, 1e-2 * tolerance, method="stiff")
+    found = compile_system(known).solve(
+        np.array([[k, x0]]), times, settings, sensitivities=True
+    )  # fmt: skip
+    grown = 1.0 + k * x0 * times
+    expected = np.stack([-(x0**2) * times, np.ones(3)], axis=1) / grown[:, None] ** 2
+    np.testing.assert_allclose(found.sensitivities[0, :, 0], expected, rtol=10 * tolerance)
+
+
 def test_the_error_falls_with_the_tolerance(compiled):
     system, theta, times = FORCED
     expected = by_radau(system, theta, times)

@@ -183,7 +183,9 @@ def _hill(x: float, k: float, n: float) -> float:
 
 
 def _hill_slope(x: float, k: float, n: float, by: float) -> float:
-    if x <= 0.0:
+    if x < 0.0:
+        return 0.0
+    if x == 0.0:
         return 1.0 / k if by == 1 and n == 1.0 else 0.0
     r = x / k if x <= k else k / x
     bell = (1.0 + r**n) ** 2
@@ -196,7 +198,9 @@ def _hill_slope(x: float, k: float, n: float, by: float) -> float:
 
 def _hill_bend(x: float, k: float, n: float, i: float, j: float) -> float:
     """hill = σ(z), z = n·log(x/k): σ''·z_i·z_j + σ'·z_ij; at 0 only what is finite."""
-    if x <= 0.0:
+    if x < 0.0:
+        return 0.0
+    if x == 0.0:
         if i == 3 or j == 3 or (i == 2 and j == 2):
             return 0.0
         both = 2.0 if n == 2.0 else -2.0 if n == 1.0 else 0.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ from nfanneal.ode.layout import (
     arithmetic,
     assign,
     function,
+    in_pieces,
     names_in_store,
     with_fixed,
 )
@@ -45,21 +45,19 @@ BY_ARITHMETIC = ("exp", "log")
 """Functions of `math` that the template has, too."""
 
 
-def explicit_source(system: OdeSystem, gradient: bool) -> str:
+def explicit_source(system: OdeSystem) -> str:
     """Source of a module whose `solve` integrates `system` by Tsit5."""
-    return kernel_source(system, gradient, EXPLICIT)
+    return kernel_source(system, EXPLICIT)
 
 
-def _functions(
-    layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial], gradient: bool
-) -> list[str]:
+def _functions(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
     partials = [e for _, _, e in (*jacobian, *direct)]
     expressions = [with_fixed(layout, e) for e in (*layout.system.equations, *partials)]
     sizes = len(layout.system.states), layout.columns
     places, kept = kept_places(*sizes, jacobian, direct)
-    rhs = _rhs(layout, expressions, places, gradient)
-    sources = [f"KEPT = {kept if gradient else 0}\n", *_scalar_functions(rhs), rhs]
-    return sources + (_step_column(layout, kept, jacobian, direct) if gradient else [])
+    rhs = _rhs(layout, expressions, places)
+    sources = [f"KEPT = {kept}\n", *_scalar_functions(rhs), rhs]
+    return sources + _step_column(layout, kept, jacobian, direct)
 
 
 EXPLICIT = Stepper(
@@ -99,31 +97,31 @@ def _column_slope(
     return [*sources, function("column_slope", arguments, calls, "LINEAR", "LINEAR")]
 
 
-def _rhs(
-    layout: Layout, expressions: Sequence[sympy.Expr], places: Sequence[int], gradient: bool
-) -> str:
-    """f, and the partial derivatives that are not zero, in all lanes; in pieces if it is large.
+def _rhs(layout: Layout, expressions: Sequence[sympy.Expr], places: Sequence[int]) -> str:
+    """f alone, and with its partial derivatives that are not zero, in all lanes.
 
-    The same lines for the states with sensitivities and without: not a bit may differ.
+    By the same lines: not a bit of f may differ.
     """
-    n, arguments = len(layout.system.equations), "lanes, node, store, slopes, partials"
+    n, alone = len(layout.system.equations), "lanes, node, store, slopes"
+    both = f"{alone}, partials"
     names = names_in_store(layout, LANES) | {layout.system.time: "t"}
     names |= {s: f"store[NEW + {LANES * i} + lane]" for i, s in enumerate(layout.system.states)}
     inside = replace(layout, names=names)
     targets = [f"slopes[{LANES * i} + lane]" for i in range(n)]
-    targets += [f"partials[{LANES * i} + lane]" for i in places]
-    wanted = len(targets) if gradient else n
-    if not layout.is_large:
-        lines = assign(inside, targets, expressions, wanted)
-        return arithmetic("rhs_abreast", arguments, _abreast(lines), "STRICT")
-    ends = sorted({*range(0, n, PIECE), *range(n, wanted, PIECE), wanted})
-    texts, calls = list[str](), list[str]()
-    for first, last in itertools.pairwise(ends):
-        piece = f"rhs_abreast_{first}"
-        lines = assign(inside, targets[first:last], expressions[first:last])
-        texts.append(arithmetic(piece, arguments, _abreast(lines), "STRICT"))
-        calls.append(f"{piece}({arguments})")
-    return "".join([*texts, function("rhs_abreast", arguments, calls, "STRICT")])
+    partials = [f"partials[{LANES * i} + lane]" for i in places]
+    name, name_of_both = "rhs_abreast", "rhs_and_partials_abreast"
+    if layout.is_large:
+        before = [f"{name}({alone})"]
+        return in_pieces(
+            inside, name, alone, targets, expressions[:n], finish=_abreast
+        ) + in_pieces(
+            inside, name_of_both, both, partials, expressions[n:], before, finish=_abreast
+        )
+    targets += partials
+    lines, of_both = (assign(inside, targets, expressions, wanted) for wanted in (n, None))
+    return arithmetic(name, alone, _abreast(lines), "STRICT") + arithmetic(
+        name_of_both, both, _abreast(of_both), "STRICT"
+    )
 
 
 def _abreast(lines: Sequence[str]) -> list[str]:

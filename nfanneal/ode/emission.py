@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-NUMBER, PLACE = ir.DoubleType(), ir.IntType(64)
+NUMBER, PLACE, BIT = ir.DoubleType(), ir.IntType(64), ir.IntType(1)
 OF_TWO = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
 RELATIONS = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
@@ -111,6 +111,8 @@ def _value(scope: _Scope, node: ast.expr) -> Any:
     """What an expression comes to: a float64, or of a condition a bit."""
     builder = scope.builder
     match node:
+        case ast.Constant(bool(value)):
+            return BIT(value)
         case ast.Constant(int(value) | float(value)):
             return NUMBER(float(value))
         case ast.Name(name) if name in scope.numbers:

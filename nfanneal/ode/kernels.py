@@ -39,8 +39,8 @@ OWN_IMPORT = re.compile(
     r"^(import|from) [\w.]+( import (\([^)]*\)|[^(\n]*))?( *# fmt: skip)?\n", re.MULTILINE
 )
 
-More = Callable[[Layout, Sequence[Partial], Sequence[Partial], bool], list[str]]
-"""From a layout, the entries of ∂f/∂y and ∂f/∂θ, and with or without slopes, to sources."""
+More = Callable[[Layout, Sequence[Partial], Sequence[Partial]], list[str]]
+"""From a layout and the entries of ∂f/∂y and ∂f/∂θ to sources."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Stepper:
     linear: bool = False
 
 
-def kernel_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
+def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     """Source of a module whose `solve` integrates `system`, from the solver's template."""
-    own = {"system": _system_source(system, gradient, stepper)}
+    own = {"system": _system_source(system, stepper)}
     table = system.timetable
     needs = {"linear": stepper.linear or table.steady, "stops": table.stops, "steady": table.steady}
     *before, last = stepper.parts
@@ -85,36 +85,32 @@ def _part(name: str) -> str:
     return OWN_IMPORT.sub("", text)
 
 
-def _system_source(system: OdeSystem, gradient: bool, stepper: Stepper) -> str:
+def _system_source(system: OdeSystem, stepper: Stepper) -> str:
     layout = _layout(system, stepper)
     jacobian, direct = _rhs_partials(layout)
     partials = [e for _, _, e in (*jacobian, *direct)]
     places = [*range(len(jacobian))]
     places += [place(len(jacobian), layout.columns, i, q) for i, q, _ in direct]
-    sources = [_initial(layout), _rhs(layout, partials, places, gradient)]
-    sources += [_observe(layout, stepper.lanes)]
-    if gradient:
-        sources += [_initial_slopes(layout), _variation(layout, jacobian, direct)]
-        sources += [_observe_slopes(layout, stepper.lanes)]
-    sources += stepper.more(layout, jacobian, direct, gradient)
-    sources += _timetable(layout, gradient)
+    sources = [_initial(layout), _initial_slopes(layout), *_rhs(layout, partials, places)]
+    sources += [_observe(layout, stepper.lanes), _observe_slopes(layout, stepper.lanes)]
+    sources += [_variation(layout, jacobian, direct)]
+    sources += [*stepper.more(layout, jacobian, direct), *_timetable(layout)]
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
-    sizes = _sizes(layout, gradient, len(jacobian), stepper)
+    sizes = _sizes(layout, len(jacobian), stepper)
     helpers = _scalar_functions("\n".join(sources))
     return "\n".join([sizes, *helpers, *sources, _hold_constants(len(system.parameters))])
 
 
-def _sizes(layout: Layout, gradient: bool, jacobian: int, stepper: Stepper) -> str:
+def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     """How many there are of everything, and where the store has it."""
     system, n = layout.system, len(layout.system.states)
-    fixed, p = layout.taken + len(layout.fixed), layout.columns if gradient else 0
+    fixed, p = layout.taken + len(layout.fixed), layout.columns
     table = system.timetable
-    return f"""GRADIENT = {gradient}
-N, P = {n}, {p}
-FIXED, PARTIALS = {fixed}, {jacobian + n * p if gradient else 0}
+    return f"""N, P = {n}, {p}
+FIXED, PARTIALS = {fixed}, {jacobian + n * p}
 TIMED, STEADY = {table.stops}, {table.steady}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
-COLUMNS, LANES = {len(layout.active) if gradient else 0}, {stepper.lanes}
+COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
 NEW = {stepper.abreast}
 CONSTANTS = NEW + N * LANES
 STAGE = CONSTANTS + {2 + len(system.parameters) + fixed} * LANES
@@ -179,21 +175,24 @@ def _rhs_partials(layout: Layout) -> tuple[list[Partial], list[Partial]]:
     return nonzero(system.equations, system.states), nonzero(system.equations, columns)
 
 
-def _rhs(
-    layout: Layout, partials: Sequence[sympy.Expr], places: Sequence[int], gradient: bool
-) -> str:
-    """The same lines for the states with sensitivities and without: not a bit may differ."""
+def _rhs(layout: Layout, partials: Sequence[sympy.Expr], places: Sequence[int]) -> list[str]:
+    """f alone, and with its derivatives, by the same lines: not a bit of f may differ."""
     equations = layout.system.equations
-    targets = [f"dy[{i}]" for i in range(len(equations))]
-    targets += [f"partials[{i}]" for i in places]
+    n, slopes = len(equations), [f"partials[{i}]" for i in places]
+    targets = [f"dy[{i}]" for i in range(n)]
     expressions = [with_fixed(layout, e) for e in (*equations, *partials)]
-    wanted = None if gradient else len(equations)
-    arguments = "t, y, theta, fixed, dy, partials"
+    alone, both = "t, y, theta, fixed, dy", "t, y, theta, fixed, dy, partials"
     if layout.is_large:
-        n = len(equations)
-        parts = [(targets[:n], expressions[:n]), (targets[n:wanted], expressions[n:wanted])]
-        return in_pieces(layout, "rhs", arguments, parts)
-    return arithmetic("rhs", arguments, assign(layout, targets, expressions, wanted))
+        before = [f"rhs({alone})"]
+        return [
+            in_pieces(layout, "rhs", alone, targets, expressions[:n]),
+            in_pieces(layout, "rhs_and_partials", both, slopes, expressions[n:], before),
+        ]
+    lines = assign(layout, [*targets, *slopes], expressions)
+    return [
+        arithmetic("rhs", alone, assign(layout, [*targets, *slopes], expressions, n)),
+        arithmetic("rhs_and_partials", both, lines),
+    ]
 
 
 def _variation(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> str:
@@ -284,19 +283,18 @@ def _hold_constants(parameters: int) -> str:
     return function("hold_constants", "lane, theta, fixed, store", body, "STRICT")
 
 
-def _timetable(layout: Layout, gradient: bool) -> list[str]:
+def _timetable(layout: Layout) -> list[str]:
     """What a system has only if something happens at certain times."""
     table, sources = layout.system.timetable, list[str]()
     if table.stops:
         sources += [_tables(layout), _spaced(layout), _apply(layout)]
-        sources += [_apply_slopes(layout), _stop_slopes(layout)] if gradient else []
+        sources += [_apply_slopes(layout), _stop_slopes(layout)]
     if table.steady:
         columns = [layout.system.parameters[c] for c in layout.active]
-        names: dict[str, Sequence[sympy.Symbol]] = {"steady_jacobian": layout.system.states}
-        names |= {"steady_direct": columns} if gradient else {}
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
-        sources += [_matrix(layout, name, symbols) for name, symbols in names.items()]
+        sources += [_matrix(layout, "steady_jacobian", layout.system.states)]
+        sources += [_matrix(layout, "steady_direct", columns)]
     return sources
 
 

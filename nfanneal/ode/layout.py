@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -121,21 +121,22 @@ def in_pieces(
     layout: Layout,
     name: str,
     arguments: str,
-    parts: Sequence[tuple[Sequence[str], Sequence[sympy.Expr]]],
+    targets: Sequence[str],
+    expressions: Sequence[sympy.Expr],
     before: Sequence[str] = (),
+    finish: Callable[[Sequence[str]], Sequence[str]] = list,
 ) -> str:
-    """A function that assigns by calling others, which assign a few each.
+    """A function that assigns by calling others, which assign a few each; `finish` their lines.
 
     The time to compile a function grows faster than its length.
     """
     texts = list[str]()
     calls = list(before)
-    for targets, expressions in parts:
-        for first in range(0, len(targets), PIECE):
-            piece, rows = f"{name}_{len(texts)}", slice(first, first + PIECE)
-            body = assign(layout, targets[rows], expressions[rows])
-            texts.append(arithmetic(piece, arguments, body, "STRICT"))
-            calls.append(f"{piece}({arguments})")
+    for first in range(0, len(targets), PIECE):
+        piece, rows = f"{name}_{first}", slice(first, first + PIECE)
+        body = finish(assign(layout, targets[rows], expressions[rows]))
+        texts.append(arithmetic(piece, arguments, body, "STRICT"))
+        calls.append(f"{piece}({arguments})")
     return "".join([*texts, function(name, arguments, calls, "STRICT")])
 
 

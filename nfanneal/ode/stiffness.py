@@ -14,16 +14,13 @@ from nfanneal.ode.slopes import Partial, place
 from nfanneal.ode.system import OdeSystem
 
 
-def stiff_source(system: OdeSystem, gradient: bool) -> str:
+def stiff_source(system: OdeSystem) -> str:
     """Source of a module whose `solve` integrates `system` by Rodas5P."""
-    return kernel_source(system, gradient, STIFF)
+    return kernel_source(system, STIFF)
 
 
-def _functions(
-    layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial], gradient: bool
-) -> list[str]:
-    sources = [_jacobian(layout, jacobian)]
-    return sources + (_curvature(layout, jacobian, direct) if gradient else ["SECOND = 0\n"])
+def _functions(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
+    return [_jacobian(layout, jacobian), *_curvature(layout, jacobian, direct)]
 
 
 STIFF = Stepper(
@@ -45,7 +42,7 @@ def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:
     expressions = [with_fixed(layout, e) for e in (*(e for _, _, e in jacobian), *by_time)]
     arguments, before = "t, y, theta, fixed, jac, drift", ["jac[:, :] = 0.0"]
     if layout.is_large:
-        return in_pieces(layout, "jacobian", arguments, [(targets, expressions)], before)
+        return in_pieces(layout, "jacobian", arguments, targets, expressions, before)
     body = assign(layout, targets, expressions)
     return arithmetic("jacobian", arguments, body, before=before)
 
@@ -82,7 +79,7 @@ def _curvature(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Par
 def _bend(layout: Layout, targets: Sequence[str], entries: Sequence[sympy.Expr]) -> str:
     arguments = "t, y, theta, fixed, second"
     if layout.is_large:
-        return in_pieces(layout, "bend", arguments, [(targets, entries)])
+        return in_pieces(layout, "bend", arguments, targets, entries)
     return arithmetic("bend", arguments, assign(layout, targets, entries))
 
 

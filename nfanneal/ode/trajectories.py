@@ -69,10 +69,7 @@ class _Kernel:
 
 @dataclass(frozen=True)
 class CompiledSystem:
-    """A system and its solvers, without sensitivities and with, each compiled when first used.
-
-    That holds for the stiff ones too: where no trajectory is stiff, they are never compiled.
-    """
+    """A system and its solvers; where no trajectory is stiff, that for these is never compiled."""
 
     system: OdeSystem
 
@@ -81,29 +78,17 @@ class CompiledSystem:
         return with_stops(self.system)
 
     @cached_property
-    def _of_values(self) -> _Kernel:
-        return _load(explicit_source(self._stopping, gradient=False), "the model")
+    def _explicit(self) -> _Kernel:
+        return _load(explicit_source(self._stopping), "the model")
 
     @cached_property
-    def _of_slopes(self) -> _Kernel:
-        return _load(explicit_source(self._stopping, gradient=True), "the model's gradient")
+    def _stiff(self) -> _Kernel:
+        return _load(stiff_source(self._stopping), "the model's stiff solver")
 
-    @cached_property
-    def _of_stiff_values(self) -> _Kernel:
-        source = stiff_source(self._stopping, gradient=False)
-        return _load(source, "the model's stiff solver")
-
-    @cached_property
-    def _of_stiff_slopes(self) -> _Kernel:
-        source = stiff_source(self._stopping, gradient=True)
-        return _load(source, "the gradient of the model's stiff solver")
-
-    def _kernel(self, code: int, sensitivities: bool) -> _Kernel:
+    def _kernel(self, code: int) -> _Kernel:
         """The solver for trajectories that wait for it with this code."""
         with _COMPILING:
-            if code == FOR_STIFF:
-                return self._of_stiff_slopes if sensitivities else self._of_stiff_values
-            return self._of_slopes if sensitivities else self._of_values
+            return self._stiff if code == FOR_STIFF else self._explicit
 
     def __reduce__(self) -> tuple[Callable[[OdeSystem], CompiledSystem], tuple[OdeSystem]]:
         """Machine code stays here: another process compiles, or loads, its own."""
@@ -172,14 +157,12 @@ class CompiledSystem:
         may_switch = settings.method == "auto"
         held: Array | None = None
         while (status < 0).any():
-            kernel = self._kernel(
-                int(status.max(where=status < 0, initial=FOR_STIFF)), len(slopes) > 0
-            )
+            kernel = self._kernel(int(status.max(where=status < 0, initial=FOR_STIFF)))
             if held is None:
                 held = np.empty((len(theta), kernel.held))
             kernel.solve(
                 theta, times, settings.start, settings.rtol, settings.atol, settings.max_steps,
-                may_switch, values, slopes, status, progress, held,
+                may_switch, len(slopes) > 0, values, slopes, status, progress, held,
                 _aligned(kernel.size), np.zeros((RUN, kernel.lanes)),
                 np.zeros(kernel.lanes, dtype=np.int64),
             )  # fmt: skip
@@ -226,5 +209,5 @@ def _load(source: str, what: str) -> _Kernel:
 def compile_system(system: OdeSystem) -> CompiledSystem:
     """A system with its compiled solver, from the cache on disk where it is there."""
     compiled = CompiledSystem(system)
-    compiled._of_values  # noqa: B018  (the value solver now, so that errors show early)
+    compiled._explicit  # noqa: B018  (now, so that errors show early)
     return compiled

@@ -30,14 +30,14 @@ def scaled_norm(x, y, rtol, atol):
 
 
 @njit(**STRICT)
-def first_step(t, y, moved, f, slope, partials, theta, fixed, rtol, atol, span):
+def first_step(t, y, moved, f, slope, theta, fixed, rtol, atol, span):
     """Hairer's starting step, from the sizes of x, x' and a difference estimate of x''."""
     d0, d1 = scaled_norm(y, y, rtol, atol), scaled_norm(f, y, rtol, atol)
     h = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
     h = min(h, span)
     for i in range(N):
         moved[i] = y[i] + h * f[i]
-    rhs(t + h, moved, theta, fixed, slope, partials)
+    rhs(t + h, moved, theta, fixed, slope)
     for i in range(N):
         slope[i] -= f[i]
     d2 = scaled_norm(slope, y, rtol, atol) / h
@@ -81,14 +81,14 @@ def any_direction(y, direction, rtol, atol):
 
 
 @njit(**STRICT)
-def fastest_rate(t, y, f, direction, moved, slope, partials, theta, fixed, rtol, atol):
+def fastest_rate(t, y, f, direction, moved, slope, theta, fixed, rtol, atol):
     """|∂f/∂y·v|/|v| for the direction v, which turns to that of the largest eigenvalue.
 
     0 where f cannot be had beside y.
     """
     for i in range(N):
         moved[i] = y[i] + direction[i]
-    rhs(t, moved, theta, fixed, slope, partials)
+    rhs(t, moved, theta, fixed, slope)
     for i in range(N):
         slope[i] -= f[i]
     size, rate = scaled_norm(direction, y, rtol, atol), scaled_norm(slope, y, rtol, atol)

@@ -64,7 +64,6 @@ from nfanneal.ode.template.stops import align, next_stop, pass_stops, set_switch
 from nfanneal.ode.template.system import (
     BEFORE,
     COLUMNS,
-    GRADIENT,
     LANES,
     S_COLUMN,
     S_ROW,
@@ -108,12 +107,13 @@ from nfanneal.ode.template.tsit5 import (
 @njit(**STRICT)
 def begin(lane, theta, start, times, rtol, atol, parts):
     """Set the initial values; returns the status, MINE if the trajectory goes on."""
+    gradient = parts[1]
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
     if TIMED:
         align(times, fixed)
     initial(theta, y)
-    if GRADIENT:
+    if gradient:
         initial_slopes(theta, s)
     if TIMED and not set_switches(start, fixed, False):
         return NON_FINITE
@@ -121,25 +121,26 @@ def begin(lane, theta, start, times, rtol, atol, parts):
         return DOSE_INTERVAL
     if STEADY:
         fixed[BEFORE] = 1.0
-        found = find_steady(start, y, s, theta, fixed, rtol, atol)
+        found = find_steady(start, y, s, gradient, theta, fixed, rtol, atol)
         fixed[BEFORE] = 0.0
         if not found:
             return NO_STEADY_STATE
     if TIMED:
-        pass_stops(start, y, s, theta, fixed)
+        pass_stops(start, y, s, gradient, theta, fixed)
     return MINE if all_finite(y) else NON_FINITE
 
 
 @njit(**STRICT)
 def take_up(lane, row, theta, t, times, held, parts):
     """Go on where the other stepper stopped."""
+    gradient = parts[1]
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
     prepare(theta, fixed)
     if TIMED:
         align(times, fixed)
     for i in range(N):
         y[i] = held[row, i]
-    for i in range(N):
+    for i in range(N if gradient else 0):
         for q in range(COLUMNS):
             s[i * P + q] = held[row, N + i * COLUMNS + q]
     if TIMED:
@@ -151,32 +152,35 @@ def take_up(lane, row, theta, t, times, held, parts):
 @njit(**STRICT)
 def put_down(lane, row, held, parts):
     """Keep what the other stepper needs to go on."""
+    gradient = parts[1]
     load(lane, parts)
-    if GRADIENT:
+    if gradient:
         load_slopes(lane, parts)
     (y, _, _, _), s, _, _ = opened(lane, parts)
     for i in range(N):
         held[row, i] = y[i]
-        for q in range(COLUMNS):
+        for q in range(COLUMNS if gradient else 0):
             held[row, N + i * COLUMNS + q] = s[i * P + q]
 
 
 @njit(**INLINE)
 def write(t, lane, row, output, values, slopes, parts):
     """One output from the places for stages."""
-    observe(t, lane, parts[0], values, row, output)
-    if GRADIENT:
-        observe_slopes(t, lane, parts[0], slopes, row, output)
+    store, gradient = parts[0], parts[1]
+    observe(t, lane, store, values, row, output)
+    if gradient:
+        observe_slopes(t, lane, store, slopes, row, output)
 
 
 @njit(**STRICT)
 def record_here(lane, row, times, values, slopes, run, parts):
     """Record the outputs up to the time of what was opened; returns whether that are all."""
     (y, _, _, _), s, _, _ = opened(lane, parts)
-    store, t, output = parts[0], run[TIME, lane], int(run[OUTPUT, lane])
+    store, gradient = parts[0], parts[1]
+    t, output = run[TIME, lane], int(run[OUTPUT, lane])
     for i in range(N):
         store[STAGE + i * LANES + lane] = y[i]
-        for q in range(P):
+        for q in range(P if gradient else 0):
             store[S_STAGE + i * S_ROW + q * S_COLUMN + lane] = s[i * P + q]
     while output < len(times) and times[output] <= t:
         write(t, lane, row, output, values, slopes, parts)
@@ -227,10 +231,8 @@ def depart(lane, theta, end, span, rtol, atol, run, parts):
     t = run[TIME, lane]
     if not settle(lane, t, theta, parts):
         return False
-    (y, stage, f, slope), _, (fixed, partials), _ = opened(lane, parts)
-    run[STEP, lane] = first_step(
-        t, y, stage, f, slope, partials, theta, fixed, rtol, atol, span
-    )  # fmt: skip
+    (y, stage, f, slope), _, (fixed, _), _ = opened(lane, parts)
+    run[STEP, lane] = first_step(t, y, stage, f, slope, theta, fixed, rtol, atol, span)
     run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
     run[LAST_ERROR, lane], run[SUSPECTED, lane] = LOG_LEAST, 0.0
     return True
@@ -328,11 +330,12 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
     _, rtol, atol, _, _ = limits
     theta = theta[row]
     t, end = run[TIME, lane], times[-1]
+    gradient = parts[1]
     load(lane, parts)
-    if GRADIENT:
+    if gradient:
         load_slopes(lane, parts)
     (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
-    pass_stops(t, y, s, theta, fixed)
+    pass_stops(t, y, s, gradient, theta, fixed)
     hold_constants(lane, theta, fixed, parts[0])
     if record_here(lane, row, times, values, slopes, run, parts):
         return OK if all_finite(y) else NON_FINITE
@@ -364,21 +367,22 @@ def close_ranks(lanes, rows, status, progress, run, parts):
 
 
 @njit(
-    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1], f8[:,::1],"
-    "f8[:,::1], f8[::1], f8[:,::1], i8[::1])",
+    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1],"
+    "f8[:,::1], f8[:,::1], f8[::1], f8[:,::1], i8[::1])",
     cache=CACHE,
     **ENTRY,
 )
 def solve(
-    theta, times, start, rtol, atol, max_steps, may_switch, values, slopes, status, progress, held,
-    store, run, rows,
+    theta, times, start, rtol, atol, max_steps, may_switch, gradient, values, slopes, status,
+    progress, held, store, run, rows,
 ):  # fmt: skip
     """Solve the trajectories that wait for this stepper, one per row of theta.
 
     The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
     that have not begun; `held` (rows, N + N·COLUMNS) are states and sensitivities in between.
+    Without `gradient` there are no sensitivities, and the states are the same, bit for bit.
     """
-    parts = allocate(store)
+    parts = allocate(store, gradient)
     limits = (start, rtol, atol, max_steps, may_switch)
     lanes, next_row = rows[0], rows[0]  # with a 0 for them numba would compile the rest twice
     while True:
@@ -396,7 +400,7 @@ def solve(
             run[DUE, lane] = math.inf
         attempt(len(rows), theta, rows, rtol, atol, run, parts)
         control(len(rows), run[ERROR], run[LAST_ERROR], run[LOG_ERROR], run[GROWTH])
-        if GRADIENT:
+        if gradient:
             follow(len(rows), theta, rows, run, parts)
         record(lanes, rows, times, values, slopes, run, parts)
         move_on(len(rows), theta, rows, run, parts)

@@ -33,7 +33,6 @@ from nfanneal.ode.template.options import (
 )
 from nfanneal.ode.template.system import (
     FIXED,
-    GRADIENT,
     PARTIALS,
     S_STAGE,
     SECOND,
@@ -45,6 +44,7 @@ from nfanneal.ode.template.system import (
     hold_constants,
     jacobian,
     rhs,
+    rhs_and_partials,
     variation,
 )
 
@@ -151,10 +151,10 @@ SIZE = S_STAGE + N * P
 
 
 @njit(**OWNING)
-def allocate(store):
-    """What a trajectory needs: of states, of sensitivities, of both, of this stepper, and for
+def allocate(store, gradient):
+    """What a trajectory needs: for observables, and whether sensitivities are wanted; of states, of
 
-    observables."""
+    sensitivities, of both, and of this stepper."""
     of_states = np.empty(N), np.empty(N), store[STAGE : STAGE + N], np.empty((10, N))
     s_stage = store[S_STAGE:]
     of_slopes = np.zeros(N * P), np.zeros(N * P), s_stage, np.zeros((10, N * P))
@@ -162,13 +162,14 @@ def allocate(store):
     jac, lu, order = np.empty((N, N)), np.empty((N, N)), np.empty(N, dtype=np.int64)
     second, curved = np.empty(SECOND), np.zeros(PARTIALS)
     work = np.empty(N), np.empty(N), jac, lu, order, second, curved
-    return store, of_states, of_slopes, both, work
+    return store, gradient, of_states, of_slopes, both, work
 
 
 @njit(**STRICT)
 def opened(lane, parts):
     """y, a stage, f(t, y), another slope; s; `fixed`, `partials`; a direction of y."""
-    _, (y, _, stage, k), (s, _, _, _), (fixed, partials), (direction, _, _, _, _, _, _) = parts
+    _, _, (y, _, stage, k), (s, _, _, _), (fixed, partials), work = parts
+    direction, _, _, _, _, _, _ = work
     return (y, stage, k[BEGIN], k[1]), s, (fixed, partials[0]), direction
 
 
@@ -185,11 +186,20 @@ def load_slopes(lane, parts):
 @njit(**STRICT)
 def settle(lane, t, theta, parts):
     """Make (t, y) the start of the next step; whether f is finite there."""
-    _, (y, _, _, k), _, (fixed, partials), (_, drift, jac, _, _, _, _) = parts
-    rhs(t, y, theta, fixed, k[BEGIN], partials[0])
+    _, gradient, (y, _, _, k), _, (fixed, partials), (_, drift, jac, _, _, _, _) = parts
+    evaluate(t, y, gradient, theta, fixed, k[BEGIN], partials[0])
     jacobian(t, y, theta, fixed, jac, drift)
     hold_constants(lane, theta, fixed, parts[0])
     return all_finite(y) and all_finite(k[BEGIN])
+
+
+@njit(**INLINE)
+def evaluate(t, y, gradient, theta, fixed, dy, partials):
+    """f, and for a gradient its partial derivatives."""
+    if gradient:
+        rhs_and_partials(t, y, theta, fixed, dy, partials)
+    else:
+        rhs(t, y, theta, fixed, dy)
 
 
 @njit(**STRICT)
@@ -237,7 +247,8 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
 
 @njit(**INLINE)
 def error_of(t, h, theta, rtol, atol, parts):
-    _, (y, new, stage, k), _, (fixed, partials), (_, drift, jac, lu, order, _, _) = parts
+    _, gradient, (y, new, stage, k), _, (fixed, partials), work = parts
+    _, drift, jac, lu, order, _, _ = work
     if not factors(h, jac, lu, order):
         return math.inf
     right = k[9]
@@ -251,7 +262,7 @@ def error_of(t, h, theta, rtol, atol, parts):
             for i in range(N):
                 right[i] = k[BEGIN, i]
         else:
-            rhs(t + NODES[n] * h, stage, theta, fixed, right, partials[n])
+            evaluate(t + NODES[n] * h, stage, gradient, theta, fixed, right, partials[n])
         for i in range(N):
             right[i] += h * DRIFTS[n] * drift[i]
         for m in range(n):
@@ -266,7 +277,7 @@ def error_of(t, h, theta, rtol, atol, parts):
     if not (error < LARGEST and all_finite(new)):
         return math.inf
     if error <= 1.0:
-        rhs(t + h, new, theta, fixed, right, partials[8])
+        evaluate(t + h, new, gradient, theta, fixed, right, partials[8])
     return error if all_finite(right) else math.inf
 
 
@@ -280,7 +291,7 @@ def follow(lanes, theta, rows, run, parts):
 @njit(**LINEAR_INLINE)
 def follow_systems(t, h, theta, parts):
     """The derivative of a step's linear systems."""
-    _, (y, _, _, u), (s, new, stage, k), (fixed, partials), work = parts
+    _, _, (y, _, _, u), (s, new, stage, k), (fixed, partials), work = parts
     _, _, _, lu, order, second, curved = work
     bend(t, y, theta, fixed, second)
     right, more = k[8], k[9]
@@ -318,31 +329,33 @@ def interpolate(v, y, new, k, size, at):
 def between(lanes, run, parts):
     """The states, and sensitivities, at a part of the step, into the places for stages."""
     v = run[PART, 0]
-    _, (y, new, stage, k), (s, s_new, s_stage, s_k), _, _ = parts
+    _, gradient, (y, new, stage, k), (s, s_new, s_stage, s_k), _, _ = parts
     interpolate(v, y, new, k, N, stage)
-    if GRADIENT:
+    if gradient:
         interpolate(v, s, s_new, s_k, N * P, s_stage)
 
 
 @njit(**INLINE)
 def move_on(lanes, theta, rows, run, parts):
     """Make the end of an accepted step the start of the next."""
-    _, (y, new, _, k), (s, s_new, _, _), (fixed, partials), (_, drift, jac, _, _, _, _) = parts
+    _, gradient, (y, new, _, k), (s, s_new, _, _), (fixed, partials), work = parts
+    _, drift, jac, _, _, _, _ = work
     if not run[ERROR, 0] <= 1.0:
         return
     for i in range(N):
         y[i], k[BEGIN, i] = new[i], k[9, i]
-    for i in range(PARTIALS):
-        partials[0, i] = partials[8, i]
-    for i in range(N * P):
-        s[i] = s_new[i]
+    if gradient:
+        for i in range(PARTIALS):
+            partials[0, i] = partials[8, i]
+        for i in range(N * P):
+            s[i] = s_new[i]
     jacobian(run[AFTER, 0], y, theta[rows[0]], fixed, jac, drift)
 
 
 @njit(**STRICT)
 def look(lane, row, t, theta, rtol, atol, parts):
     """The fastest rate at the start of a step, by a power iteration."""
-    _, (y, _, moved, _), _, _, (direction, _, jac, _, _, _, _) = parts
+    _, _, (y, _, moved, _), _, _, (direction, _, jac, _, _, _, _) = parts
     for i in range(N):
         moved[i] = 0.0
         for j in range(N):

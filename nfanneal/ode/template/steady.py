@@ -16,8 +16,6 @@ from nfanneal.ode.template.control import all_finite, scaled_norm
 from nfanneal.ode.template.linear import factorise, solve_factored
 from nfanneal.ode.template.options import OWNING, STRICT
 from nfanneal.ode.template.system import (
-    GRADIENT,
-    PARTIALS,
     N,
     P,
     rhs,
@@ -60,11 +58,11 @@ def all_zero(f):
 
 
 @njit(**OWNING)
-def find_steady(t, y, s, theta, fixed, rtol, atol):
-    """Move y, and with sensitivities s, to the steady state; returns whether it was found."""
-    matrix, order, partials = np.empty((N, N)), np.empty(N, dtype=np.int64), np.empty(PARTIALS)
+def find_steady(t, y, s, gradient, theta, fixed, rtol, atol):
+    """Move y, and for a gradient s, to the steady state; returns whether it was found."""
+    matrix, order = np.empty((N, N)), np.empty(N, dtype=np.int64)
     f, step, new = np.empty(N), np.empty(N), np.empty(N)
-    rhs(t, y, theta, fixed, f, partials)
+    rhs(t, y, theta, fixed, f)
     if not all_finite(y) or not all_finite(f):
         return False
     delta = 0.0
@@ -78,17 +76,17 @@ def find_steady(t, y, s, theta, fixed, rtol, atol):
             for i in range(N):
                 new[i] = y[i] + step[i]
             before = scaled_norm(f, y, rtol, atol)
-            rhs(t, new, theta, fixed, f, partials)
+            rhs(t, new, theta, fixed, f)
             solved = all_finite(new) and all_finite(f)
         if not solved:
-            rhs(t, y, theta, fixed, f, partials)
+            rhs(t, y, theta, fixed, f)
             delta *= 0.1
             continue
         size, after = scaled_norm(step, new, rtol, atol), scaled_norm(f, new, rtol, atol)
         for i in range(N):
             y[i] = new[i]
         if size < THERE and (delta >= 0.1 * longest or all_zero(f)):
-            if GRADIENT:
+            if gradient:
                 steady_slopes(t, y, s, theta, fixed, longest)
             return True
         gain = min(10.0, max(0.2, 2.0 * before / max(after, 1e-300)))

@@ -12,9 +12,7 @@ from nfanneal.ode.template.options import OWNING, STRICT
 from nfanneal.ode.template.system import (
     FIRST_COLUMN,
     FIRST_KNOT,
-    GRADIENT,
     KNOTS,
-    PARTIALS,
     ROWS,
     STOP,
     STOPS,
@@ -97,7 +95,7 @@ def set_switches(t, fixed, included):
 
 
 @njit(**STRICT)
-def pass_stops(t, y, s, theta, fixed):
+def pass_stops(t, y, s, gradient, theta, fixed):
     """Let happen what happens at time t; returns whether that is anything."""
     hold(t, fixed)
     knot = knots_until(t, fixed)
@@ -105,7 +103,7 @@ def pass_stops(t, y, s, theta, fixed):
     for event in range(STOPS):
         if fixed[STOP + event] == t:
             any_event = True
-            if GRADIENT:
+            if gradient:
                 pass_slopes(event, t, y, s, theta, fixed)
             else:
                 apply(event, y, theta, fixed)
@@ -115,15 +113,15 @@ def pass_stops(t, y, s, theta, fixed):
 @njit(**OWNING)
 def pass_slopes(event, t, y, s, theta, fixed):
     """One event, and what it does to the sensitivities."""
-    f, partials, moved = np.empty(N), np.empty(PARTIALS), np.zeros(P)
-    rhs(t, y, theta, fixed, f, partials)
+    f, moved = np.empty(N), np.zeros(P)
+    rhs(t, y, theta, fixed, f)
     stop_slopes(event, theta, fixed, moved)
     for i in range(N):
         for q in range(P):
             s[i * P + q] += f[i] * moved[q]
     apply_slopes(event, y, s, theta, fixed)
     apply(event, y, theta, fixed)
-    rhs(t, y, theta, fixed, f, partials)
+    rhs(t, y, theta, fixed, f)
     for i in range(N):
         for q in range(P):
             s[i * P + q] -= f[i] * moved[q]

@@ -6,7 +6,6 @@ from numba import njit
 from nfanneal.ode.template.options import INLINE, LINEAR, LINEAR_INLINE, STRICT
 from nfanneal.ode.template.tableau import A21
 
-GRADIENT = True
 TIMED, STEADY = False, False
 N, P = 1, 1
 FIXED, PARTIALS, SECOND = 1, 2, 1
@@ -45,15 +44,28 @@ def initial_slopes(theta, s):
 
 
 @njit(**INLINE)
-def rhs(t, y, theta, fixed, dy, partials):
-    """f, and with sensitivities the entries of ∂f/∂y that are not zero everywhere, then ∂f/∂θ."""
+def rhs(t, y, theta, fixed, dy):
+    """f."""
+    dy[0] = fixed[0] * y[0]
+
+
+@njit(**INLINE)
+def rhs_and_partials(t, y, theta, fixed, dy, partials):
+    """f, the entries of ∂f/∂y that are not zero everywhere, then ∂f/∂θ."""
     dy[0] = fixed[0] * y[0]
     partials[0] = fixed[0]
     partials[1] = -y[0]
 
 
 @njit(**STRICT)
-def rhs_abreast(lanes, node, store, slopes, partials):
+def rhs_abreast(lanes, node, store, slopes):
+    """f in all lanes."""
+    for lane in range(lanes):
+        slopes[lane] = store[CONSTANTS + 24 + lane] * store[NEW + lane]
+
+
+@njit(**STRICT)
+def rhs_and_partials_abreast(lanes, node, store, slopes, partials):
     """f, and the partial derivatives that are not zero everywhere, in all lanes."""
     for lane in range(lanes):
         slopes[lane] = store[CONSTANTS + 24 + lane] * store[NEW + lane]

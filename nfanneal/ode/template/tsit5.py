@@ -33,7 +33,6 @@ from nfanneal.ode.template.options import (
 from nfanneal.ode.template.system import (
     CONSTANTS,
     FIXED,
-    GRADIENT,
     KEPT,
     LANES,
     NEW,
@@ -45,6 +44,8 @@ from nfanneal.ode.template.system import (
     hold_constants,
     rhs,
     rhs_abreast,
+    rhs_and_partials,
+    rhs_and_partials_abreast,
     step_column,
     variation,
 )
@@ -115,9 +116,9 @@ HUGE = 1e8
 
 
 @njit(**OWNING)
-def allocate(store):
-    """What the lanes need."""
-    return (store,)
+def allocate(store, gradient):
+    """What the lanes need, and whether sensitivities are wanted."""
+    return store, gradient
 
 
 @njit(**STRICT)
@@ -126,7 +127,7 @@ def opened(lane, parts):
 
     `load` has to fill the first and the third, and `load_slopes` s, unless they are to be set.
     """
-    (store,) = parts
+    store, _ = parts
     of_states = (
         store[OPEN : OPEN + N],
         store[OPEN + N : OPEN + 2 * N],
@@ -142,7 +143,7 @@ def opened(lane, parts):
 @njit(**STRICT)
 def load(lane, parts):
     """Fill y and f(t, y) of what was opened."""
-    (store,) = parts
+    store, _ = parts
     for i in range(N):
         store[OPEN + i] = store[Y + i * LANES + lane]
         store[OPEN + 2 * N + i] = store[K1 + i * LANES + lane]
@@ -151,7 +152,7 @@ def load(lane, parts):
 @njit(**STRICT)
 def load_slopes(lane, parts):
     """Fill s of what was opened."""
-    (store,) = parts
+    store, _ = parts
     for q in range(P):
         for i in range(N):
             store[OPEN_SLOPES + i * P + q] = store[SLOPES + q * OF_SLOPES + i * LANES + lane]
@@ -160,18 +161,20 @@ def load_slopes(lane, parts):
 @njit(**STRICT)
 def settle(lane, t, theta, parts):
     """Make (t, y) of what was opened the start of the next step; whether f is finite there."""
-    (store,) = parts
+    store, gradient = parts
     (y, _, f, _), s, (fixed, partials), _ = opened(lane, parts)
-    rhs(t, y, theta, fixed, f, partials)
-    for i in range(N):
-        store[Y + i * LANES + lane], store[K1 + i * LANES + lane] = y[i], f[i]
-    if GRADIENT:
+    if gradient:
+        rhs_and_partials(t, y, theta, fixed, f, partials)
         ds = store[OPEN_SLOPES + N * P : OPEN_SLOPES + 2 * N * P]
         variation(partials, s, ds)
         for q in range(P):
             for i in range(N):
                 to = SLOPES + q * OF_SLOPES + i * LANES + lane
                 store[to], store[to + 2 * WIDE] = s[i * P + q], ds[i * P + q]
+    else:
+        rhs(t, y, theta, fixed, f)
+    for i in range(N):
+        store[Y + i * LANES + lane], store[K1 + i * LANES + lane] = y[i], f[i]
     hold_constants(lane, theta, fixed, store)
     return all_finite(y) and all_finite(f)
 
@@ -179,14 +182,14 @@ def settle(lane, t, theta, parts):
 @njit(**STRICT)
 def move_lane(lane, to, parts):
     """Let a lane's trajectory go on in another lane."""
-    (store,) = parts
+    store, gradient = parts
     for i in range(CONSTANTS, STAGE, LANES):
         store[i + to] = store[i + lane]
     for i in range(0, WIDE, LANES):
         store[Y + i + to], store[K1 + i + to] = store[Y + i + lane], store[K1 + i + lane]
     for i in range(FIXED + N):
         store[OWN + to * (FIXED + N) + i] = store[OWN + lane * (FIXED + N) + i]
-    for q in range(P):
+    for q in range(P if gradient else 0):
         for i in range(SLOPES + q * OF_SLOPES, SLOPES + q * OF_SLOPES + WIDE, LANES):
             store[i + to] = store[i + lane]
             store[i + 2 * WIDE + to] = store[i + 2 * WIDE + lane]
@@ -199,14 +202,18 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
     k holds f(t, y) first, and f(t + h, new) last. `lanes` is LANES: a number that the compiler
     does not know is a loop that it does not unroll, but does several turns of at once.
     """
-    (store,) = parts
+    store, gradient = parts
     for lane in range(lanes):
         store[CONSTANTS + lane], store[H + lane] = run[TIME, lane], run[STEP, lane]
     repeat(lanes, run[STEP], store[STEPS : STEPS + WIDE])
     for stage in range(6):
         advance(stage, N * lanes, store)
-        slopes, kept = K2 + stage * WIDE, KEPT_AT + stage * KEPT * LANES
-        rhs_abreast(lanes, NODES[stage], store, store[slopes:], store[kept:])
+        node, slopes = NODES[stage], store[K2 + stage * WIDE :]
+        if gradient:
+            kept = store[KEPT_AT + stage * KEPT * LANES :]
+            rhs_and_partials_abreast(lanes, node, store, slopes, kept)
+        else:
+            rhs_abreast(lanes, node, store, slopes)
     measure(lanes, rtol, atol, store, run[ERROR])
 
 
@@ -276,7 +283,7 @@ def measure(lanes, rtol, atol, store, errors):
 @njit(**STRICT)
 def follow(lanes, theta, rows, run, parts):
     """The sensitivities' part of a step; what it gives where the step is not accepted is unused."""
-    (store,) = parts
+    store, _ = parts
     steps, kept = store[STEPS : STEPS + WIDE], store[KEPT_AT : KEPT_AT + 6 * KEPT * LANES]
     for q in range(P):
         first = SLOPES + q * OF_SLOPES
@@ -309,7 +316,7 @@ def weights(u, h):
 @njit(**STRICT)
 def between(lanes, run, parts):
     """States and sensitivities at a part of each lane's step, into the places for stages."""
-    (store,) = parts
+    store, gradient = parts
     wide = N * lanes
     w = store[WEIGHTS : WEIGHTS + 7 * LANES]
     for lane in range(lanes):
@@ -326,7 +333,7 @@ def between(lanes, run, parts):
             + store[B5_AT + i] * store[K5 + i] + store[B6_AT + i] * store[K6 + i]
             + store[B7_AT + i] * store[K7 + i]
         )  # fmt: skip
-    if GRADIENT:
+    if gradient:
         of_slopes = store[B1_AT : B1_AT + 7 * WIDE]
         for q in range(P):
             own = store[SLOPES + q * OF_SLOPES : SLOPES + (q + 1) * OF_SLOPES]
@@ -349,14 +356,14 @@ def between_of_column(wide, w, own, at):
 @njit(**STRICT)
 def move_on(lanes, theta, rows, run, parts):
     """Make the end of each accepted step the start of the next, its last stage the next's first."""
-    (store,) = parts
+    store, gradient = parts
     repeat(lanes, run[ERROR], store[ERRORS : ERRORS + WIDE])
     wide, errors = N * lanes, store[ERRORS : ERRORS + WIDE]
     for i in range(wide):
         y, new, first, last = store[Y + i], store[NEW + i], store[K1 + i], store[K7 + i]
         store[Y + i] = new if errors[i] <= 1.0 else y
         store[K1 + i] = last if errors[i] <= 1.0 else first
-    if GRADIENT:
+    if gradient:
         for q in range(P):
             column_on(wide, errors, store[SLOPES + q * OF_SLOPES : SLOPES + (q + 1) * OF_SLOPES])
 
@@ -374,8 +381,8 @@ def column_on(wide, errors, own):
 def look(lane, row, t, theta, rtol, atol, parts):
     """The fastest rate at the start of a step."""
     load(lane, parts)
-    (y, stage, f, slope), _, (fixed, partials), direction = opened(lane, parts)
-    return fastest_rate(t, y, f, direction, stage, slope, partials, theta[row], fixed, rtol, atol)
+    (y, stage, f, slope), _, (fixed, _), direction = opened(lane, parts)
+    return fastest_rate(t, y, f, direction, stage, slope, theta[row], fixed, rtol, atol)
 
 
 @njit(**INLINE)
