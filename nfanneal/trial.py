@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.likelihood import DataLikelihood
-from nfanneal.ode import Status
+from nfanneal.ode import SolverSettings, Status
 from nfanneal.problem import Problem
 from nfanneal.proposals import PriorProposal
 from nfanneal.sweep import OdeSimulator, Outcomes
@@ -24,6 +25,10 @@ SAME = 1e-6
 PROBE = 8
 STEP = 1e-4
 ROUGH, MANYFOLD = 0.05, 100.0
+PRECISE, COARSE, COARSE_SHARE = 100.0, 0.1, 1e-3
+"""How much smaller tolerances are for comparison; what change of log L is too large, beside a share
+
+of it: far from the data log L is huge."""
 SLOW_SECONDS = 5.0
 
 
@@ -47,6 +52,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         dropped = dropped if sloped.dropped is None else sloped.dropped
         warnings += _dropped_warnings(problem, z, dropped)
         warnings += _roughness(problem, z[finite], values[finite])
+    warnings += _coarseness(problem, z[finite], values[finite])
     outcomes, reasons = _outcomes(problem, z), _reasons(problem, z[evaluation.failed])
     failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
     warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
@@ -101,6 +107,13 @@ def _failure_warnings(
     return [share, f"{first}{got}"]
 
 
+def _simulator_of_odes(problem: Problem) -> OdeSimulator | None:
+    values = problem.likelihood
+    if isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator):
+        return values.simulator
+    return None
+
+
 def _zero_warnings(problem: Problem, zero: NDArray[np.bool_]) -> list[str]:
     warnings = []
     if zero.mean() > 0.5:
@@ -136,11 +149,13 @@ def _whim_warnings(problem: Problem, z: Array, once: Array, again: Array) -> lis
 def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) -> list[str]:
     if not dropped.any():
         return []
+    causes = "sqrt or abs at 0, and for torch.where around a branch that overflows"
+    if _simulator_of_odes(problem) is not None:
+        causes = "sqrt or abs at 0, or tighten model.solver.rtol and atol"
     return [
         f"the gradient is not finite at {dropped.mean():.1%} of the prior although the likelihood "
         f"is, first at {problem.latent.in_words(z[dropped][0])}: such gradients are dropped. Look "
-        "for sqrt or abs at 0, for torch.where around a branch that overflows, and for an ODE that "
-        "is solved too roughly (model.solver.rtol and atol)"
+        f"for {causes}"
     ]
 
 
@@ -178,3 +193,32 @@ def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
         "knows; or a torch model leaves autograd (detach, no_grad, rounding): set "
         "model.array: numpy"
     ]
+
+
+def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
+    """Compare the best draws of an ODE model with those of a solver that is far more precise."""
+    data, best = problem.likelihood, np.argsort(values)[-PROBE:]
+    simulator = _simulator_of_odes(problem)
+    if simulator is None or not isinstance(data, DataLikelihood) or not len(best):
+        return []
+    precise = tuple(replace(e, settings=_precise(e.settings)) for e in simulator.experiments)
+    data = replace(data, simulator=replace(simulator, experiments=precise))
+    other = replace(problem, likelihood=data).evaluate(z[best], False).log_likelihood
+    found = np.isfinite(other)
+    change = np.abs(other - values[best])[found]
+    if not len(change) or np.median(change - COARSE_SHARE * np.abs(other[found])) < COARSE:
+        return []
+    return [
+        f"the log-likelihood of good draws changes by {np.median(change):.2g} where the solver is "
+        f"{PRECISE:g} times as precise: tighten model.solver.rtol and atol"
+    ]
+
+
+def _precise(settings: SolverSettings) -> SolverSettings:
+    """With smaller tolerances, and steps enough for them."""
+    return replace(
+        settings,
+        rtol=settings.rtol / PRECISE,
+        atol=settings.atol / PRECISE,
+        max_steps=10 * settings.max_steps,
+    )

@@ -51,6 +51,24 @@ def test_a_tolerance_that_makes_the_likelihood_rough_is_told(capsys):
         assert any(told in warning for warning in json.loads(out)["warnings"]) == rough
 
 
+def test_a_tolerance_that_changes_the_likelihood_is_told(tmp_path, capsys):
+    """A clock that runs for 20 periods, read to a thousandth."""
+    times = np.arange(0.0, 120.0, 10.0)
+    rows = [f"{t},{np.cos(t)}" for t in times]
+    (tmp_path / "clock.csv").write_text("\n".join(["t,x", *rows]))
+    (tmp_path / "clock.yaml").write_text("""
+model: {kind: ode, states: {x: 1, v: 0}, equations: {x: w*v, v: -w*x}}
+parameters: {w: {prior: {normal: [1, 1.0e-5]}}}
+data: {file: clock.csv, time: t}
+likelihood: {x: {normal: 0.001}}
+""")
+    for tolerance, coarse in ((1e-9, False), (1e-4, True)):
+        settings = [f"--set=model.solver.{name}={tolerance}" for name in ("rtol", "atol")]
+        _, out, _ = inside(capsys, "check", tmp_path / "clock.yaml", "--json", *settings)
+        warnings = json.loads(out)["warnings"]
+        assert any("100 times as precise" in warning for warning in warnings) == coarse
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_has_help_with_an_example(name, capsys):
     code, out, _ = inside(capsys, name, "--help")

@@ -129,6 +129,26 @@ def test_sensitivities_are_as_good_as_the_tolerance_asks(tolerance, own_cache):
     np.testing.assert_allclose(found.sensitivities[0, :, 0], expected, rtol=10 * tolerance)
 
 
+def test_stiffness_is_seen_at_tight_tolerances(own_cache):
+    """Near the stability bound fast modes hardly fade, and their error limits the steps, too."""
+    binding = "100*(d*r - 1.7*b)"
+    equations = [f"-k*d - {binding}", f"1.8*(4.5 - r) - {binding}", f"{binding} - 0.3*b"]
+    system = compile_system(build("d r b", equations, "k", ["100", "4.5", "0"]))
+    auto, stiff = (
+        system.solve(
+            np.array([[0.53]]),
+            np.array([28.0]),
+            SolverSettings(1e-8, 1e-10, method=method),
+            sensitivities=False,
+        )
+        for method in ("auto", "stiff")
+    )
+    assert auto.status[0] == stiff.status[0] == Status.OK
+    assert auto.stiff[0] > 0.5
+    assert auto.steps[0] < 2 * stiff.steps[0]
+    np.testing.assert_allclose(auto.observables, stiff.observables, rtol=1e-6)
+
+
 def test_the_error_falls_with_the_tolerance(compiled):
     system, theta, times = FORCED
     expected = by_radau(system, theta, times)

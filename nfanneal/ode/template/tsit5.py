@@ -91,6 +91,8 @@ EDGE, CLOSE, LOOK = 2.7, 2.0, 16
 and from where on it is stability that limits; steps between two looks at the rate."""
 PATIENCE, WORTH = 12, 500.0
 """Limited steps in a row, and as long ones still to come, before the stiff solver is asked."""
+SMALL, PERHAPS = 0.1, 0.25
+"""An error that does not limit a step; as how many limited steps one with a larger error counts."""
 NODES = np.array([C2, C3, C4, C5, 1.0, 1.0])
 WIDE = N * LANES
 """The numbers that all lanes have of N."""
@@ -393,7 +395,11 @@ def longest(rate):
 
 @njit(**INLINE)
 def suspicion(before, pace, error):
-    """How many steps of late were such that the other stepper would do better; pace is h × rate."""
+    """How many steps of late were such that the other stepper would do better; pace is h × rate.
+
+    Where errors are large, too, it may be accuracy that limits steps; or, at tight tolerances, what
+    is left of the fast modes, which hardly fades close to the stability bound.
+    """
     if pace > CLOSE:
-        return before + 1 if error < 0.1 else before
+        return before + (1.0 if error < SMALL else PERHAPS)
     return max(before - 2.0, 0.0)
