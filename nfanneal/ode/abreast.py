@@ -90,9 +90,9 @@ def _column_slope(
     lines = product_lines(len(layout.system.states), LANES, jacobian)
     sources = [changed(layout.columns, direct)]
     for first in range(0, len(lines), PIECE):
-        piece = lines[first : first + PIECE]
-        sources.append(arithmetic(f"products_{first}", arguments, piece, "LINEAR", "LINEAR"))
-        calls.append(f"products_{first}({arguments})")
+        name, piece = f"products_{first}", lines[first : first + PIECE]
+        sources.append(arithmetic(name, arguments, piece, "LINEAR_APART", "LINEAR_APART"))
+        calls.append(f"{name}({arguments})")
     calls += direct_body(len(jacobian), LANES)
     return [*sources, function("column_slope", arguments, calls, "LINEAR", "LINEAR")]
 

@@ -135,9 +135,9 @@ def in_pieces(
     for first in range(0, len(targets), PIECE):
         piece, rows = f"{name}_{first}", slice(first, first + PIECE)
         body = finish(assign(layout, targets[rows], expressions[rows]))
-        texts.append(arithmetic(piece, arguments, body, "STRICT"))
+        texts.append(arithmetic(piece, arguments, body, "APART", "APART"))
         calls.append(f"{piece}({arguments})")
-    return "".join([*texts, function(name, arguments, calls, "STRICT")])
+    return "".join([*texts, function(name, arguments, calls, "APART", "APART")])
 
 
 def _needed(

@@ -87,9 +87,12 @@ def _curve(layout: Layout, lines: Sequence[str]) -> list[str]:
     arguments = "second, u, c, curved"
     if not layout.is_large:
         return [arithmetic("curve", arguments, lines, "LINEAR_INLINE", "LINEAR")]
-    firsts = range(0, len(lines), PIECE)
-    pieces = [arithmetic(f"curve_{i}", arguments, lines[i : i + PIECE], "LINEAR") for i in firsts]
-    return [*pieces, function("curve", arguments, [f"curve_{i}({arguments})" for i in firsts])]
+    texts, calls = list[str](), list[str]()
+    for first in range(0, len(lines), PIECE):
+        name, piece = f"curve_{first}", lines[first : first + PIECE]
+        texts.append(arithmetic(name, arguments, piece, "LINEAR_APART", "LINEAR_APART"))
+        calls.append(f"{name}({arguments})")
+    return [*texts, function("curve", arguments, calls, "LINEAR_APART", "LINEAR_APART")]
 
 
 def _variables(layout: Layout) -> list[tuple[str, sympy.Symbol, int]]:

@@ -10,6 +10,8 @@ LINEAR = {**STRICT, "fastmath": {"contract", "nsz"}}
 """Only the sensitivities are rounded freely: the states are the same, bit for bit, without them."""
 INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline": True}
 """For what runs in every step, if it is short: long functions would take minutes to compile."""
+APART, LINEAR_APART = {**STRICT, "forceinline": False}, {**LINEAR, "forceinline": False}
+"""For the parts of large systems: what does not say so is inlined where those that call it are."""
 CACHE = True
 
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE, NO_STEADY_STATE, TOO_STIFF = range(6)
