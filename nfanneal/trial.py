@@ -83,10 +83,8 @@ def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
 
 def _outcomes(problem: Problem, z: Array) -> Outcomes | None:
     """How the trajectories of an ODE model go; None for other models."""
-    values = problem.likelihood
-    if not (isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator)):
-        return None
-    return values.simulator.outcomes(problem.latent.from_latent(z), values.times)
+    odes = _odes(problem)
+    return odes and odes[1].outcomes(problem.latent.from_latent(z), odes[0].times)
 
 
 def _failure_warnings(
@@ -107,10 +105,11 @@ def _failure_warnings(
     return [share, f"{first}{got}"]
 
 
-def _simulator_of_odes(problem: Problem) -> OdeSimulator | None:
-    values = problem.likelihood
-    if isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator):
-        return values.simulator
+def _odes(problem: Problem) -> tuple[DataLikelihood, OdeSimulator] | None:
+    """The likelihood of an ODE model, and its simulator; None for other models."""
+    data = problem.likelihood
+    if isinstance(data, DataLikelihood) and isinstance(data.simulator, OdeSimulator):
+        return data, data.simulator
     return None
 
 
@@ -121,9 +120,8 @@ def _zero_warnings(problem: Problem, zero: NDArray[np.bool_]) -> list[str]:
             f"the likelihood is zero at {zero.mean():.1%} of the prior: "
             "check the priors, the noise model and the units of the data"
         )
-    values = problem.likelihood
-    if isinstance(values, DataLikelihood) and isinstance(values.simulator, OdeSimulator):
-        for experiment, times in zip(values.simulator.experiments, values.times, strict=True):
+    if odes := _odes(problem):
+        for experiment, times in zip(odes[1].experiments, odes[0].times, strict=True):
             start = experiment.settings.start
             if len(times) > 1 and times[0] - start > 2.0 * (times[-1] - times[0]):
                 warnings.append(
@@ -150,7 +148,7 @@ def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) ->
     if not dropped.any():
         return []
     causes = "sqrt or abs at 0, and for torch.where around a branch that overflows"
-    if _simulator_of_odes(problem) is not None:
+    if _odes(problem):
         causes = "sqrt or abs at 0, or tighten model.solver.rtol and atol"
     return [
         f"the gradient is not finite at {dropped.mean():.1%} of the prior although the likelihood "
@@ -197,10 +195,10 @@ def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
 
 def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
     """Compare the best draws of an ODE model with those of a solver that is far more precise."""
-    data, best = problem.likelihood, np.argsort(values)[-PROBE:]
-    simulator = _simulator_of_odes(problem)
-    if simulator is None or not isinstance(data, DataLikelihood) or not len(best):
+    odes, best = _odes(problem), np.argsort(values)[-PROBE:]
+    if odes is None or not len(best):
         return []
+    data, simulator = odes
     precise = tuple(replace(e, settings=_precise(e.settings)) for e in simulator.experiments)
     data = replace(data, simulator=replace(simulator, experiments=precise))
     other = replace(problem, likelihood=data).evaluate(z[best], False).log_likelihood

@@ -108,7 +108,7 @@ from nfanneal.ode.template.tsit5 import (
 def begin(lane, theta, start, times, rtol, atol, parts):
     """Set the initial values; returns the status, MINE if the trajectory goes on."""
     gradient = parts[1]
-    (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
     prepare(theta, fixed)
     if TIMED:
         align(times, fixed)
@@ -134,7 +134,7 @@ def begin(lane, theta, start, times, rtol, atol, parts):
 def take_up(lane, row, theta, t, times, held, parts):
     """Go on where the other stepper stopped."""
     gradient = parts[1]
-    (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
     prepare(theta, fixed)
     if TIMED:
         align(times, fixed)
@@ -231,7 +231,7 @@ def depart(lane, theta, end, span, rtol, atol, run, parts):
     t = run[TIME, lane]
     if not settle(lane, t, theta, parts):
         return False
-    (y, stage, f, slope), _, (fixed, _), _ = opened(lane, parts)
+    (y, stage, f, slope), _, fixed, _ = opened(lane, parts)
     run[STEP, lane] = first_step(t, y, stage, f, slope, theta, fixed, rtol, atol, span)
     run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
     run[LAST_ERROR, lane], run[SUSPECTED, lane] = LOG_LEAST, 0.0
@@ -250,7 +250,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         status = begin(lane, theta, start, times, rtol, atol, parts)
         if status != MINE:
             return status
-        (_, _, _, _), _, (fixed, _), _ = opened(lane, parts)
+        (_, _, _, _), _, fixed, _ = opened(lane, parts)
         hold_constants(lane, theta, fixed, parts[0])
         if record_here(lane, row, times, values, slopes, run, parts):
             return OK
@@ -264,7 +264,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         take_up(lane, row, theta, t, times, held, parts)
         if not settle(lane, t, theta, parts):
             return NON_FINITE
-        _, _, (fixed, _), _ = opened(lane, parts)
+        _, _, fixed, _ = opened(lane, parts)
         run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
     (y, _, _, _), _, _, direction = opened(lane, parts)
     any_direction(y, direction, rtol, atol)
@@ -334,7 +334,7 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
     load(lane, parts)
     if gradient:
         load_slopes(lane, parts)
-    (y, _, _, _), s, (fixed, _), _ = opened(lane, parts)
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
     pass_stops(t, y, s, gradient, theta, fixed)
     hold_constants(lane, theta, fixed, parts[0])
     if record_here(lane, row, times, values, slopes, run, parts):

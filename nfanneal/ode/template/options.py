@@ -4,8 +4,10 @@ ENTRY = {"nogil": True, "error_model": "numpy"}
 """For what Python calls; what only compiled code calls needs no way in from there."""
 OWNING = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": True}
 """For what allocates arrays."""
-STRICT = {**OWNING, "_nrt": False}
-"""For what does not: without numba's counting of references, which takes longer than a step."""
+STRICT = {**OWNING, "_nrt": False, "fastmath": False}
+"""For what does not: without numba's counting of references, which takes longer than a step. What
+
+does not say how it is rounded would inherit that from those that call it."""
 LINEAR = {**STRICT, "fastmath": {"contract", "nsz"}}
 """Only the sensitivities are rounded freely: the states are the same, bit for bit, without them."""
 INLINE, LINEAR_INLINE = {**STRICT, "forceinline": True}, {**LINEAR, "forceinline": True}

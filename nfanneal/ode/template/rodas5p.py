@@ -167,10 +167,10 @@ def allocate(store, gradient):
 
 @njit(**STRICT)
 def opened(lane, parts):
-    """y, a stage, f(t, y), another slope; s; `fixed`, `partials`; a direction of y."""
-    _, _, (y, _, stage, k), (s, _, _, _), (fixed, partials), work = parts
+    """y, a stage, f(t, y), another slope; s; `fixed`; a direction of y."""
+    _, _, (y, _, stage, k), (s, _, _, _), (fixed, _), work = parts
     direction, _, _, _, _, _, _ = work
-    return (y, stage, k[BEGIN], k[1]), s, (fixed, partials[0]), direction
+    return (y, stage, k[BEGIN], k[1]), s, fixed, direction
 
 
 @njit(**STRICT)

@@ -125,7 +125,7 @@ def allocate(store, gradient):
 
 @njit(**STRICT)
 def opened(lane, parts):
-    """A lane's y, a stage, f(t, y), another slope; s; `fixed`, `partials`; a direction of y.
+    """A lane's y, a stage, f(t, y), another slope; s; `fixed`; a direction of y.
 
     `load` has to fill the first and the third, and `load_slopes` s, unless they are to be set.
     """
@@ -137,9 +137,8 @@ def opened(lane, parts):
         store[OPEN + 3 * N : OPEN + 4 * N],
     )
     s, own = store[OPEN_SLOPES : OPEN_SLOPES + N * P], OWN + lane * (FIXED + N)
-    partials = store[OPEN_SLOPES + 2 * N * P : OPEN_SLOPES + 2 * N * P + PARTIALS]
     fixed, direction = store[own : own + FIXED], store[own + FIXED : own + FIXED + N]
-    return of_states, s, (fixed, partials), direction
+    return of_states, s, fixed, direction
 
 
 @njit(**STRICT)
@@ -164,8 +163,9 @@ def load_slopes(lane, parts):
 def settle(lane, t, theta, parts):
     """Make (t, y) of what was opened the start of the next step; whether f is finite there."""
     store, gradient = parts
-    (y, _, f, _), s, (fixed, partials), _ = opened(lane, parts)
+    (y, _, f, _), s, fixed, _ = opened(lane, parts)
     if gradient:
+        partials = store[OPEN_SLOPES + 2 * N * P : OPEN_SLOPES + 2 * N * P + PARTIALS]
         rhs_and_partials(t, y, theta, fixed, f, partials)
         ds = store[OPEN_SLOPES + N * P : OPEN_SLOPES + 2 * N * P]
         variation(partials, s, ds)
@@ -383,7 +383,7 @@ def column_on(wide, errors, own):
 def look(lane, row, t, theta, rtol, atol, parts):
     """The fastest rate at the start of a step."""
     load(lane, parts)
-    (y, stage, f, slope), _, (fixed, _), direction = opened(lane, parts)
+    (y, stage, f, slope), _, fixed, direction = opened(lane, parts)
     return fastest_rate(t, y, f, direction, stage, slope, theta[row], fixed, rtol, atol)
 
 
