@@ -11,7 +11,7 @@ from nfanneal.version import __version__
 
 if TYPE_CHECKING:
     from nfanneal.api import load, run
-    from nfanneal.result import Result
+    from nfanneal.results.result import Result
 
 __all__ = ["Result", "__version__", "load", "run"]
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "Result":
-        from nfanneal.result import Result  # noqa: PLC0415
+        from nfanneal.results.result import Result  # noqa: PLC0415
 
         return Result
     raise AttributeError(f"module 'nfanneal' has no attribute '{name}'")

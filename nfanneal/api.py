@@ -8,16 +8,16 @@ from typing import Any
 
 import yaml
 
-from nfanneal import store
-from nfanneal.anneal.events import Observer
 from nfanneal.anneal.journal import Journal
-from nfanneal.assembly import build_problem, build_settings
+from nfanneal.anneal.progress import Observer
 from nfanneal.errors import SpecError
-from nfanneal.estimate import Earlier, Settings, estimate
-from nfanneal.problem import Problem
-from nfanneal.result import Result
+from nfanneal.model.problem import Problem
+from nfanneal.results import store
+from nfanneal.results.result import Result
+from nfanneal.runs.estimate import Earlier, Settings, estimate
+from nfanneal.runtime.threads import set_threads
 from nfanneal.spec import CheckedSpec, load_spec, read_document, spec_from_text
-from nfanneal.threads import set_threads
+from nfanneal.spec.build.problem import build_problem, build_settings
 
 Beginning = tuple[Journal, Earlier | None]
 

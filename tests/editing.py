@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import h5py
 
-from nfanneal.store.seal import DIGEST, content_digest, sealed
+from nfanneal.results.store.seal import DIGEST, content_digest, sealed
 
 
 @contextmanager

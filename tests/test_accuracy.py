@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 import nfanneal
-from nfanneal.result import Result
-from nfanneal.weights import normalized
+from nfanneal.anneal.weights import normalized
+from nfanneal.results.result import Result
 
 pytestmark = pytest.mark.accuracy
 

@@ -17,9 +17,9 @@ from commands import inside, run
 from editing import forged
 from regression import SEEDS, exact, exact_leave_one_out, posterior_draws
 
-from nfanneal import store
-from nfanneal.combine import combine
-from nfanneal.compare import leave_one_out
+from nfanneal.results import store
+from nfanneal.results.combine import combine
+from nfanneal.results.compare import leave_one_out
 
 
 def test_bayes_factor_of_nested_conjugate_models(folder, capsys):

@@ -12,22 +12,23 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from nfanneal.anneal import AnnealResult, Evaluation, Target, anneal
-from nfanneal.anneal.events import LevelInfo
-from nfanneal.anneal.final import (
+from nfanneal.anneal.final_mixture import (
     DEFENSIVE_SHARES,
     PREMIUM,
     defensive_share,
     final_mixture,
     mixture_shares,
 )
+from nfanneal.anneal.loop import AnnealResult, anneal
 from nfanneal.anneal.pool import Pool, make_generation, tempered
+from nfanneal.anneal.progress import LevelInfo
+from nfanneal.anneal.proposals.architectures import default_flow_settings
+from nfanneal.anneal.proposals.stored import PriorProposal, StudentMixture, log_standard_normal
 from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.anneal.weights import Evidence, evidence
 from nfanneal.errors import ModelError
-from nfanneal.flow import default_flow_settings
-from nfanneal.proposals import PriorProposal, StudentMixture, log_standard_normal
-from nfanneal.weights import Evidence, evidence
+from nfanneal.target import Evaluation, Target
 
 Array = np.ndarray
 FLOW = default_flow_settings(2, transforms=2, bins=6, hidden=(24, 24))

@@ -16,21 +16,21 @@ from scipy.special import ndtr
 from scipy.stats import multivariate_normal, multivariate_t, norm
 from test_priors import EXAMPLES
 
-from nfanneal.assembly import build_settings
-from nfanneal.bench import merit
-from nfanneal.bench.bridge import autocorrelation_time, bridge_evidence
-from nfanneal.bench.meter import BudgetSpent, Meter
-from nfanneal.bench.peers import PEERS, run_peer, stuck_walkers
-from nfanneal.bench.quantiles import QUANTILES, transform_of
-from nfanneal.bench.race import INSTALL, Plan, by_schedule, own_name, race, score
-from nfanneal.bench.results import Outcome, Run
-from nfanneal.likelihood import LikelihoodValues
-from nfanneal.plots.bench import bench_figure
-from nfanneal.priors import PRIORS, LatentMap, Parameter, make_prior
-from nfanneal.problem import Problem
+from nfanneal.anneal.weights import normalized
+from nfanneal.bench.samplers import merit
+from nfanneal.bench.samplers.bridge import autocorrelation_time, bridge_evidence
+from nfanneal.bench.samplers.meter import BudgetSpent, Meter
+from nfanneal.bench.samplers.peers import PEERS, run_peer, stuck_walkers
+from nfanneal.bench.samplers.race import INSTALL, Plan, by_schedule, own_name, race, score
+from nfanneal.bench.samplers.results import Outcome, Run
+from nfanneal.model.likelihood import LikelihoodValues
+from nfanneal.model.priors import PRIORS, LatentMap, Parameter, make_prior
+from nfanneal.model.problem import Problem
+from nfanneal.model.quantiles import QUANTILES, transform_of
+from nfanneal.report.figures.bench import bench_figure
+from nfanneal.runtime.threads import set_threads
 from nfanneal.spec import spec_from_text
-from nfanneal.threads import set_threads
-from nfanneal.weights import normalized
+from nfanneal.spec.build.problem import build_settings
 
 SD = 0.3
 EXACT = -2.0 * math.log(4.0)

@@ -8,13 +8,13 @@ import yaml
 from commands import inside
 from stopping import content, differences, write_problem
 
-from nfanneal import store
 from nfanneal.anneal.journal import Journal
 from nfanneal.api import run_checked
 from nfanneal.errors import OutputError, ResultError
-from nfanneal.resume import identity, plain_checkpoint, resumed_checkpoint
+from nfanneal.results import store
+from nfanneal.runs.checkpoint_file import checkpoint_path, previous_path, read_checkpoint
+from nfanneal.runs.identity import identity, plain_checkpoint, resumed_checkpoint
 from nfanneal.spec import spec_from_text
-from nfanneal.store.checkpoints import checkpoint_path, previous_path, read_checkpoint
 
 TORCH = """
 model: {kind: python, file: model.py, log_likelihood: f, batch: 200}

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from nfanneal import compiled
-from nfanneal.compiled import cache_folder, load_module
+from nfanneal.runtime import kernel_cache as compiled
+from nfanneal.runtime.kernel_cache import cache_folder, load_module
 
 SCRIPT = """
 import numpy as np
-from nfanneal.expressions import parse, symbol
-from nfanneal.ode import OdeSystem, SolverSettings, compile_system
+from nfanneal.model.expressions import parse, symbol
+from nfanneal.model.ode import OdeSystem, SolverSettings, compile_system
 names = {"x": None, "k": None}
 system = OdeSystem(symbol("t"), (symbol("x"),), (symbol("k"),), (parse("1", names),),
                    (parse("-k*x", names),), (symbol("x"),))

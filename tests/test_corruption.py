@@ -17,9 +17,9 @@ from commands import inside, run
 from editing import forged, unsealed
 
 import nfanneal
-from nfanneal import store
 from nfanneal.errors import ResultError
-from nfanneal.store.seal import DIGEST, check_bytes, content_digest
+from nfanneal.results import store
+from nfanneal.results.store.seal import DIGEST, check_bytes, content_digest
 
 COPIES = 200
 MISMATCH = "the content does not match what nfanneal wrote"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nfanneal.data import MOST_COMPLAINTS, Table, observations, read_table, table_of
 from nfanneal.errors import DataError
+from nfanneal.spec.table import MOST_COMPLAINTS, Table, observations, read_table, table_of
 
 
 @pytest.fixture

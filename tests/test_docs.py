@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from nfanneal.assembly import build_problem
 from nfanneal.cli.main import COMMANDS
 from nfanneal.errors import ExitCode
-from nfanneal.noise import NOISE_MODELS
-from nfanneal.priors import PRIORS
+from nfanneal.model.noise import NOISE_MODELS
+from nfanneal.model.priors import PRIORS
 from nfanneal.spec import load_spec, spec_from_text
+from nfanneal.spec.build.problem import build_problem
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numba import njit
 
-from nfanneal.bench.systems import SYSTEMS
-from nfanneal.ode.abreast import explicit_source
-from nfanneal.ode.stiffness import stiff_source
-from nfanneal.ode.system import with_stops
-from nfanneal.ode.template.elementary import exp_abreast, log_abreast, power_abreast
+from nfanneal.bench.solvers.systems import SYSTEMS
+from nfanneal.model.ode.codegen.explicit import explicit_source
+from nfanneal.model.ode.codegen.stiff import stiff_source
+from nfanneal.model.ode.solver.elementary import exp_abreast, log_abreast, power_abreast
+from nfanneal.model.ode.system import with_stops
 
 SPECIAL = np.array(
     [0.0, -0.0, 1.0, -1.0, 2.5, -2.0, np.inf, -np.inf, np.nan, 5e-324, 1e-310, 1e308]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from nfanneal.ode.emission import lines
+from nfanneal.model.ode.codegen.llvm import lines
 
 SHIFT = 2
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from commands import inside
 
-from nfanneal.bench import engine, solvers
-from nfanneal.bench.solvers import SOLVERS, Batch, Solver
-from nfanneal.bench.systems import SYSTEMS
-from nfanneal.bench.truth import true_sensitivities, true_values
+from nfanneal.bench.solvers.solvers import SOLVERS, Batch, Solver, engine, solvers
+from nfanneal.bench.solvers.systems import SYSTEMS
+from nfanneal.bench.solvers.truth import true_sensitivities, true_values
 
 
 @pytest.fixture(scope="module", autouse=True)

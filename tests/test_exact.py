@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import nfanneal
-from nfanneal.weights import normalized
+from nfanneal.anneal.weights import normalized
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

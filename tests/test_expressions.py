@@ -11,7 +11,7 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nfanneal.expressions import (
+from nfanneal.model.expressions import (
     SCALAR_FUNCTIONS,
     VECTOR_FUNCTIONS,
     ExpressionError,

@@ -11,9 +11,9 @@ from commands import inside
 from regression import exact
 from stopping import differences
 
-from nfanneal import store
-from nfanneal.anneal.events import LevelInfo
+from nfanneal.anneal.progress import LevelInfo
 from nfanneal.report import PlainProgress
+from nfanneal.results import store
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import pytest
 from commands import inside
 from stopping import differences, started, stopped, until
 
-from nfanneal import claim, store
 from nfanneal.errors import OutputError, ResultError
-from nfanneal.store.checkpoints import checkpoint_path, previous_path, read_checkpoint
+from nfanneal.results import store
+from nfanneal.runs import output_lock as claim
+from nfanneal.runs.checkpoint_file import checkpoint_path, previous_path, read_checkpoint
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_path):

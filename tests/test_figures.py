@@ -15,9 +15,9 @@ import pandas
 import pytest
 from commands import inside
 
-from nfanneal import store
-from nfanneal.modes import find_modes
-from nfanneal.plots import KINDS
+from nfanneal.report.figures import KINDS
+from nfanneal.results import store
+from nfanneal.results.modes import find_modes
 
 
 def test_exports_open_where_they_should(folder, capsys):

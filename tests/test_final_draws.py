@@ -12,11 +12,16 @@ from commands import run
 from scipy import integrate, stats
 
 import nfanneal
-from nfanneal.assembly import ENOUGH_ESS, build_problem
-from nfanneal.drawing import AROUND, HEAVY, FinalDraws, around_heavy, final_draws
-from nfanneal.proposals import Mixture, PriorProposal, StudentMixture, log_standard_normal
+from nfanneal.anneal.final_draws import AROUND, HEAVY, FinalDraws, around_heavy, final_draws
+from nfanneal.anneal.proposals.stored import (
+    Mixture,
+    PriorProposal,
+    StudentMixture,
+    log_standard_normal,
+)
+from nfanneal.anneal.weights import evidence, normalized
 from nfanneal.spec import load_spec
-from nfanneal.weights import evidence, normalized
+from nfanneal.spec.build.problem import ENOUGH_ESS, build_problem
 
 MODEL = """\
 def f(p):

@@ -8,8 +8,13 @@ import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_t
 
-from nfanneal.flow import FLOWS, FlowSettings, default_flow_settings, make_flow
-from nfanneal.proposals import (
+from nfanneal.anneal.proposals.architectures import (
+    FLOWS,
+    FlowSettings,
+    default_flow_settings,
+    make_flow,
+)
+from nfanneal.anneal.proposals.stored import (
     FlowProposal,
     Mixture,
     PriorProposal,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from specs import BASE, edited
 
 import nfanneal
-from nfanneal.data import MOST_COLUMNS, MOST_LINES
-from nfanneal.expressions import cost_of, parse, symbol, to_python
+from nfanneal.model.expressions import cost_of, parse, symbol, to_python
+from nfanneal.spec.table import MOST_COLUMNS, MOST_LINES
 
 DATA = "t,y\n0,0.1\n1,0.9\n"
 LETTERS = "abcdefgh"

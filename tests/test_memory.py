@@ -5,10 +5,10 @@ import pytest
 from commands import inside
 from stopping import differences, write_problem
 
-from nfanneal import memory
-from nfanneal.assembly import build_problem
 from nfanneal.errors import ModelError
+from nfanneal.runtime import memory
 from nfanneal.spec import load_spec, spec_from_text
+from nfanneal.spec.build.problem import build_problem
 
 ODE = """
 model: {kind: ode, states: {x: 1}, equations: {x: -k*x}}

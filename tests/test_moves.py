@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from test_anneal import FLOW, QUICK, final_evidence, gaussian_target, seed
 
-from nfanneal.anneal import Evaluation, Target, anneal
-from nfanneal.anneal.moves import LEAPS, moved
+from nfanneal.anneal.hmc import LEAPS, moved
+from nfanneal.anneal.loop import anneal
 from nfanneal.errors import ModelError
+from nfanneal.target import Evaluation, Target
 
 N = 4000
 MEAN, NOISE = np.array([1.0, -0.5]), 0.01 * np.array([[1.0, 0.8], [0.8, 1.0]])

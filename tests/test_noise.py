@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from nfanneal.noise import (
+from nfanneal.model.noise import (
     NOISE_MODELS,
     check_support,
     information,

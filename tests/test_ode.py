@@ -9,8 +9,8 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 from nfanneal.errors import ModelError
-from nfanneal.expressions import compile_numpy, parse, symbol
-from nfanneal.ode import OdeSystem, SolverSettings, Status, compile_system
+from nfanneal.model.expressions import compile_numpy, parse, symbol
+from nfanneal.model.ode import OdeSystem, SolverSettings, Status, compile_system
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

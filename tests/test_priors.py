@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
-from nfanneal.priors import PRIORS, LatentMap, Parameter, make_prior
+from nfanneal.model.priors import PRIORS, LatentMap, Parameter, make_prior
 
 EXAMPLES = {
     "uniform": [-2, 5],

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import genpareto, multivariate_normal
 
-from nfanneal.prune import METHODS, drop_by_ess, is_cluster, suspects
-from nfanneal.weights import (
+from nfanneal.anneal.weights import (
     effective_sample_size,
     evidence,
     normalized,
     pareto_k,
     pareto_smoothed,
 )
+from nfanneal.results.prune import METHODS, drop_by_ess, is_cluster, suspects
 
 D = 4
 

@@ -15,11 +15,11 @@ import pytest
 from scipy.stats import multivariate_t
 
 import nfanneal
-from nfanneal.assembly import build_problem
-from nfanneal.bench.peers import run_peer
-from nfanneal.proposals import log_standard_normal
+from nfanneal.anneal.proposals.stored import log_standard_normal
+from nfanneal.anneal.weights import evidence
+from nfanneal.bench.samplers.peers import run_peer
 from nfanneal.spec import load_spec
-from nfanneal.weights import evidence
+from nfanneal.spec.build.problem import build_problem
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 PUBLISHED = {"alpha": 0.55, "beta": 0.028, "gamma": 0.80, "delta": 0.024}

@@ -8,7 +8,7 @@ import sympy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nfanneal.expressions import ExpressionError, nearest, parse, symbol, to_python
+from nfanneal.model.expressions import ExpressionError, nearest, parse, symbol, to_python
 
 NAMES = dict.fromkeys(("x", "y", "t", "k", "n")) | {"v": 3}
 RENAME = {symbol(name): name for name in NAMES}

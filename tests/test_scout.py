@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nfanneal.anneal import Evaluation, Target
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.scout import STAGES, LocalPoints, minimize, scout
-from nfanneal.assembly import build_problem
 from nfanneal.spec import spec_from_text
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.target import Evaluation, Target
 
 RNG = np.random.default_rng(0)
 SLOPES, DATA = RNG.normal(size=(5, 3)), RNG.normal(size=5)

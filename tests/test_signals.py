@@ -11,9 +11,9 @@ import pytest
 from commands import inside
 from stopping import differences, started, stopped, until, write_problem
 
-from nfanneal import store
-from nfanneal.store.checkpoints import checkpoint_path
-from nfanneal.watch import process_age
+from nfanneal.results import store
+from nfanneal.runs.checkpoint_file import checkpoint_path
+from nfanneal.runs.signals import process_age
 
 HANGING = """
 import ctypes, os, pathlib
@@ -144,7 +144,7 @@ def test_the_time_limit_counts_from_the_start_of_the_process():
     """Also the seconds before anything of nfanneal was imported."""
     code = (
         "import time; time.sleep(1.5)\n"
-        "from nfanneal.watch import process_age\n"
+        "from nfanneal.runs.signals import process_age\n"
         "assert process_age() > 1.5"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

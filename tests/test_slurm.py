@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import inside
 
-from nfanneal.slurm import part_result, seconds, task_numbers
+from nfanneal.runs.slurm import part_result, seconds, task_numbers
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = {

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from specs import BASE, DIRECT, complaints, edited, read
 
 from nfanneal.errors import SpecError
-from nfanneal.expressions import symbol
-from nfanneal.noise import NOISE_MODELS
-from nfanneal.priors import PRIORS
+from nfanneal.model.expressions import symbol
+from nfanneal.model.noise import NOISE_MODELS
+from nfanneal.model.priors import PRIORS
 from nfanneal.spec import json_schema, load_spec, spec_from_text
 from nfanneal.spec.document import MOST_NODES, parse_document, read_scalar
 

@@ -8,7 +8,7 @@ import zuko
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nfanneal.spline import CompiledSpline
+from nfanneal.anneal.proposals.spline import CompiledSpline
 
 
 def reference(raw: torch.Tensor) -> torch.distributions.Transform:

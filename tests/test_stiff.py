@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from nfanneal.expressions import compile_numpy, parse, symbol
-from nfanneal.ode import OdeSystem, SolverSettings, Status, compile_system
-from nfanneal.ode.template import rodas5p
+from nfanneal.model.expressions import compile_numpy, parse, symbol
+from nfanneal.model.ode import OdeSystem, SolverSettings, Status, compile_system
+from nfanneal.model.ode.solver import rodas5p
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import nfanneal
-from nfanneal import store
+from nfanneal.anneal.proposals.stored import log_standard_normal, restored
+from nfanneal.anneal.weights import evidence
 from nfanneal.errors import ResultError
-from nfanneal.proposals import log_standard_normal, restored
-from nfanneal.weights import evidence
+from nfanneal.results import store
 
 SPEC = {
     "name": "tiny",
@@ -62,7 +62,7 @@ def test_the_stored_flow_gives_the_stored_weights(result, path):
     """log_weight is log prior + log L − log q with q rebuilt from the file, to float32 accuracy."""
     again = nfanneal.load(path)
     proposal = restored(again.flow.layout, again.flow.arrays)
-    latent = nfanneal.assembly.LatentMap(
+    latent = nfanneal.spec.build.problem.LatentMap(
         nfanneal.spec.spec_from_text(result.spec_yaml, path.parent).meaning.free
     )
     z = latent.to_latent(again.draws.theta)

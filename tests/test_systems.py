@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nfanneal.bench.systems import SYSTEMS
-from nfanneal.bench.truth import true_sensitivities
-from nfanneal.ode import CompiledSystem, SolverSettings, Status
+from nfanneal.bench.solvers.systems import SYSTEMS
+from nfanneal.bench.solvers.truth import true_sensitivities
+from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -12,9 +12,9 @@ import torch
 from commands import inside
 
 import nfanneal
-from nfanneal import estimate
-from nfanneal.cores import job_cores
-from nfanneal.threads import rows_at_once
+from nfanneal.runs import estimate
+from nfanneal.runtime.cores import job_cores
+from nfanneal.runtime.threads import rows_at_once
 
 LINE = """
 name: line
@@ -159,7 +159,7 @@ def test_numbas_threads_do_not_undo_those_of_torch():
     lines = (
         "import torch",
         "torch.ones(1000, 1000).sum()",
-        "from nfanneal.threads import set_threads",
+        "from nfanneal.runtime.threads import set_threads",
         "set_threads(1)",
         "assert torch.get_num_threads() == 1",
     )

@@ -8,9 +8,9 @@ from piecewise import TIMES, agree, differences, pieces, simulator_of, write
 from scipy.linalg import expm
 from specs import complaints, edited
 
-from nfanneal.assembly import build_problem
 from nfanneal.errors import DataError, SpecError
 from nfanneal.spec import load_spec, spec_from_text
+from nfanneal.spec.build.problem import build_problem
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

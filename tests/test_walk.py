@@ -7,8 +7,9 @@ import pytest
 from test_anneal import FLOW, QUICK, final_evidence, gaussian_target, seed
 from test_moves import N, check_moments, tempered_moments
 
-from nfanneal.anneal import Evaluation, Target, anneal
-from nfanneal.anneal.walk import STEPS, walked
+from nfanneal.anneal.loop import anneal
+from nfanneal.anneal.metropolis import STEPS, walked
+from nfanneal.target import Evaluation, Target
 
 
 def without_gradient(target: Target) -> Target:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nfanneal import weights as w
+from nfanneal.anneal import weights as w
 
 log_weights = st.lists(st.floats(-50, 50), min_size=2, max_size=40).map(np.array)
 

@@ -10,10 +10,10 @@ import pytest
 from test_accuracy import CASES, ROOT
 
 from nfanneal.api import read_spec
-from nfanneal.assembly import build_problem, build_settings
-from nfanneal.estimate import estimate
-from nfanneal.likelihood import Likelihood, LikelihoodValues
-from nfanneal.threads import set_threads
+from nfanneal.model.likelihood import Likelihood, LikelihoodValues
+from nfanneal.runs.estimate import estimate
+from nfanneal.runtime.threads import set_threads
+from nfanneal.spec.build.problem import build_problem, build_settings
 
 pytestmark = pytest.mark.accuracy
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.pool import Generation, tempered
-from nfanneal.proposals import Proposal
-from nfanneal.weights import Evidence, evidence, mixture_log_density, normalized
+from nfanneal.anneal.proposals.stored import Proposal
+from nfanneal.anneal.weights import Evidence, evidence, mixture_log_density, normalized
 
 Array = NDArray[np.float64]
 

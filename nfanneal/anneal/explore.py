@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.events import Activity, LevelInfo
-from nfanneal.anneal.moves import moved
+from nfanneal.anneal.hmc import moved
+from nfanneal.anneal.metropolis import STEPS, walked
+from nfanneal.anneal.progress import Activity, LevelInfo
+from nfanneal.anneal.proposals.stored import FlowProposal
 from nfanneal.anneal.scout import LocalPoints, local_points, scout
 from nfanneal.anneal.state import Means, State, add, affords, evaluate_in_chunks, pool_weights
-from nfanneal.anneal.target import walks
 from nfanneal.anneal.training import WeightedPoints
-from nfanneal.anneal.walk import STEPS, walked
-from nfanneal.proposals import FlowProposal
-from nfanneal.weights import effective_sample_size, systematic_resample
+from nfanneal.anneal.weights import effective_sample_size, systematic_resample
+from nfanneal.target import walks
 
 Array = NDArray[np.float64]
 

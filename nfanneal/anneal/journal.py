@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.snapshot import Arrays, Snapshot, put_together, taken_apart
-from nfanneal.anneal.target import Evaluation, Target, joined
+from nfanneal.target import Evaluation, Target, joined
 
 Array = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.anneal.events import Activity, LevelInfo, Observer
 from nfanneal.anneal.explore import (
     ENOUGH_TO_MOVE,
     draw_locally,
@@ -20,19 +19,18 @@ from nfanneal.anneal.explore import (
     scout_prior,
     training_points,
 )
-from nfanneal.anneal.final import final_mixture
+from nfanneal.anneal.final_mixture import final_mixture
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.pool import Generation, Pool, tempered
+from nfanneal.anneal.progress import Activity, LevelInfo, Observer
+from nfanneal.anneal.proposals.architectures import FlowSettings, make_flow
+from nfanneal.anneal.proposals.stored import FlowProposal, PriorProposal, Proposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import HOT_BETA, HOT_DRAWS, Means, State, add, affords, pool_weights
-from nfanneal.anneal.target import Target
 from nfanneal.anneal.training import Training, WeightedPoints, train
-from nfanneal.errors import ModelError
-from nfanneal.flow import FlowSettings, make_flow
-from nfanneal.proposals import FlowProposal, PriorProposal, Proposal, whitening
-from nfanneal.weights import (
+from nfanneal.anneal.weights import (
     PARETO_LIMIT,
     effective_sample_size,
     evidence,
@@ -40,6 +38,8 @@ from nfanneal.weights import (
     pareto_k,
     truncated,
 )
+from nfanneal.errors import ModelError
+from nfanneal.target import Target
 
 Array = NDArray[np.float64]
 

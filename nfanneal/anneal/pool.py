@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.proposals import Proposal, log_standard_normal
-from nfanneal.weights import mixture_log_density
+from nfanneal.anneal.proposals.stored import Proposal, log_standard_normal
+from nfanneal.anneal.weights import mixture_log_density
 
 Array = NDArray[np.float64]
 

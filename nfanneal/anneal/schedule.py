@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nfanneal.anneal.pool import tempered
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.weights import effective_sample_size, truncated
+from nfanneal.anneal.weights import effective_sample_size, truncated
 
 Array = NDArray[np.float64]
 

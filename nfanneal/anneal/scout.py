@@ -19,10 +19,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.target import Evaluation, Opening, Spent, Target
+from nfanneal.anneal.proposals.stored import StudentMixture
+from nfanneal.anneal.weights import normalized, systematic_resample
 from nfanneal.errors import ModelError
-from nfanneal.proposals import StudentMixture
-from nfanneal.weights import normalized, systematic_resample
+from nfanneal.target import Evaluation, Opening, Spent, Target
 
 Array = NDArray[np.float64]
 Likelihood = Callable[[Array], Evaluation]

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.anneal.events import LevelInfo
 from nfanneal.anneal.pool import Generation, Pool
+from nfanneal.anneal.progress import LevelInfo
+from nfanneal.anneal.proposals.architectures import FlowSettings
+from nfanneal.anneal.proposals.stored import FlowProposal, Proposal, restored, stored
 from nfanneal.anneal.scout import LocalPoints
 from nfanneal.anneal.state import Means, State
-from nfanneal.flow import FlowSettings
-from nfanneal.proposals import FlowProposal, Proposal, restored, stored
 
 Arrays = Mapping[str, NDArray[np.generic]]
 

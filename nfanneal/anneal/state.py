@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.anneal.events import Activity, Observer
 from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
+from nfanneal.anneal.progress import Activity, Observer
+from nfanneal.anneal.proposals.stored import Proposal
 from nfanneal.anneal.scout import LocalPoints
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.target import Spent, Target
+from nfanneal.anneal.weights import truncated
 from nfanneal.errors import ModelError
-from nfanneal.proposals import Proposal
-from nfanneal.weights import truncated
+from nfanneal.target import Spent, Target
 
 Array = NDArray[np.float64]
 

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.adam import adam
 
+from nfanneal.anneal.proposals.stored import FlowProposal, in_chunks
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.target import Spent, Target, bounded
+from nfanneal.anneal.weights import systematic_resample
 from nfanneal.errors import ModelError
-from nfanneal.proposals import FlowProposal, in_chunks
-from nfanneal.threads import default_threads, over_threads, torch_threads
-from nfanneal.weights import systematic_resample
+from nfanneal.runtime.threads import default_threads, over_threads, torch_threads
+from nfanneal.target import Spent, Target, bounded
 
 Array = NDArray[np.float64]
 

@@ -9,18 +9,18 @@ import click
 
 from nfanneal.anneal.schedule import SCHEDULES
 from nfanneal.api import read_spec
-from nfanneal.assembly import build_problem, build_settings
-from nfanneal.atomic import replaced
-from nfanneal.bench.peers import PEERS
-from nfanneal.bench.race import Plan, by_schedule, own_name, race
+from nfanneal.bench.samplers.peers import PEERS
+from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
 from nfanneal.errors import ExitCode
-from nfanneal.plots.bench import bench_figure
 from nfanneal.report.bench import bench_json, print_bench, run_line
-from nfanneal.spec.settings import PRESETS
-from nfanneal.threads import set_threads
+from nfanneal.report.figures.bench import bench_figure
+from nfanneal.runtime.files import replaced
+from nfanneal.runtime.threads import set_threads
+from nfanneal.spec.annealing import PRESETS
+from nfanneal.spec.build.problem import build_problem, build_settings
 
 
 @click.command(

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from nfanneal.api import read_spec
-from nfanneal.assembly import build_problem, build_settings
 from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
 from nfanneal.report import print_check
-from nfanneal.threads import set_threads
-from nfanneal.trial import try_likelihood
+from nfanneal.runs.check import try_likelihood
+from nfanneal.runtime.threads import set_threads
+from nfanneal.spec.build.problem import build_problem, build_settings
 
 
 @click.command("check", epilog="Example: nfanneal check model.yaml --json")

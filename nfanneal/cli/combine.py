@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
-from nfanneal.combine import combine
 from nfanneal.errors import ExitCode
 from nfanneal.report import combination_json, print_combination
-from nfanneal.threads import set_threads
+from nfanneal.results import store
+from nfanneal.results.combine import combine
+from nfanneal.runtime.threads import set_threads
 
 
 @click.command("combine", epilog="Example: nfanneal combine seed1.h5 seed2.h5 seed3.h5 -o all.h5")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.cli.consoles import console
-from nfanneal.compare import compare
 from nfanneal.errors import ResultError
 from nfanneal.report import comparison_json, print_comparison
+from nfanneal.results import store
+from nfanneal.results.compare import compare
 
 
 @click.command("compare", epilog="Example: nfanneal compare linear.h5 quadratic.h5")

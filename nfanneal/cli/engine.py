@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from nfanneal.bench.engine import costs, throughput
-from nfanneal.bench.solvers import SOLVERS
-from nfanneal.bench.systems import SYSTEMS
+from nfanneal.bench.solvers.engine import costs, throughput
+from nfanneal.bench.solvers.solvers import SOLVERS
+from nfanneal.bench.solvers.systems import SYSTEMS
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import listed_words
 from nfanneal.report.engine import cost_line, engine_json, print_engine
-from nfanneal.threads import set_threads
+from nfanneal.runtime.threads import set_threads
 
 
 @click.command(

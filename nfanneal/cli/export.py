@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
-from nfanneal.atomic import replaced
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.errors import ResultError
-from nfanneal.export import as_csv, as_getdist, as_json, write_parquet
 from nfanneal.report import summary_json
-from nfanneal.result import Result
+from nfanneal.results import store
+from nfanneal.results.export import as_csv, as_getdist, as_json, write_parquet
+from nfanneal.results.result import Result
+from nfanneal.runtime.files import replaced
 
 ENDINGS = {"netcdf": ".nc", "csv": ".csv", "parquet": ".parquet", "getdist": "", "json": ".json"}
 

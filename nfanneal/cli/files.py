@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nfanneal.atomic import replaced
 from nfanneal.errors import ResultError
+from nfanneal.runtime.files import replaced
 
 FORMATS = (".pdf", ".png", ".svg")
 """What figures can be."""

@@ -26,7 +26,7 @@ TEMPLATES = {
 def command(spec: Path | None, template: str, force: bool) -> None:
     """Write a commented example SPEC and the files it needs; it runs as it is."""
     spec = spec or Path(f"{template}.yaml")
-    folder = resources.files("nfanneal").joinpath("templates")
+    folder = resources.files("nfanneal.cli").joinpath("templates")
     targets = {
         spec.with_name(name.format(stem=spec.stem)): folder.joinpath(source).read_text("utf-8")
         for source, name in TEMPLATES[template].items()

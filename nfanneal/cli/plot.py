@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.api import read_numbers
-from nfanneal.atomic import replaced
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
-from nfanneal.plots import KINDS, ONE_RESULT, Options, draw
-from nfanneal.threads import set_threads
+from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
+from nfanneal.results import store
+from nfanneal.runtime.files import replaced
+from nfanneal.runtime.threads import set_threads
 
 
 @click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")

@@ -9,12 +9,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal import store
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
-from nfanneal.export import predictions_as_csv
-from nfanneal.result import Prediction
-from nfanneal.revive import (
+from nfanneal.results import store
+from nfanneal.results.export import predictions_as_csv
+from nfanneal.results.rebuild import (
     predict,
     prior_draws,
     revived_problem,
@@ -22,7 +21,8 @@ from nfanneal.revive import (
     thinned_posterior,
     times_of,
 )
-from nfanneal.threads import set_threads
+from nfanneal.results.result import Prediction
+from nfanneal.runtime.threads import set_threads
 
 Array = NDArray[np.float64]
 

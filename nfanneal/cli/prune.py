@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
-from nfanneal.prune import METHODS, prune
 from nfanneal.report import print_pruning, pruning_json
+from nfanneal.results import store
+from nfanneal.results.prune import METHODS, prune
 
 
 @click.command("prune", epilog="Example: nfanneal prune model.h5 -o model.pruned.h5")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.cli.files import refuse_existing, write_text
-from nfanneal.page import page
-from nfanneal.threads import set_threads
+from nfanneal.report.page import page
+from nfanneal.results import store
+from nfanneal.runtime.threads import set_threads
 
 
 @click.command("report", epilog="Example: nfanneal report model.h5 -o report.html")

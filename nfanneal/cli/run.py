@@ -10,18 +10,18 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.api import read_spec
-from nfanneal.claim import refuse_claimed
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
 from nfanneal.report import LiveProgress, PlainProgress, print_summary
-from nfanneal.resume import spec_changes
-from nfanneal.session import Plan, run_kept
+from nfanneal.results import store
+from nfanneal.runs.identity import spec_changes
+from nfanneal.runs.output_lock import refuse_claimed
+from nfanneal.runs.resumable import Plan, run_kept
+from nfanneal.runs.signals import Stopped
 from nfanneal.spec import CheckedSpec
-from nfanneal.watch import Stopped
 
 
 class _WithOptionalValue(click.Command):

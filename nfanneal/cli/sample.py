@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
 from nfanneal.report import print_summary, summary_json
-from nfanneal.revive import sample
-from nfanneal.threads import set_threads
+from nfanneal.results import store
+from nfanneal.results.rebuild import sample
+from nfanneal.runtime.threads import set_threads
 
 
 @click.command("sample", epilog="Example: nfanneal sample model.h5 -n 100000 -o more.h5")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nfanneal.slurm import (
+from nfanneal.runs.slurm import (
     LEAD_SECONDS,
     SHORTEST_SECONDS,
     Job,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from nfanneal import store
 from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
 from nfanneal.report import print_summary, summary_json
+from nfanneal.results import store
 
 
 @click.command("summary", epilog="Example: nfanneal summary model.h5 --json | jq .log_evidence")

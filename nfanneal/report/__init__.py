@@ -1,6 +1,6 @@
 """What the terminal shows; the tables of a bench are in `nfanneal.report.bench`."""
 
-from nfanneal.report.results import (
+from nfanneal.report.summary import (
     LiveProgress,
     PlainProgress,
     combination_json,

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nfanneal.bench.results import Bench, Run, Score
-from nfanneal.report.results import finite
+from nfanneal.bench.samplers.results import Bench, Run, Score
+from nfanneal.report.summary import finite
 
 EVIDENCE = ("log-evidence", "spread", "s", "s to sd 0.1")
 DRAWS = ("ESS", "ESS/s", "distance", "calls", "gradients")

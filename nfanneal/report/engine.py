@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nfanneal.bench.engine import OWN, Cost, Throughput
-from nfanneal.report.results import finite
+from nfanneal.bench.solvers.engine import OWN, Cost, Throughput
+from nfanneal.report.summary import finite
 
 COSTS = ("value", "×", "gradient", "×", "error", "its error")
 THROUGHPUT = ("near mode", "prior", "prior failed")

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from nfanneal.errors import Complaint, Location, SpecError
-from nfanneal.textfile import decoded, read_bytes
+from nfanneal.runtime.textfile import decoded, read_bytes
 
 KeyPath = tuple[str | int, ...]
 

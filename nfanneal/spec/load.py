@@ -16,9 +16,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from nfanneal.errors import Complaint, Location, SpecError
-from nfanneal.expressions import nearest
-from nfanneal.noise import NOISE_MODELS
-from nfanneal.priors import PRIORS
+from nfanneal.model.expressions import nearest
+from nfanneal.model.noise import NOISE_MODELS
+from nfanneal.model.priors import PRIORS
 from nfanneal.spec.document import (
     Document,
     KeyPath,
@@ -30,7 +30,7 @@ from nfanneal.spec.document import (
 )
 from nfanneal.spec.inputs import input_files, with_tables, without_unused
 from nfanneal.spec.meaning import Meaning, find_meaning
-from nfanneal.spec.reading import MOST_COMPLAINTS
+from nfanneal.spec.reader import MOST_COMPLAINTS
 from nfanneal.spec.schema import (
     TIMED,
     DataSpec,

@@ -9,12 +9,12 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import Complaint
-from nfanneal.expressions import Names, nearest, parse
-from nfanneal.priors import PRIORS, Parameter, make_prior
+from nfanneal.model.expressions import Names, nearest, parse
+from nfanneal.model.priors import PRIORS, Parameter, make_prior
 from nfanneal.spec.document import Document, KeyPath
-from nfanneal.spec.measured import ExperimentMeaning, MeasuredReader, within
+from nfanneal.spec.events import TimingMeaning, TimingReader
+from nfanneal.spec.experiments import ExperimentMeaning, MeasuredReader, within
 from nfanneal.spec.schema import OdeSpec, ParameterSpec, PythonSpec, Spec
-from nfanneal.spec.timing import TimingMeaning, TimingReader
 
 RESERVED = {"chain", "draw", "log_weight", "log_prior", "log_likelihood", "log_proposal"}
 """Names that the result file uses beside parameters."""

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from nfanneal.spec.annealing import AnnealSpec, FlowSpec
 from nfanneal.spec.fields import Expression, Interval, Number, Section, Whole, Word
-from nfanneal.spec.settings import AnnealSpec, FlowSpec
 
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
 

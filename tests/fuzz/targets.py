@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nfanneal.data import table_of
 from nfanneal.errors import DataError, SpecError
-from nfanneal.expressions import (
+from nfanneal.model.expressions import (
     ExpressionError,
     cost_of,
     differentiate,
@@ -21,8 +20,9 @@ from nfanneal.expressions import (
     to_python,
     with_numbers,
 )
+from nfanneal.runtime.textfile import decoded
 from nfanneal.spec import spec_from_text
-from nfanneal.textfile import decoded
+from nfanneal.spec.table import table_of
 
 NAMES = dict.fromkeys(("x", "y", "t", "k", "n")) | {"v": 3}
 RENAME = {symbol(name): name for name in NAMES} | {symbol(f"v[{i}]"): f"v{i}" for i in range(3)}

@@ -23,17 +23,17 @@ import torch
 from scipy.special import logsumexp
 
 import nfanneal.anneal.scout as scouting
+from nfanneal.anneal.proposals.stored import log_standard_normal
 from nfanneal.anneal.scout import LocalPoints
-from nfanneal.api import read_spec
-from nfanneal.assembly import build_problem
-from nfanneal.proposals import log_standard_normal
-from nfanneal.weights import (
+from nfanneal.anneal.weights import (
     effective_sample_size,
     evidence,
     normalized,
     pareto_k,
     systematic_resample,
 )
+from nfanneal.api import read_spec
+from nfanneal.spec.build.problem import build_problem
 
 CONFIG = Path(__file__).parents[2] / "configs" / "repressilator_long.yaml"
 STARTS, COMPONENTS, DRAWS, GENERATIONS, KEPT = 65_536, 4000, 50_000, 25, 4

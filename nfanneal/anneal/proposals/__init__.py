@@ -1,0 +1,1 @@
+"""Distributions over the latent space with draws and an exact density."""

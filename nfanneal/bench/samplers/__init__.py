@@ -1,0 +1,1 @@
+"""Other samplers on the same likelihood: run them all, and hold them against each other."""

@@ -1,0 +1,1 @@
+"""Other ODE solvers on the same systems, timed and held against exact solutions."""

@@ -1,0 +1,1 @@
+"""From parameters to log-likelihoods: priors, noise, simulators, ODE systems, Python functions."""

@@ -1,0 +1,20 @@
+"""Compiled ODE trajectories with forward sensitivities."""
+
+from nfanneal.model.ode.events import Dose, InputTable, Switch, Timetable, changed, tabulated
+from nfanneal.model.ode.system import OdeSystem, SolverSettings, Status
+from nfanneal.model.ode.trajectories import CompiledSystem, Trajectories, compile_system
+
+__all__ = [
+    "CompiledSystem",
+    "Dose",
+    "InputTable",
+    "OdeSystem",
+    "SolverSettings",
+    "Status",
+    "Switch",
+    "Timetable",
+    "Trajectories",
+    "changed",
+    "compile_system",
+    "tabulated",
+]

@@ -1,0 +1,1 @@
+"""From symbols to the source of a compiled solver."""

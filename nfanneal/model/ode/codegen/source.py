@@ -1,0 +1,381 @@
+"""From symbols to source: the system's part of the compiled solver."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+
+import sympy
+
+from nfanneal.model.expressions import SCALAR_FUNCTIONS, differentiate
+from nfanneal.model.ode.codegen.layout import (
+    Layout,
+    arithmetic,
+    assign,
+    function,
+    in_pieces,
+    names_in_store,
+    nonzero,
+    with_fixed,
+)
+from nfanneal.model.ode.codegen.sensitivities import (
+    MANY,
+    Partial,
+    entries,
+    padded,
+    place,
+    variation_body,
+)
+from nfanneal.model.ode.system import OdeSystem
+
+HEAD = """import math
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+from nfanneal.model.ode.codegen.llvm import lines  # {emission}
+"""
+OWN_IMPORT = re.compile(
+    r"^(import|from) [\w.]+( import (\([^)]*\)|[^(\n]*))?( *# fmt: skip)?\n", re.MULTILINE
+)
+
+More = Callable[[Layout, Sequence[Partial], Sequence[Partial]], list[str]]
+"""From a layout and the entries of ∂f/∂y and ∂f/∂θ to sources."""
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """One of the solvers: modules of the template, of which the last comes after the system.
+
+    So many trajectories go abreast, each in a lane, whose numbers take the first so many places of
+    the store (`abreast`, a formula); `more` writes functions of the system that it needs besides.
+    Sensitivities stand row by row, padded with zeros, or column by column.
+    """
+
+    parts: tuple[str, ...]
+    lanes: int
+    abreast: str
+    more: More
+    by_rows: bool
+    linear: bool = False
+
+
+def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
+    """Source of a module whose `solve` integrates `system`, from the solver's template."""
+    own = {"example_system": _system_source(system, stepper)}
+    table = system.timetable
+    needs = {
+        "linear_solve": stepper.linear or table.steady,
+        "events": table.stops,
+        "steady_state": table.steady,
+    }
+    *before, last = stepper.parts
+    order = (
+        "constants", *before, "example_system", "step_control", "linear_solve", last, "events",
+        "steady_state", "integrate",
+    )  # fmt: skip
+    parts = [part for part in order if needs.get(part, True)]
+    return "\n".join([_head(), *(own.get(part) or _part(part) for part in parts)])
+
+
+@cache
+def _head() -> str:
+    """The imports; another emission makes another text, which is compiled anew."""
+    emission = resources.files("nfanneal.model.ode.codegen").joinpath("llvm.py").read_bytes()
+    return HEAD.format(emission=hashlib.sha256(emission).hexdigest()[:16])
+
+
+@cache
+def _part(name: str) -> str:
+    """The text of a module of the template, without its imports."""
+    text = resources.files("nfanneal.model.ode.solver").joinpath(f"{name}.py").read_text("utf-8")
+    return OWN_IMPORT.sub("", text)
+
+
+def _system_source(system: OdeSystem, stepper: Stepper) -> str:
+    layout = _layout(system, stepper)
+    jacobian, direct = _rhs_partials(layout)
+    partials = [e for _, _, e in (*jacobian, *direct)]
+    places = [*range(len(jacobian))]
+    places += [place(len(jacobian), layout.columns, i, q) for i, q, _ in direct]
+    sources = [_initial(layout), _initial_slopes(layout), *_rhs(layout, partials, places)]
+    sources += [_observe(layout, stepper.lanes), _observe_slopes(layout, stepper.lanes)]
+    sources += [_variation(layout, jacobian, direct)]
+    sources += [*stepper.more(layout, jacobian, direct), *_timetable(layout)]
+    sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
+    sizes = _sizes(layout, len(jacobian), stepper)
+    helpers = _scalar_functions("\n".join(sources))
+    return "\n".join([sizes, *helpers, *sources, _hold_constants(len(system.parameters))])
+
+
+def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
+    """How many there are of everything, and where the store has it."""
+    system, n = layout.system, len(layout.system.states)
+    fixed, p = layout.taken + len(layout.fixed), layout.columns
+    table = system.timetable
+    return f"""N, P = {n}, {p}
+FIXED, PARTIALS = {fixed}, {jacobian + n * p}
+TIMED, STEADY = {table.stops}, {table.steady}
+ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
+COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
+NEW = {stepper.abreast}
+CONSTANTS = NEW + N * LANES
+STAGE = CONSTANTS + {2 + len(system.parameters) + fixed} * LANES
+S_STAGE = STAGE + N * LANES
+S_ROW, S_COLUMN = {"P, 1" if stepper.by_rows else "LANES, N * LANES"}
+"""
+
+
+def _layout(system: OdeSystem, stepper: Stepper) -> Layout:
+    names = {system.time: "t"}
+    names |= {s: f"y[{i}]" for i, s in enumerate(system.states)}
+    names |= {s: f"theta[{i}]" for i, s in enumerate(system.parameters)}
+    names |= {s: f"fixed[{i}]" for i, s in enumerate(system.timetable.held)}
+    used: set[sympy.Symbol] = set()
+    for expression in (*system.initial, *system.equations, *system.timetable.expressions):
+        used |= expression.free_symbols
+    used -= set(system.given)
+    active = tuple(i for i, s in enumerate(system.parameters) if s in used)
+    columns = padded(len(active)) if stepper.by_rows else len(active)
+    return Layout(system, names, active, columns, {})
+
+
+def _scalar_functions(source: str) -> list[str]:
+    """All scalar helpers if the source calls any."""
+    if not any(f"{name}(" in source for name in SCALAR_FUNCTIONS):
+        return []
+    return [_scalar_function(name) for name in SCALAR_FUNCTIONS]
+
+
+def _scalar_function(name: str) -> str:
+    function = SCALAR_FUNCTIONS[name]
+    source = inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(")
+    return f"@njit(**STRICT)\n{source}\n"
+
+
+def _prepare(layout: Layout) -> str:
+    targets = [layout.names[symbol] for symbol in layout.fixed.values()]
+    table = layout.system.timetable
+    timed = [*table.moments, table.tables.number] if table.stops else []
+    targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
+    expressions = [*layout.fixed, *timed]
+    return arithmetic("prepare", "theta, fixed", assign(layout, targets, expressions))
+
+
+def _initial(layout: Layout) -> str:
+    targets = [f"y[{i}]" for i in range(len(layout.system.states))]
+    return arithmetic("initial", "theta, y", assign(layout, targets, layout.system.initial))
+
+
+def _initial_slopes(layout: Layout) -> str:
+    columns = [layout.system.parameters[c] for c in layout.active]
+    partials = nonzero(layout.system.initial, columns)
+    targets = [f"s[{i * layout.columns + q}]" for i, q, _ in partials]
+    body = assign(layout, targets, [e for _, _, e in partials])
+    return arithmetic("initial_slopes", "theta, s", body, before=["s[:] = 0.0"])
+
+
+def _rhs_partials(layout: Layout) -> tuple[list[Partial], list[Partial]]:
+    """The entries of ∂f/∂y and of ∂f/∂θ that are not zero everywhere."""
+    system = layout.system
+    columns = [system.parameters[c] for c in layout.active]
+    return nonzero(system.equations, system.states), nonzero(system.equations, columns)
+
+
+def _rhs(layout: Layout, partials: Sequence[sympy.Expr], places: Sequence[int]) -> list[str]:
+    """f alone, and with its derivatives, by the same lines: not a bit of f may differ."""
+    equations = layout.system.equations
+    n, slopes = len(equations), [f"partials[{i}]" for i in places]
+    targets = [f"dy[{i}]" for i in range(n)]
+    expressions = [with_fixed(layout, e) for e in (*equations, *partials)]
+    alone, both = "t, y, theta, fixed, dy", "t, y, theta, fixed, dy, partials"
+    if layout.is_large:
+        before = [f"rhs({alone})"]
+        return [
+            in_pieces(layout, "rhs", alone, targets, expressions[:n]),
+            in_pieces(layout, "rhs_and_partials", both, slopes, expressions[n:], before),
+        ]
+    lines = assign(layout, [*targets, *slopes], expressions)
+    return [
+        arithmetic("rhs", alone, assign(layout, [*targets, *slopes], expressions, n)),
+        arithmetic("rhs_and_partials", both, lines),
+    ]
+
+
+def _variation(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> str:
+    """ds/dt = (∂f/∂y)·s + ∂f/∂θ at a point."""
+    sizes = len(layout.system.states), layout.columns
+    body = variation_body(*sizes, jacobian, direct)
+    tabled = entries(jacobian) if sizes[0] > MANY else ""
+    return tabled + function("variation", "partials, s, ds", body, "LINEAR_INLINE", "LINEAR")
+
+
+def _observe(layout: Layout, lanes: int) -> str:
+    """h(t, x, θ) from the store: of one lane, and of a stage."""
+    plain, others = _plain_and_other_observables(layout)
+    targets = [f"values[row, output, {k}]" for k in others]
+    expressions = [with_fixed(layout, layout.system.observables[k]) for k in others]
+    body, after = assign(_at_output(layout, lanes), targets, expressions), list[str]()
+    if plain:
+        after += ["for o in range(len(PLAIN)):"]
+        state = "store[STAGE + PLAIN[o, 1] * LANES + lane]"
+        after += [f"    values[row, output, PLAIN[o, 0]] = {state}"]
+    pairs = f"PLAIN = np.array({plain}, dtype=np.int64)\n" if plain else ""
+    arguments = "t, lane, store, values, row, output"
+    return pairs + arithmetic("observe", arguments, body, after=after)
+
+
+def _plain_and_other_observables(layout: Layout) -> tuple[list[tuple[int, int]], list[int]]:
+    """Of a large system the observables that are states, (observable, state); and the others.
+
+    The former are gone through by a table: lines for each would take long to compile.
+    """
+    place = {symbol: j for j, symbol in enumerate(layout.system.states)}
+    observables = list(enumerate(layout.system.observables))
+    if not layout.is_large:
+        return [], [k for k, _ in observables]
+    plain = [(k, place[h]) for k, h in observables if h in place]
+    return plain, [k for k, h in observables if h not in place]
+
+
+def _observe_slopes(layout: Layout, lanes: int) -> str:
+    """dh/dθ = ∂h/∂x·s + ∂h/∂θ."""
+    system = layout.system
+    plain, others = _plain_and_other_observables(layout)
+    observables = [system.observables[k] for k in others]
+    by_state = nonzero(observables, system.states)
+    direct = nonzero(observables, system.parameters)
+    names = [f"h{i}" for i in range(len(by_state) + len(direct))]
+    expressions = [with_fixed(layout, e) for _, _, e in (*by_state, *direct)]
+    body = assign(_at_output(layout, lanes), names, expressions)
+    body += ["s = store[S_STAGE + lane:]"]
+    whole = layout.active == tuple(range(len(system.parameters)))
+    if not whole or {k for k, _, _ in by_state} < {*range(len(others))}:
+        body += ["slopes[row, output, :, :] = 0.0"]
+    column = "q" if whole else "ACTIVE[q]"
+    for k, observable in enumerate(others):
+        terms = [
+            f"{name} * s[{j} * S_ROW + q * S_COLUMN]"
+            for name, (row, j, _) in zip(names, by_state, strict=False) if row == k
+        ]  # fmt: skip
+        if terms:
+            body += ["for q in range(COLUMNS):"]
+            body += [f"    slopes[row, output, {observable}, {column}] = {' + '.join(terms)}"]
+    for name, (k, q, _) in zip(names[len(by_state) :], direct, strict=True):
+        body.append(f"slopes[row, output, {others[k]}, {q}] += {name}")
+    if plain:
+        body += ["for q in range(COLUMNS):", "    for o in range(len(PLAIN)):"]
+        place = "s[PLAIN[o, 1] * S_ROW + q * S_COLUMN]"
+        body += [f"        slopes[row, output, PLAIN[o, 0], {column}] = {place}"]
+    return function("observe_slopes", "t, lane, store, slopes, row, output", body)
+
+
+def _at_output(layout: Layout, lanes: int) -> Layout:
+    """Names of what observables are computed from."""
+    states = {s: f"store[STAGE + {lanes * i} + lane]" for i, s in enumerate(layout.system.states)}
+    return replace(
+        layout, names={**names_in_store(layout, lanes), layout.system.time: "t", **states}
+    )
+
+
+def _hold_constants(parameters: int) -> str:
+    body = [
+        f"for i in range({parameters}):",
+        "    store[CONSTANTS + LANES * (2 + i) + lane] = theta[i]",
+    ]
+    body += [
+        "for i in range(FIXED):",
+        f"    store[CONSTANTS + LANES * ({2 + parameters} + i) + lane] = fixed[i]",
+    ]
+    return function("hold_constants", "lane, theta, fixed, store", body, "STRICT")
+
+
+def _timetable(layout: Layout) -> list[str]:
+    """What a system has only if something happens at certain times."""
+    table, sources = layout.system.timetable, list[str]()
+    if table.stops:
+        sources += [_tables(layout), _spaced(layout), _apply(layout)]
+        sources += [_apply_slopes(layout), _stop_slopes(layout)]
+    if table.steady:
+        columns = [layout.system.parameters[c] for c in layout.active]
+        if not table.stops:
+            sources += [f"BEFORE = {len(table.switches)}\n"]
+        sources += [_matrix(layout, "steady_jacobian", layout.system.states)]
+        sources += [_matrix(layout, "steady_direct", columns)]
+    return sources
+
+
+def _tables(layout: Layout) -> str:
+    """Where in `fixed` things are, and the inputs."""
+    table, tables = layout.system.timetable, layout.system.timetable.tables
+    stop = len(table.held)
+    before, column = len(table.switches), stop - len(tables.symbols)
+    numbers = f"{len(table.moments)}, {len(table.switches)}, {before}, {column}, {stop}"
+    rows = [row for each in tables.rows for row in each]
+    shape = f"({len(rows)}, {len(tables.symbols)})"
+    flat = [value for row in rows for value in row]
+    knots = [knot for each in tables.knots for knot in each]
+    first = [0, *itertools.accumulate(map(len, tables.knots))]
+    return (
+        f"STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = {numbers}\n"
+        f"TABLE, FIRST_KNOT = {layout.taken - 1}, np.array({first}, dtype=np.int64)\n"
+        f"KNOTS = np.array({knots}, dtype=np.float64)\n"
+        f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"
+    )
+
+
+def _spaced(layout: Layout) -> str:
+    intervals = layout.system.timetable.intervals
+    targets = [f"interval{i}" for i in range(len(intervals))]
+    above = " and ".join(f"{target} > 0.0" for target in targets) or "True"
+    body = [*assign(layout, targets, intervals), f"return {above}"]
+    return function("spaced", "theta", body, "STRICT")
+
+
+def _apply(layout: Layout) -> str:
+    table, body = layout.system.timetable, ["pass"]
+    for event in range(len(table.switches)):
+        body += [f"if event == {event}:", f"    fixed[{event}] = 1.0"]
+    for event, dose in enumerate(table.doses, start=len(table.switches)):
+        lines = assign(layout, [f"y[{dose.state}]"], [dose.after])
+        body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
+    return function("apply", "event, y, theta, fixed", body, "STRICT")
+
+
+def _apply_slopes(layout: Layout) -> str:
+    """∂g/∂y of the one state that a dose changes, times its sensitivities, and ∂g/∂θ."""
+    system, body = layout.system, ["pass"]
+    columns = [system.parameters[c] for c in layout.active]
+    for event, dose in enumerate(system.timetable.doses, start=len(system.timetable.switches)):
+        own = differentiate(dose.after, system.states[dose.state])
+        direct = nonzero([dose.after], columns)
+        names = ["own", *(f"h{q}" for _, q, _ in direct)]
+        lines = assign(layout, names, [own, *(e for _, _, e in direct)])
+        lines += ["for q in range(P):", f"    s[{dose.state} * P + q] *= own"]
+        lines += [f"s[{dose.state} * P + {q}] += h{q}" for _, q, _ in direct]
+        body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
+    return function("apply_slopes", "event, y, s, theta, fixed", body, "STRICT")
+
+
+def _stop_slopes(layout: Layout) -> str:
+    columns, body = [layout.system.parameters[c] for c in layout.active], ["pass"]
+    for event, moment in enumerate(layout.system.timetable.moments):
+        partials = nonzero([moment], columns)
+        lines = assign(layout, [f"moved[{q}]" for _, q, _ in partials], [e for *_, e in partials])
+        if lines:
+            body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
+    return function("stop_slopes", "event, theta, fixed, moved", body, "STRICT")
+
+
+def _matrix(layout: Layout, name: str, symbols: Sequence[sympy.Symbol]) -> str:
+    partials = nonzero(layout.system.equations, symbols)
+    targets = [f"matrix[{i}, {j}]" for i, j, _ in partials]
+    body = assign(layout, targets, [with_fixed(layout, e) for *_, e in partials])
+    return arithmetic(name, "t, y, theta, fixed, matrix", body, "STRICT")

@@ -1,0 +1,410 @@
+"""From output to output: trajectories side by side, each through steps of its own.
+
+Outputs between steps are interpolated. A trajectory that the other stepper would take in fewer
+steps stops in between: its progress, states and sensitivities are kept, and the other goes on.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from nfanneal.model.ode.solver.constants import (
+    ACCEPTED,
+    AFTER,
+    ARRIVES,
+    CACHE,
+    DOSE_INTERVAL,
+    DUE,
+    ENTRY,
+    ERROR,
+    FOR_STIFF,
+    GOAL,
+    GROWTH,
+    INLINE,
+    LARGEST,
+    LAST_ERROR,
+    LIMITED,
+    LOG_ERROR,
+    NO_STEADY_STATE,
+    NON_FINITE,
+    OK,
+    OUTPUT,
+    PART,
+    PROGRESS,
+    RATE,
+    REJECTED,
+    RUN,
+    SEEN_LAST,
+    STEP,
+    STEP_TOO_SMALL,
+    STIFF_TRIED,
+    STRICT,
+    SUSPECTED,
+    TIME,
+    TOO_MANY_STEPS,
+    TOO_STIFF,
+    TRIED,
+    TRIED_BEFORE,
+    UNTIL,
+)
+from nfanneal.model.ode.solver.events import align, next_stop, pass_stops, set_switches
+from nfanneal.model.ode.solver.example_system import (
+    BEFORE,
+    COLUMNS,
+    LANES,
+    S_COLUMN,
+    S_ROW,
+    S_STAGE,
+    STAGE,
+    STEADY,
+    TIMED,
+    N,
+    P,
+    hold_constants,
+    initial,
+    initial_slopes,
+    observe,
+    observe_slopes,
+    prepare,
+    spaced,
+)
+from nfanneal.model.ode.solver.steady_state import find_steady
+from nfanneal.model.ode.solver.step_control import (
+    GROW,
+    INSTANT,
+    LOG_LEAST,
+    ULPS,
+    all_finite,
+    any_direction,
+    control,
+    first_step,
+    shrinkage,
+)
+from nfanneal.model.ode.solver.tsit5 import (
+    CLOSE,
+    LOOK,
+    MINE,
+    OTHER,
+    PATIENCE,
+    WORTH,
+    allocate,
+    attempt,
+    between,
+    follow,
+    load,
+    load_slopes,
+    longest,
+    look,
+    move_lane,
+    move_on,
+    opened,
+    settle,
+    suspicion,
+)
+
+
+@njit(**STRICT)
+def begin(lane, theta, start, times, rtol, atol, parts):
+    """Set the initial values; returns the status, MINE if the trajectory goes on."""
+    gradient = parts[1]
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
+    prepare(theta, fixed)
+    if TIMED:
+        align(times, fixed)
+    initial(theta, y)
+    if gradient:
+        initial_slopes(theta, s)
+    if TIMED and not set_switches(start, fixed, False):
+        return NON_FINITE
+    if TIMED and not spaced(theta):
+        return DOSE_INTERVAL
+    if STEADY:
+        fixed[BEFORE] = 1.0
+        found = find_steady(start, y, s, gradient, theta, fixed, rtol, atol)
+        fixed[BEFORE] = 0.0
+        if not found:
+            return NO_STEADY_STATE
+    if TIMED:
+        pass_stops(start, y, s, gradient, theta, fixed)
+    return MINE if all_finite(y) else NON_FINITE
+
+
+@njit(**STRICT)
+def take_up(lane, row, theta, t, times, held, parts):
+    """Go on where the other stepper stopped."""
+    gradient = parts[1]
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
+    prepare(theta, fixed)
+    if TIMED:
+        align(times, fixed)
+    for i in range(N):
+        y[i] = held[row, i]
+    for i in range(N if gradient else 0):
+        for q in range(COLUMNS):
+            s[i * P + q] = held[row, N + i * COLUMNS + q]
+    if TIMED:
+        set_switches(t, fixed, True)
+    if STEADY:
+        fixed[BEFORE] = 0.0
+
+
+@njit(**STRICT)
+def put_down(lane, row, held, parts):
+    """Keep what the other stepper needs to go on."""
+    gradient = parts[1]
+    load(lane, parts)
+    if gradient:
+        load_slopes(lane, parts)
+    (y, _, _, _), s, _, _ = opened(lane, parts)
+    for i in range(N):
+        held[row, i] = y[i]
+        for q in range(COLUMNS if gradient else 0):
+            held[row, N + i * COLUMNS + q] = s[i * P + q]
+
+
+@njit(**INLINE)
+def write(t, lane, row, output, values, slopes, parts):
+    """One output from the places for stages."""
+    store, gradient = parts[0], parts[1]
+    observe(t, lane, store, values, row, output)
+    if gradient:
+        observe_slopes(t, lane, store, slopes, row, output)
+
+
+@njit(**STRICT)
+def record_here(lane, row, times, values, slopes, run, parts):
+    """Record the outputs up to the time of what was opened; returns whether that are all."""
+    (y, _, _, _), s, _, _ = opened(lane, parts)
+    store, gradient = parts[0], parts[1]
+    t, output = run[TIME, lane], int(run[OUTPUT, lane])
+    for i in range(N):
+        store[STAGE + i * LANES + lane] = y[i]
+        for q in range(P if gradient else 0):
+            store[S_STAGE + i * S_ROW + q * S_COLUMN + lane] = s[i * P + q]
+    while output < len(times) and times[output] <= t:
+        write(t, lane, row, output, values, slopes, parts)
+        output += 1
+    run[OUTPUT, lane], run[DUE, lane] = output, due(output, times)
+    return output == len(times)
+
+
+@njit(**INLINE)
+def record(lanes, rows, times, values, slopes, run, parts):
+    """Record the outputs in the steps that were accepted, and note where the steps end."""
+    t, h, after, until = run[TIME], run[STEP], run[AFTER], run[UNTIL]
+    for lane in range(len(rows)):
+        after[lane] = run[GOAL, lane] if run[ARRIVES, lane] > 0.0 else t[lane] + h[lane]
+        until[lane] = after[lane] if run[ERROR, lane] <= 1.0 else -math.inf
+    for lane in range(lanes if TIMED else 0):
+        if run[ARRIVES, lane] > 0.0:
+            until[lane] = np.nextafter(until[lane], -math.inf)
+    while locate(len(rows), t, h, until, run[DUE], run[PART]) > 0:
+        between(len(rows), run, parts)
+        for lane in range(lanes):
+            if run[PART, lane] >= 0.0:
+                output = int(run[OUTPUT, lane])
+                write(times[output], lane, rows[lane], output, values, slopes, parts)
+                run[OUTPUT, lane], run[DUE, lane] = output + 1, due(output + 1, times)
+
+
+@njit(**INLINE)
+def locate(lanes, t, h, until, dues, parts_of_steps):
+    """Find where in its step the next output of each lane is; returns how many there are."""
+    found = 0
+    for lane in range(lanes):
+        part = max((dues[lane] - t[lane]) / h[lane], 0.0)
+        parts_of_steps[lane] = part if dues[lane] <= until[lane] else -1.0
+        found += 1 if dues[lane] <= until[lane] else 0
+    return found
+
+
+@njit(**INLINE)
+def due(output, times):
+    """When an output is; never, if there is none."""
+    return times[output] if output < len(times) else math.inf
+
+
+@njit(**STRICT)
+def depart(lane, theta, end, span, rtol, atol, run, parts):
+    """Choose the first step from what was opened; returns whether f is finite there."""
+    t = run[TIME, lane]
+    if not settle(lane, t, theta, parts):
+        return False
+    (y, stage, f, slope), _, fixed, _ = opened(lane, parts)
+    run[STEP, lane] = first_step(t, y, stage, f, slope, theta, fixed, rtol, atol, span)
+    run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
+    run[LAST_ERROR, lane], run[SUSPECTED, lane] = LOG_LEAST, 0.0
+    return True
+
+
+@njit(**STRICT)
+def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, parts):
+    """Begin a trajectory, or go on where the other stepper stopped; returns the status."""
+    start, rtol, atol, _, _ = limits
+    theta = theta[row]
+    end = times[-1]
+    run[:, lane] = 0.0
+    if progress[row, TRIED] < 0.0:
+        run[TIME, lane] = start
+        status = begin(lane, theta, start, times, rtol, atol, parts)
+        if status != MINE:
+            return status
+        (_, _, _, _), _, fixed, _ = opened(lane, parts)
+        hold_constants(lane, theta, fixed, parts[0])
+        if record_here(lane, row, times, values, slopes, run, parts):
+            return OK
+        if not depart(lane, theta, end, end - start, rtol, atol, run, parts):
+            return NON_FINITE
+    else:
+        for field in range(PROGRESS):
+            run[field, lane] = progress[row, field]
+        t, run[TRIED_BEFORE, lane] = progress[row, TIME], progress[row, TRIED]
+        run[DUE, lane] = due(int(run[OUTPUT, lane]), times)
+        take_up(lane, row, theta, t, times, held, parts)
+        if not settle(lane, t, theta, parts):
+            return NON_FINITE
+        _, _, fixed, _ = opened(lane, parts)
+        run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
+    (y, _, _, _), _, _, direction = opened(lane, parts)
+    any_direction(y, direction, rtol, atol)
+    return aim(lane, end - start, limits, run)
+
+
+@njit(**INLINE)
+def aim(lane, span, limits, run):
+    """Let the next step end at a stop if it gets there; returns the status."""
+    _, _, _, max_steps, may_switch = limits
+    t, h, goal, tried = run[TIME, lane], run[STEP, lane], run[GOAL, lane], run[TRIED, lane]
+    if tried >= max_steps:
+        return TOO_STIFF if not may_switch and 2.0 * run[LIMITED, lane] > tried else TOO_MANY_STEPS
+    arrives = h >= (goal - t) * (1.0 - 1e-9)
+    run[ARRIVES, lane] = arrives
+    if arrives:
+        run[STEP, lane] = goal - t
+    elif h < max(ULPS * abs(t), INSTANT * span):
+        return STEP_TOO_SMALL if run[ERROR, lane] < LARGEST else NON_FINITE
+    return MINE
+
+
+@njit(**INLINE)
+def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
+    """What an attempted step leads to: another try, or the next step; returns the status."""
+    start, rtol, atol, _, may_switch = limits
+    h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], times[-1]
+    run[TRIED, lane] += 1.0
+    if not error <= 1.0:
+        run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
+        run[REJECTED, lane] = 1.0
+        return aim(lane, end - start, limits, run)
+    if run[DUE, lane] == math.inf:
+        run[TIME, lane] = after
+        return OK
+    most = 1.0 if run[REJECTED, lane] > 0.0 else GROW
+    factor, pace = min(most, run[GROWTH, lane]), h * run[RATE, lane]
+    h *= factor
+    run[TIME, lane], run[LAST_ERROR, lane] = after, max(run[LOG_ERROR, lane], LOG_LEAST)
+    run[REJECTED, lane] = 0.0
+    run[ACCEPTED, lane] += 1.0
+    accepted = int(run[ACCEPTED, lane])
+    if accepted < 4 or factor > 1.5 or accepted % LOOK == 0:
+        seen = look(lane, row, after, theta, rtol, atol, parts)
+        run[RATE, lane] = min(seen, run[SEEN_LAST, lane]) if accepted > 1 else seen
+        run[SEEN_LAST, lane] = seen
+    run[STEP, lane] = h = min(h, longest(run[RATE, lane]))
+    run[SUSPECTED, lane] = suspicion(run[SUSPECTED, lane], pace, error)
+    run[LIMITED, lane] += pace > CLOSE
+    if TIMED and run[ARRIVES, lane] > 0.0:
+        status = stop(lane, row, theta, times, limits, values, slopes, run, parts)
+        if status != MINE:
+            return status
+    if may_switch and run[SUSPECTED, lane] >= PATIENCE and end - after > WORTH * run[STEP, lane]:
+        put_down(lane, row, held, parts)
+        return OTHER
+    return aim(lane, end - start, limits, run)
+
+
+@njit(**STRICT)
+def stop(lane, row, theta, times, limits, values, slopes, run, parts):
+    """Let happen what happens at this time; returns the status."""
+    _, rtol, atol, _, _ = limits
+    theta = theta[row]
+    t, end = run[TIME, lane], times[-1]
+    gradient = parts[1]
+    load(lane, parts)
+    if gradient:
+        load_slopes(lane, parts)
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
+    pass_stops(t, y, s, gradient, theta, fixed)
+    hold_constants(lane, theta, fixed, parts[0])
+    if record_here(lane, row, times, values, slopes, run, parts):
+        return OK if all_finite(y) else NON_FINITE
+    return MINE if depart(lane, theta, end, end - t, rtol, atol, run, parts) else NON_FINITE
+
+
+@njit(**STRICT)
+def leave(lane, row, progress, run):
+    """Note how far a trajectory came."""
+    for field in range(PROGRESS):
+        progress[row, field] = run[field, lane]
+    if MINE == FOR_STIFF:
+        progress[row, STIFF_TRIED] += run[TRIED, lane] - run[TRIED_BEFORE, lane]
+
+
+@njit(**STRICT)
+def close_ranks(lanes, rows, status, progress, run, parts):
+    """Take out the trajectories that have ended, and let the last ones go on in their lanes."""
+    for lane in range(lanes - 1, -1, -1):
+        if status[rows[lane]] != MINE:
+            leave(lane, rows[lane], progress, run)
+            lanes -= 1
+            if lane < lanes:
+                move_lane(lanes, lane, parts)
+                rows[lane] = rows[lanes]
+                for field in range(RUN):
+                    run[field, lane] = run[field, lanes]
+    return lanes
+
+
+@njit(
+    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1],"
+    "f8[:,::1], f8[:,::1], f8[::1], f8[:,::1], i8[::1])",
+    cache=CACHE,
+    **ENTRY,
+)
+def solve(
+    theta, times, start, rtol, atol, max_steps, may_switch, gradient, values, slopes, status,
+    progress, held, store, run, rows,
+):  # fmt: skip
+    """Solve the trajectories that wait for this stepper, one per row of theta.
+
+    The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
+    that have not begun; `held` (rows, N + N·COLUMNS) are states and sensitivities in between.
+    Without `gradient` there are no sensitivities, and the states are the same, bit for bit.
+    """
+    parts = allocate(store, gradient)
+    limits = (start, rtol, atol, max_steps, may_switch)
+    lanes, next_row = rows[0], rows[0]  # with a 0 for them numba would compile the rest twice
+    while True:
+        while lanes < LANES and next_row < len(theta):
+            row, next_row = next_row, next_row + 1
+            if status[row] == MINE:
+                status[row] = enter(
+                    lanes, row, theta, times, limits, values, slopes, progress, held, run, parts
+                )
+                leave(lanes, row, progress, run)
+                rows[lanes], lanes = row, lanes + (status[row] == MINE)
+        if lanes == 0:
+            return
+        for lane in range(lanes, LANES):
+            run[DUE, lane] = math.inf
+        attempt(len(rows), theta, rows, rtol, atol, run, parts)
+        control(len(rows), run[ERROR], run[LAST_ERROR], run[LOG_ERROR], run[GROWTH])
+        if gradient:
+            follow(len(rows), theta, rows, run, parts)
+        record(lanes, rows, times, values, slopes, run, parts)
+        move_on(len(rows), theta, rows, run, parts)
+        for lane in range(lanes):
+            row = rows[lane]
+            status[row] = go_on(lane, row, theta, times, limits, values, slopes, held, run, parts)
+        lanes = close_ranks(lanes, rows, status, progress, run, parts)

@@ -1,0 +1,100 @@
+"""An ODE system in symbols, the solver's settings, and how a trajectory can end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+import sympy
+
+from nfanneal.model.ode.events import Timetable, with_switches
+
+
+@dataclass(frozen=True)
+class OdeSystem:
+    """dx/dt = f(t, x, θ), x(start) = x₀(θ), observables h(t, x, θ).
+
+    `parameters` are the columns of θ; `initial`, `equations` and `observables` are expressions
+    of `time`, `states` and `parameters` (`initial` of parameters only). Nobody asks for the
+    sensitivities to those that are `given`: they are zero. The `timetable` says what happens at
+    certain times; equations and observables may hold the symbols that it sets.
+    """
+
+    time: sympy.Symbol
+    states: tuple[sympy.Symbol, ...]
+    parameters: tuple[sympy.Symbol, ...]
+    initial: tuple[sympy.Expr, ...]
+    equations: tuple[sympy.Expr, ...]
+    observables: tuple[sympy.Expr, ...]
+    given: tuple[sympy.Symbol, ...] = ()
+    timetable: Timetable = field(default_factory=Timetable)
+
+
+def with_stops(system: OdeSystem) -> OdeSystem:
+    """The system with switches for the conditions in its equations that are linear in time."""
+    table = system.timetable
+    equations, switches = with_switches(system.equations, system.time, system.states, table)
+    if not switches:
+        return system
+    table = replace(table, switches=(*table.switches, *switches))
+    return replace(system, equations=equations, timetable=table)
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """Tolerances per step, the most steps of a trajectory, the time it starts at, the method.
+
+    `method` is `tsit5`, `stiff` (Rodas5P), or `auto`, which begins with the one and takes the other
+    where it needs fewer steps.
+    """
+
+    rtol: float = 1e-6
+    atol: float = 1e-8
+    max_steps: int = 10_000
+    start: float = 0.0
+    method: str = "auto"
+
+
+class Status(IntEnum):
+    """How a trajectory ended."""
+
+    OK = 0
+    TOO_MANY_STEPS = 1
+    STEP_TOO_SMALL = 2
+    NON_FINITE = 3
+    NO_STEADY_STATE = 4
+    TOO_STIFF = 5
+    DOSE_INTERVAL = 6
+
+    @property
+    def advice(self) -> str:
+        """What it means and what to change."""
+        return _ADVICE[self]
+
+
+_ADVICE = {
+    Status.OK: "the trajectory reached the last time",
+    Status.TOO_MANY_STEPS: (
+        "the solver ran out of steps: the solution oscillates fast or jumps there; "
+        "raise model.solver.max_steps or loosen model.solver.rtol"
+    ),
+    Status.TOO_STIFF: (
+        "the equations are stiff there and the explicit solver ran out of steps; "
+        "take model.solver.method: auto"
+    ),
+    Status.STEP_TOO_SMALL: (
+        "the step size went to zero: the solution blows up, or an equation jumps; "
+        "narrow the priors or smooth the equation"
+    ),
+    Status.NON_FINITE: (
+        "the equations gave a number that is not finite (an overflow, or log or a power of a "
+        "negative number); narrow the priors or rewrite the equation"
+    ),
+    Status.NO_STEADY_STATE: (
+        "no steady state was found from the initial values, where model.initial or "
+        "model.pre_equilibration asks for one; narrow the priors, or begin closer to it"
+    ),
+    Status.DOSE_INTERVAL: (
+        "the time between doses (every) was not above 0; narrow the priors of what it depends on"
+    ),
+}

@@ -1,6 +1,0 @@
-"""The compiled solver, part by part: text for numba, some trajectories abreast.
-
-`nfanneal.ode.kernels` puts the parts together with the user's system in place of `system`, and
-compiles the result, once without sensitivities and, when they are first asked for, once with. In
-the package the parts import each other, for readers and tools; put together they do not.
-"""

@@ -1,0 +1,185 @@
+"""Corner figures: marginals and pairs of weighted draws, of one or several results."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import corner
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from nfanneal.anneal.weights import normalized
+from nfanneal.errors import ResultError
+from nfanneal.model.priors import Prior
+from nfanneal.report.figures.style import (
+    COLORS,
+    GREY,
+    TRUTH,
+    chosen_columns,
+    column_labels,
+    drawable,
+)
+from nfanneal.results.result import Result
+from nfanneal.spec import spec_from_text
+
+Array = NDArray[np.float64]
+
+MOST_COLUMNS = 8
+"""Columns shown unless they are named: more cannot be read in print."""
+BINS = 30
+TAIL = 0.002
+"""Share of the posterior beyond each end of an axis."""
+LEVELS = (0.393, 0.865)
+"""Masses within one and two standard deviations of a Gaussian in two dimensions."""
+
+
+def corner_figure(
+    results: Mapping[str, Result], wanted: Sequence[str] | None, truth: Mapping[str, float]
+) -> Figure:
+    """Marginals with their priors on the diagonal, pairs below.
+
+    Raises:
+        ResultError: a wanted column is not in every result, or none is shared.
+    """
+    columns = _columns(results, wanted)
+    first = next(iter(results.values()))
+    labels = column_labels(first)
+    supports = {n: p.distribution.support() for n, p in prior_of_column(first).items()}
+    ranges = [_range([_column(r, n) for r in results.values()], supports[n]) for n in columns]
+    size = max(1.05 * len(columns) + 0.6, 3.0)
+    figure = Figure(figsize=(size, size))
+    figure.set_layout_engine("none")  # corner places its axes itself
+    for color, result in zip(_colors(len(results)), results.values(), strict=True):
+        shown = [labels[c] for c in columns]
+        _add(figure, result, columns, ranges, color, shown, filled=len(results) == 1)
+    axes = np.array(figure.axes).reshape(len(columns), len(columns))
+    _add_priors(axes, first, columns, ranges)
+    _add_truth(axes, columns, truth)
+    _legend(figure, results, truth)
+    return figure
+
+
+def _colors(count: int) -> list[str]:
+    return [COLORS[i % len(COLORS)] for i in range(count)]
+
+
+def _columns(results: Mapping[str, Result], wanted: Sequence[str] | None) -> list[str]:
+    shared = [
+        name
+        for name in next(iter(results.values())).column_names
+        if all(name in r.column_names for r in results.values())
+    ]
+    if not shared:
+        raise ResultError("the results share no parameter")
+    if wanted is None:
+        return shared[:MOST_COLUMNS]
+    return chosen_columns(shared, wanted)
+
+
+def _column(result: Result, name: str) -> tuple[Array, Array]:
+    """Values (n,) and weights (n,) of a column, those of no weight left out."""
+    weights = normalized(result.draws.log_weight)
+    used = weights > 0
+    index = result.column_names.index(name)
+    return result.draws.theta[used, index], weights[used]
+
+
+def _range(
+    columns: Sequence[tuple[Array, Array]], support: tuple[float, float]
+) -> tuple[float, float]:
+    """From the lowest to the highest value that carry weight, within the prior's support."""
+    lows, highs = [], []
+    for values, weights in columns:
+        order = np.argsort(values)
+        mass = np.cumsum(weights[order])
+        lows.append(values[order][np.searchsorted(mass, TAIL)])
+        highs.append(values[order][min(int(np.searchsorted(mass, 1.0 - TAIL)), len(order) - 1)])
+    low, high = min(lows), max(highs)
+    margin = 0.05 * (high - low) or 0.5
+    return float(max(low - margin, support[0])), float(min(high + margin, support[1]))
+
+
+def _add(
+    figure: Figure,
+    result: Result,
+    columns: Sequence[str],
+    ranges: Sequence[tuple[float, float]],
+    color: str,
+    labels: Sequence[str],
+    *,
+    filled: bool,
+) -> None:
+    values = np.column_stack([_column(result, name)[0] for name in columns])
+    weights = _column(result, columns[0])[1]
+    style: dict[str, Any] = {
+        "color": color,
+        "bins": BINS,
+        "smooth": 1.0,
+        "levels": LEVELS,
+        "plot_datapoints": False,
+        "plot_density": False,
+        "fill_contours": filled,
+        "hist_kwargs": {"lw": 1.2},
+        "contour_kwargs": {"linewidths": 0.8},
+        "label_kwargs": {"fontsize": 8},
+        "labelpad": 0.12,
+        "max_n_ticks": 3,
+        "use_math_text": True,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # corner warns of contours of a flat histogram
+        corner.corner(values, weights=weights, range=ranges, labels=labels, fig=figure, **style)
+
+
+def _add_priors(
+    axes: Any, result: Result, columns: Sequence[str], ranges: Sequence[tuple[float, float]]
+) -> None:
+    """The prior's mass per bin on the diagonal, dashed."""
+    priors = prior_of_column(result)
+    for i, name in enumerate(columns):
+        low, high = ranges[i]
+        x = np.linspace(low, high, 200)
+        mass = np.exp(priors[name].log_density(x)) * (high - low) / BINS
+        top = max(float(p.get_path().vertices[:, 1].max()) for p in axes[i, i].patches)
+        axes[i, i].plot(x, mass, color=GREY, lw=0.8, ls="--", zorder=0)
+        axes[i, i].set_ylim(0.0, 1.15 * top)
+        axes[i, i].set_xlim(low, high)
+
+
+def prior_of_column(result: Result) -> dict[str, Prior]:
+    """The prior of each column of θ."""
+    free = spec_from_text(result.spec_yaml).meaning.free
+    return {name: p.prior for p in free for name in p.column_names}
+
+
+def _add_truth(axes: Any, columns: Sequence[str], truth: Mapping[str, float]) -> None:
+    known = [truth.get(name) for name in columns]
+    for i, value in enumerate(known):
+        for j in range(i, len(columns)):
+            if value is not None:
+                axes[j, i].axvline(value, color=TRUTH, lw=0.7, ls=":")
+        for j in range(i):
+            if value is not None:
+                axes[i, j].axhline(value, color=TRUTH, lw=0.7, ls=":")
+
+
+def _legend(figure: Figure, results: Mapping[str, Result], truth: Mapping[str, float]) -> None:
+    handles = [
+        Line2D([], [], color=color, label=drawable(_name(source, result, results)))
+        for color, (source, result) in zip(_colors(len(results)), results.items(), strict=True)
+    ]
+    handles.append(Line2D([], [], color=GREY, ls="--", lw=0.8, label="prior"))
+    if truth:
+        handles.append(Line2D([], [], color=TRUTH, ls=":", lw=0.8, label="truth"))
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.98, 0.98))
+
+
+def _name(source: str, result: Result, results: Mapping[str, Result]) -> str:
+    """The result's name, or its file's where names repeat."""
+    names = [r.name for r in results.values()]
+    return result.name if names.count(result.name) == 1 else Path(source).stem

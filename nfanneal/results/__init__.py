@@ -1,0 +1,1 @@
+"""Finished results and what is done with them: summaries, draws, predictions, comparisons."""

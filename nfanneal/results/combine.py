@@ -1,0 +1,197 @@
+"""Several runs of one problem as one result, and whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from nfanneal.anneal.proposals.stored import log_standard_normal
+from nfanneal.anneal.weights import mixture_log_density
+from nfanneal.errors import ResultError
+from nfanneal.model.priors import LatentMap
+from nfanneal.results.rebuild import (
+    joined,
+    refuse_other_model,
+    revived_problem,
+    stored_proposal,
+    with_draws,
+)
+from nfanneal.results.result import (
+    Combination,
+    Diagnostics,
+    History,
+    ObservedData,
+    Result,
+    StoredFlow,
+    WeightedDraws,
+    equal_weight_indices,
+)
+from nfanneal.runs.estimate import observed_at
+from nfanneal.spec import spec_from_text
+
+Array = NDArray[np.float64]
+
+LEAST_P_VALUE = 0.01
+"""Runs disagree if chance makes so large a spread this rarely."""
+PROBLEM_SECTIONS = {"model", "parameters", "likelihood"}
+
+
+def combine(
+    results: Sequence[Result], sources: Sequence[str], model_file: Path | None = None
+) -> Result:
+    """All draws of repeated runs under their common mixture of proposals.
+
+    Every draw is weighted by the balance heuristic, so a mode that one run's flow misses is
+    weighted rightly if another's covers it.
+
+    Raises:
+        ResultError: fewer than two runs, a pruned one, or runs of different problems.
+
+    Source: Veach & Guibas (1995), Optimally combining sampling techniques, section 3.2.
+    """
+    _refuse(results, sources)
+    first = results[0]
+    draws = _reweighted(results)
+    choice_seed, noise_seed = np.random.SeedSequence([first.seed, len(results)]).spawn(2)
+    chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
+    observed: Mapping[str, ObservedData] = {}
+    if first.observed:
+        problem = revived_problem(first, model_file)
+        if model_file is not None:
+            for other in results[1:]:
+                refuse_other_model(other, problem, model_file)
+        noise = np.random.default_rng(noise_seed)
+        observed = observed_at(problem, draws.theta[chosen], noise)
+    agreement = agreement_of(results)
+    pooled = replace(first, diagnostics=_pooled(results))
+    made = with_draws(pooled, draws, chosen, observed)
+    return replace(
+        made,
+        warnings=(*_disagreement(agreement), *made.warnings),
+        history=_histories(results),
+        flow=_mixed_flow(results),
+        n_likelihood_evaluations=sum(r.n_likelihood_evaluations for r in results),
+        n_gradient_evaluations=sum(r.n_gradient_evaluations for r in results),
+        n_failed=sum(r.n_failed for r in results),
+        n_gradients_dropped=sum(r.n_gradients_dropped for r in results),
+        failed_theta=np.concatenate([r.failed_theta for r in results]),
+        wall_time=sum(r.wall_time for r in results),
+        origin="combine",
+        sources=tuple(sources),
+        combination=agreement,
+    )
+
+
+def _refuse(results: Sequence[Result], sources: Sequence[str]) -> None:
+    if len(results) < 2:
+        raise ResultError("combining takes at least two results")
+    first = results[0]
+    for result, source in zip(results, sources, strict=True):
+        if result.pruning is not None:
+            raise ResultError(f"{source}: has been pruned; combine the results as they were")
+        if problem_text(result) != problem_text(first):
+            raise ResultError(
+                f"{source}: another problem than {sources[0]}: model, priors or noise differ; "
+                "`nfanneal compare` compares different models"
+            )
+        if result.data_fingerprint != first.data_fingerprint:
+            raise ResultError(f"{source}: other data than {sources[0]}")
+    seeds = [(r.seed, r.draws.log_weight[:5].tobytes()) for r in results]
+    if len(set(seeds)) < len(seeds):
+        raise ResultError("two of the results are the same run (same seed, same draws)")
+
+
+def problem_text(result: Result) -> str:
+    """The part of a result's spec that states the problem."""
+    spec = spec_from_text(result.spec_yaml).spec
+    return spec.model_dump_json(include=PROBLEM_SECTIONS)
+
+
+def _reweighted(results: Sequence[Result]) -> WeightedDraws:
+    """All draws, weighted under the mixture of all proposals.
+
+    One on a bound of its prior, where only rounding puts it, has no place in the latent space: it
+    is weighted as if no other run could have drawn it.
+    """
+    latent = LatentMap(spec_from_text(results[0].spec_yaml).meaning.free)
+    draws = joined([r.draws for r in results])
+    counts = [len(r.draws.log_weight) for r in results]
+    z = latent.to_latent(draws.theta)
+    inside = np.isfinite(z).all(axis=1)
+    log_ratio = draws.log_ratio + np.log(sum(counts)) - np.repeat(np.log(counts), counts)
+    log_q = [stored_proposal(r).log_density(z[inside]) for r in results]
+    log_ratio[inside] = log_standard_normal(z[inside]) - mixture_log_density(log_q, counts)
+    return draws.weighted(log_ratio)
+
+
+def agreement_of(results: Sequence[Result]) -> Combination:
+    """χ² of the log-evidences against their errors."""
+    values = np.array([r.diagnostics.log_evidence for r in results])
+    errors = np.array([r.diagnostics.log_evidence_error for r in results])
+    precision = 1.0 / np.maximum(errors, 1e-12) ** 2
+    mean = (precision @ values) / precision.sum()
+    chi_square = float(precision @ (values - mean) ** 2)
+    return Combination(values, errors, chi_square, float(chi2.sf(chi_square, len(values) - 1)))
+
+
+def _disagreement(agreement: Combination) -> tuple[str, ...]:
+    if agreement.p_value >= LEAST_P_VALUE:
+        return ()
+    return (
+        f"the runs disagree: their log-evidences range from {agreement.log_evidences.min():.3f} to "
+        f"{agreement.log_evidences.max():.3f}, more than their errors allow (chi-square "
+        f"{agreement.chi_square:.1f}, p = {agreement.p_value:.2g}): some run missed a mode, or "
+        "its error is too small. Run each with more draws per level (anneal.draws)",
+    )
+
+
+def _pooled(results: Sequence[Result]) -> Diagnostics:
+    """What the runs' annealing paths said; the rest follows from the weights.
+
+    The paths' log-evidences count by their precision, so that a poor run does not blunt a good
+    one's.
+    """
+    all_of = [r.diagnostics for r in results]
+    k = len(all_of)
+    path = np.array([d.path_log_evidence for d in all_of])
+    errors = np.array([d.path_log_evidence_error for d in all_of])
+    precision = 1.0 / np.maximum(errors, 1e-12) ** 2
+    uncovered = np.array([d.uncovered_error for d in all_of])
+    return replace(
+        all_of[0],
+        uncovered_mass=sum(d.uncovered_mass for d in all_of) / k,
+        uncovered_error=float(np.sqrt(np.sum(uncovered**2))) / k,
+        path_log_evidence=float(precision @ path / precision.sum()),
+        path_log_evidence_error=float(precision.sum() ** -0.5),
+        reached_beta=min(d.reached_beta for d in all_of),
+    )
+
+
+def _histories(results: Sequence[Result]) -> History:
+    """The histories one after the other: each begins anew at level 0."""
+    parts = [r.history for r in results]
+    return History(
+        levels={n: np.concatenate([p.levels[n] for p in parts]) for n in parts[0].levels},
+        losses=np.concatenate([p.losses for p in parts]),
+        loss_levels=np.concatenate([p.loss_levels for p in parts]),
+        seconds=np.concatenate([p.seconds for p in parts]),
+    )
+
+
+def _mixed_flow(results: Sequence[Result]) -> StoredFlow:
+    """The mixture of the runs' proposals, in proportion to their draws."""
+    counts = np.array([len(r.draws.log_weight) for r in results], dtype=float)
+    arrays = {
+        f"{i}.{name}": array for i, r in enumerate(results) for name, array in r.flow.arrays.items()
+    }
+    layout = {
+        "kind": "mixture",
+        "weights": (counts / counts.sum()).tolist(),
+        "components": [dict(r.flow.layout) for r in results],
+    }
+    return StoredFlow(layout, arrays)

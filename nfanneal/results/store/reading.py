@@ -1,0 +1,226 @@
+"""Reading a result file back."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.errors import ResultError
+from nfanneal.results.result import (
+    Combination,
+    Diagnostics,
+    History,
+    ObservedData,
+    Pruning,
+    Result,
+    StoredFlow,
+    WeightedDraws,
+)
+from nfanneal.results.store.seal import check_bytes, check_content, refuse_hostile
+from nfanneal.results.store.writing import DRAW_FIELDS, FORMAT
+
+_DAMAGE = (
+    KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
+"""What h5py, json and the shapes of arrays raise where a file is damaged."""
+
+
+def read(path: Path) -> Result:
+    """Read a result file.
+
+    Raises:
+        ResultError: no such file, not HDF5, not written by nfanneal, or damaged.
+    """
+    size = _size(path)
+    try:
+        sealed = check_bytes(path)
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("created_by") != "nfanneal":
+                raise ResultError(f"{path}: an HDF5 file, but not a result of nfanneal")
+            if file.attrs.get("nfanneal_format") != FORMAT:
+                raise ResultError(
+                    f"{path}: result format {file.attrs.get('nfanneal_format')}, but this "
+                    f"nfanneal reads format {FORMAT}"
+                )
+            refuse_hostile(file, path, size)
+            if not sealed:
+                check_content(file, path)
+            result = _read_all(file)
+            _refuse_inconsistent(result)
+            return result
+    except OSError as error:
+        raise ResultError(f"{path}: {_what_is_wrong(path)}") from error
+    except _DAMAGE as error:
+        raise ResultError(f"{path}: damaged, or not written completely ({error})") from error
+
+
+def _size(path: Path) -> int:
+    """The size of a regular file: a pipe would be waited for.
+
+    Raises:
+        ResultError: there is no such file.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise ResultError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ResultError(f"{path}: cannot be read: {reason}") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device, not a file"
+        raise ResultError(f"{path}: is {kind}")
+    return found.st_size
+
+
+def _refuse_inconsistent(result: Result) -> None:
+    """Raise a ValueError where parts do not fit together: a stranger can forge a checksum."""
+    draws, n = result.draws, len(result.draws.log_weight)
+    if any(len(getattr(draws, field.name)) != n for field in fields(draws)):
+        raise ValueError("weighted draws of different numbers")
+    if n == 0 or n != result.diagnostics.n_samples:
+        raise ValueError("another number of draws than it says")
+    if len(result.posterior) != len(result.posterior_index):
+        raise ValueError("posterior draws of different numbers")
+    if not ((result.posterior_index >= 0) & (result.posterior_index < n)).all():
+        raise ValueError("a posterior draw that is no weighted draw")
+    texts = (result.name, result.spec_yaml, result.command, result.origin, *result.warnings)
+    if not all(isinstance(text, str) for text in (*texts, *result.labels, *result.units)):
+        raise ValueError("a text that is none")
+    shown = "".join((*texts[:1], *texts[2:], *result.parameters, *result.labels, *result.units))
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" for c in shown):
+        raise ValueError("a control character in a text")
+
+
+def _what_is_wrong(path: Path) -> str:
+    """Why h5py could not open a file, in words."""
+    if not os.access(path, os.R_OK):
+        return "cannot be read: permission denied"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if not h5py.is_hdf5(path):
+        return "not an HDF5 file"
+    return "an HDF5 file that is cut off or damaged"
+
+
+def _read_all(file: h5py.File) -> Result:
+    attributes = file.attrs
+    parameters = json.loads(file["nfanneal"].attrs["parameters"])
+    names = tuple(p["name"] for p in parameters)
+    numbers = {f.name: attributes[f.name].item() for f in fields(Diagnostics)}
+    stats = file["sample_stats"]
+    return Result(
+        name=attributes["name"],
+        spec_yaml=attributes["spec_yaml"],
+        seed=int(attributes["seed"]),
+        parameters=names,
+        sizes=tuple(p["size"] for p in parameters),
+        labels=tuple(p["label"] for p in parameters),
+        units=tuple(p["unit"] for p in parameters),
+        draws=_read_draws(file["weighted"], names),
+        posterior=_read_theta(file["posterior"], names),
+        posterior_index=stats["weighted_draw"][0],
+        diagnostics=Diagnostics(**numbers),
+        warnings=tuple(json.loads(attributes["warnings"])),
+        history=_read_history(file["history"]),
+        observed=_read_observed(file),
+        flow=_read_flow(file["nfanneal/flow"]),
+        n_likelihood_evaluations=int(attributes["n_likelihood_evaluations"]),
+        n_gradient_evaluations=int(attributes["n_gradient_evaluations"]),
+        n_failed=int(attributes["n_failed"]),
+        failed_theta=file["nfanneal/failed_theta"][()],
+        wall_time=float(attributes["wall_time_s"]),
+        versions=json.loads(attributes["versions"]),
+        command=attributes["command"],
+        origin=attributes["origin"],
+        sources=tuple(json.loads(attributes["sources"])),
+        pruning=_read_pruning(file),
+        combination=_read_combination(file),
+        n_gradients_dropped=int(attributes["n_gradients_dropped"]),
+    )
+
+
+def _read_pruning(file: h5py.File) -> Pruning | None:
+    if "pruning" not in file:
+        return None
+    group = file["pruning"]
+    numbers = {
+        when: {
+            name.removesuffix(f"_{when}"): value.item()
+            for name, value in group.attrs.items()
+            if name.endswith(f"_{when}")
+        }
+        for when in ("before", "after")
+    }
+    return Pruning(
+        method=group.attrs["method"],
+        changed=group["changed"][()],
+        original_log_weight=group["original_log_weight"][0],
+        lost_share=group.attrs["lost_share"].item(),
+        clustered=bool(group.attrs["clustered"]),
+        **numbers,
+    )
+
+
+def _read_combination(file: h5py.File) -> Combination | None:
+    if "combination" not in file:
+        return None
+    group = file["combination"]
+    return Combination(
+        log_evidences=group["log_evidences"][()],
+        errors=group["errors"][()],
+        chi_square=group.attrs["chi_square"].item(),
+        p_value=group.attrs["p_value"].item(),
+    )
+
+
+def _read_theta(group: h5py.Group, names: tuple[str, ...]) -> NDArray[np.float64]:
+    columns = [group[name][0] for name in names]
+    return np.concatenate([c[:, None] if c.ndim == 1 else c for c in columns], axis=1)
+
+
+def _read_draws(group: h5py.Group, names: tuple[str, ...]) -> WeightedDraws:
+    return WeightedDraws(
+        theta=_read_theta(group, names), **{name: group[name][0] for name in DRAW_FIELDS}
+    )
+
+
+def _read_history(group: h5py.Group) -> History:
+    skip = {"loss", "loss_level", "levels", "steps"}
+    return History(
+        levels={name: group[name][()] for name in group if name not in skip},
+        losses=group["loss"][()],
+        loss_levels=group["loss_level"][()],
+        seconds=group.attrs["seconds"],
+    )
+
+
+def _read_observed(file: h5py.File) -> Mapping[str, ObservedData]:
+    if "observed_data" not in file:
+        return {}
+    observed = file["observed_data"]
+    names = [name for name in observed if f"{name}_time" in observed]
+    return {
+        name: ObservedData(
+            times=observed[f"{name}_time"][()],
+            values=observed[name][()],
+            pointwise=file["log_likelihood"][name][0],
+            replicates=file["posterior_predictive"][name][0],
+        )
+        for name in names
+    }
+
+
+def _read_flow(group: h5py.Group) -> StoredFlow:
+    arrays = {name: group[name][()] for name in group if not name.startswith("size_")}
+    return StoredFlow(json.loads(group.attrs["layout"]), arrays)

@@ -1,0 +1,237 @@
+"""Writing a result: HDF5 groups that are netCDF-4 too.
+
+Every dataset hangs on dimension scales; nothing is pickled. Wall-clock times are attributes, so
+that the datasets of two runs with the same seed are identical.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from nfanneal.results.result import (
+    Combination,
+    Diagnostics,
+    History,
+    Prediction,
+    Pruning,
+    Result,
+)
+from nfanneal.results.store.image import in_memory
+from nfanneal.results.store.seal import DIGEST, content_digest, sealed
+from nfanneal.runtime.files import write_bytes
+
+FORMAT = 1
+DRAW_FIELDS = ("log_weight", "log_prior", "log_likelihood", "log_proposal")
+NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
+
+
+class _Group:
+    """An HDF5 group whose datasets share named dimension scales."""
+
+    def __init__(self, group: h5py.Group) -> None:
+        self.group = group
+
+    def coordinate(self, name: str, values: NDArray[Any]) -> None:
+        """A dimension with its coordinate values."""
+        self.group.create_dataset(name, data=values).make_scale(name)
+
+    def write(self, name: str, values: NDArray[Any], dimensions: tuple[str, ...]) -> None:
+        """A dataset on `dimensions`; those that do not exist yet are made without values."""
+        values = np.asarray(values)
+        dataset = self.group.create_dataset(name, data=values)
+        for axis, dimension in enumerate(dimensions):
+            if dimension not in self.group:
+                size = values.shape[axis]
+                scale = self.group.create_dataset(dimension, shape=(size,), dtype=">f4")
+                scale.make_scale(f"{NO_VARIABLE}{size:10d}")
+            dataset.dims[axis].attach_scale(self.group[dimension])
+
+
+def write(
+    result: Result, path: Path, predictions: Mapping[str, Mapping[str, Prediction]] | None = None
+) -> None:
+    """Write `result` to `path`: in memory, to a temporary file, fsynced, then renamed.
+
+    `predictions` maps a group's name to observables and their trajectories.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written, or the disk is full.
+    """
+    with in_memory() as image:
+        _write_all(image.file, result)
+        for name, observables in (predictions or {}).items():
+            _write_predictions(image.file, name, observables)
+        image.file.attrs[DIGEST] = content_digest(image.file)
+    write_bytes(path, sealed(image.content))
+
+
+def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
+    """Write the groups that ArviZ knows: posterior, sample_stats, likelihoods, data, replicates."""
+    with in_memory() as image:
+        file = image.file
+        _write_attributes(file, result)
+        posterior = _draw_group(file, "posterior", len(result.posterior))
+        _write_parameters(posterior, result, result.posterior)
+        _write_sample_stats(file, result)
+        if result.observed:
+            _write_observed(file, result)
+    if isinstance(target, Path):
+        write_bytes(target, image.content)
+    else:
+        target.write(image.content)
+
+
+def _write_all(file: h5py.File, result: Result) -> None:
+    _write_attributes(file, result)
+    posterior = _draw_group(file, "posterior", len(result.posterior))
+    _write_parameters(posterior, result, result.posterior)
+    weighted = _draw_group(file, "weighted", len(result.draws.log_weight))
+    _write_parameters(weighted, result, result.draws.theta)
+    for name in DRAW_FIELDS:
+        weighted.write(name, getattr(result.draws, name)[None], ("chain", "draw"))
+    _write_sample_stats(file, result)
+    if result.observed:
+        _write_observed(file, result)
+    _write_history(file, result.history)
+    _write_internals(file, result)
+    if result.pruning is not None:
+        _write_pruning(file, result.pruning)
+    if result.combination is not None:
+        _write_combination(file, result.combination)
+
+
+def _write_attributes(file: h5py.File, result: Result) -> None:
+    d = result.diagnostics
+    file.attrs["Conventions"] = "CF-1.8"
+    file.attrs["created_by"] = "nfanneal"
+    file.attrs["nfanneal_format"] = FORMAT
+    file.attrs["name"] = result.name
+    file.attrs["converged"] = int(result.converged)
+    file.attrs["seed"] = result.seed
+    file.attrs["wall_time_s"] = result.wall_time
+    file.attrs["command"] = result.command
+    file.attrs["origin"] = result.origin
+    file.attrs["sources"] = json.dumps(result.sources)
+    file.attrs["spec_yaml"] = result.spec_yaml
+    file.attrs["warnings"] = json.dumps(result.warnings)
+    file.attrs["versions"] = json.dumps(dict(result.versions))
+    for field in fields(Diagnostics):
+        file.attrs[field.name] = getattr(d, field.name)
+    file.attrs["n_likelihood_evaluations"] = result.n_likelihood_evaluations
+    file.attrs["n_gradient_evaluations"] = result.n_gradient_evaluations
+    file.attrs["n_failed"] = result.n_failed
+    file.attrs["n_gradients_dropped"] = result.n_gradients_dropped
+
+
+def _draw_group(file: h5py.File, name: str, n: int) -> _Group:
+    group = _Group(file.create_group(name, track_order=True))
+    group.coordinate("chain", np.arange(1))
+    group.coordinate("draw", np.arange(n))
+    return group
+
+
+def _write_parameters(group: _Group, result: Result, theta: NDArray[np.float64]) -> None:
+    start = 0
+    for i, (name, size) in enumerate(zip(result.parameters, result.sizes, strict=True)):
+        if size is None:
+            group.write(name, theta[None, :, start], ("chain", "draw"))
+        else:
+            dimension = f"{name}_dim_0"
+            group.coordinate(dimension, np.arange(size))
+            values = theta[None, :, start : start + size]
+            group.write(name, values, ("chain", "draw", dimension))
+        group.group[name].attrs["label"] = result.labels[i]
+        group.group[name].attrs["units"] = result.units[i]
+        start += 1 if size is None else size
+
+
+def _write_sample_stats(file: h5py.File, result: Result) -> None:
+    stats = _draw_group(file, "sample_stats", len(result.posterior))
+    chosen, draws = result.posterior_index, result.draws
+    lp = draws.log_prior[chosen] + draws.log_likelihood[chosen]
+    stats.write("lp", lp[None], ("chain", "draw"))
+    stats.write("log_weight", draws.log_weight[chosen][None], ("chain", "draw"))
+    stats.write("weighted_draw", chosen[None], ("chain", "draw"))
+
+
+def _write_observed(file: h5py.File, result: Result) -> None:
+    observed = _Group(file.create_group("observed_data", track_order=True))
+    log_likelihood = _draw_group(file, "log_likelihood", len(result.posterior))
+    predictive = _draw_group(file, "posterior_predictive", len(result.posterior))
+    for name, data in result.observed.items():
+        dimension = f"{name}_cell"
+        for group in (observed, log_likelihood, predictive):
+            group.coordinate(dimension, np.arange(len(data.values)))
+        observed.write(name, data.values, (dimension,))
+        observed.write(f"{name}_time", data.times, (dimension,))
+        log_likelihood.write(name, data.pointwise[None], ("chain", "draw", dimension))
+        predictive.write(name, data.replicates[None], ("chain", "draw", dimension))
+
+
+def _write_predictions(file: h5py.File, name: str, observables: Mapping[str, Prediction]) -> None:
+    """Trajectories (n, m) per observable; `_clean` ones are without noise."""
+    first = next(iter(observables.values()))
+    group = _draw_group(file, name, len(first.clean))
+    for observable, prediction in observables.items():
+        dimension = f"{observable}_at"
+        group.coordinate(dimension, prediction.times)
+        dimensions = ("chain", "draw", dimension)
+        group.write(f"{observable}_clean", prediction.clean[None], dimensions)
+        if prediction.noisy is not None:
+            group.write(observable, prediction.noisy[None], dimensions)
+
+
+def _write_history(file: h5py.File, history: History) -> None:
+    group = _Group(file.create_group("history", track_order=True))
+    for name, values in history.levels.items():
+        group.write(name, values, ("levels",))
+    group.write("loss", history.losses, ("steps",))
+    group.write("loss_level", history.loss_levels, ("steps",))
+    group.group.attrs["seconds"] = history.seconds
+
+
+def _write_internals(file: h5py.File, result: Result) -> None:
+    group = _Group(file.create_group("nfanneal", track_order=True))
+    group.write("failed_theta", result.failed_theta, ("failed", "column"))
+    group.group["failed_theta"].attrs["columns"] = json.dumps(result.column_names)
+    group.group.attrs["parameters"] = json.dumps(
+        [
+            {"name": n, "size": s, "label": lab, "unit": u}
+            for n, s, lab, u in zip(
+                result.parameters, result.sizes, result.labels, result.units, strict=True
+            )
+        ]
+    )
+    flow = _Group(group.group.create_group("flow", track_order=True))
+    flow.group.attrs["layout"] = json.dumps(dict(result.flow.layout))
+    for name, array in result.flow.arrays.items():
+        stored = array.astype(np.int8) if array.dtype == bool else array
+        flow.write(name, stored, tuple(f"size_{axis}_{n}" for axis, n in enumerate(array.shape)))
+
+
+def _write_pruning(file: h5py.File, pruning: Pruning) -> None:
+    group = _Group(file.create_group("pruning", track_order=True))
+    group.write("changed", pruning.changed, ("changed_draw",))
+    group.write("original_log_weight", pruning.original_log_weight[None], ("chain", "draw"))
+    group.group.attrs["method"] = pruning.method
+    group.group.attrs["lost_share"] = pruning.lost_share
+    group.group.attrs["clustered"] = int(pruning.clustered)
+    for when in ("before", "after"):
+        for name, number in getattr(pruning, when).items():
+            group.group.attrs[f"{name}_{when}"] = number
+
+
+def _write_combination(file: h5py.File, combination: Combination) -> None:
+    group = _Group(file.create_group("combination", track_order=True))
+    group.write("log_evidences", combination.log_evidences, ("run",))
+    group.write("errors", combination.errors, ("run",))
+    group.group.attrs["chi_square"] = combination.chi_square
+    group.group.attrs["p_value"] = combination.p_value

@@ -1,0 +1,1 @@
+"""From a checked spec to a result file; a run can be stopped at any time and resumed."""

@@ -1,0 +1,222 @@
+"""A trial of a problem's likelihood on draws from the prior: speed, failures, gradients."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.anneal.proposals.stored import PriorProposal
+from nfanneal.model.likelihood import DataLikelihood
+from nfanneal.model.ode import SolverSettings, Status
+from nfanneal.model.ode_model import OdeSimulator, Outcomes
+from nfanneal.model.problem import Problem
+
+Array = NDArray[np.float64]
+
+DRAWS = 2048
+SAME = 1e-6
+"""Relative difference of two answers to one question that rounding may make."""
+PROBE = 8
+STEP = 1e-4
+ROUGH, MANYFOLD = 0.05, 100.0
+PRECISE, COARSE, COARSE_SHARE = 100.0, 0.1, 1e-3
+"""How much smaller tolerances are for comparison; what change of log L is too large, beside a share
+
+of it: far from the data log L is huge."""
+SLOW_SECONDS = 5.0
+
+
+def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
+    """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
+    generator = torch.Generator().manual_seed(seed)
+    z = PriorProposal(problem.latent.dimension).draw(DRAWS, generator)
+    _outcomes(problem, z[:PROBE])  # what is compiled when first needed is compiled now
+    probe, first = _timed(problem, z[:PROBE], False)
+    n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else 16 * PROBE
+    z = z[:n]
+    evaluation, seconds = _timed(problem, z, False)
+    values = evaluation.log_likelihood
+    finite = np.isfinite(values)
+    gradients, dropped = None, np.zeros(n, dtype=bool)
+    warnings = _whim_warnings(problem, z[:PROBE], probe.log_likelihood, values[:PROBE])
+    if problem.likelihood.differentiable:
+        _timed(problem, z[:PROBE], True)
+        sloped, seconds_sloped = _timed(problem, z, True)
+        gradients = n / seconds_sloped
+        dropped = dropped if sloped.dropped is None else sloped.dropped
+        warnings += _dropped_warnings(problem, z, dropped)
+        warnings += _roughness(problem, z[finite], values[finite])
+    warnings += _coarseness(problem, z[finite], values[finite])
+    outcomes, reasons = _outcomes(problem, z), _reasons(problem, z[evaluation.failed])
+    failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
+    warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
+    data = problem.likelihood
+    series = data.series if isinstance(data, DataLikelihood) else ()
+    return {
+        "parameters": list(problem.latent.column_names),
+        "n_data": sum(len(s.values) for s in series),
+        "n_draws": n,
+        "evaluations_per_second": n / seconds,
+        "gradients_per_second": gradients,
+        "failed_fraction": float(evaluation.failed.mean()),
+        "failures": reasons,
+        "stiff_fraction": None if outcomes is None else float((outcomes.stiff > 0).mean()),
+        "zero_fraction": float((~finite & ~evaluation.failed).mean()),
+        "dropped_gradient_fraction": float(dropped.mean()),
+        "best_log_likelihood": float(values[finite].max()) if finite.any() else None,
+        "median_log_likelihood": float(np.median(values[finite])) if finite.any() else None,
+        "warnings": warnings,
+    }
+
+
+def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
+    start = time.perf_counter()
+    evaluation = problem.evaluate(z, gradient)
+    return evaluation, max(time.perf_counter() - start, 1e-9)
+
+
+def _outcomes(problem: Problem, z: Array) -> Outcomes | None:
+    """How the trajectories of an ODE model go; None for other models."""
+    odes = _odes(problem)
+    return odes and odes[1].outcomes(problem.latent.from_latent(z), odes[0].times)
+
+
+def _failure_warnings(
+    problem: Problem,
+    z: Array,
+    failed: NDArray[np.bool_],
+    reasons: Mapping[str, int],
+    outcomes: Outcomes | None,
+) -> list[str]:
+    if not failed.any():
+        return []
+    advice = {status.name: status.advice for status in Status}
+    why = "; ".join(f"{count} × {advice.get(name, name)}" for name, count in reasons.items())
+    first = f"the first failure is at {problem.latent.in_words(z[failed][0])}"
+    reached = np.nan if outcomes is None else outcomes.reached[failed][0]
+    got = "" if np.isnan(reached) else f"; its trajectory got to the time {reached:g}"
+    share = f"the model fails at {failed.mean():.1%} of the prior. {why}".strip()
+    return [share, f"{first}{got}"]
+
+
+def _odes(problem: Problem) -> tuple[DataLikelihood, OdeSimulator] | None:
+    """The likelihood of an ODE model, and its simulator; None for other models."""
+    data = problem.likelihood
+    if isinstance(data, DataLikelihood) and isinstance(data.simulator, OdeSimulator):
+        return data, data.simulator
+    return None
+
+
+def _zero_warnings(problem: Problem, zero: NDArray[np.bool_]) -> list[str]:
+    warnings = []
+    if zero.mean() > 0.5:
+        warnings.append(
+            f"the likelihood is zero at {zero.mean():.1%} of the prior: "
+            "check the priors, the noise model and the units of the data"
+        )
+    if odes := _odes(problem):
+        for experiment, times in zip(odes[1].experiments, odes[0].times, strict=True):
+            start = experiment.settings.start
+            if len(times) > 1 and times[0] - start > 2.0 * (times[-1] - times[0]):
+                warnings.append(
+                    f"the data begin at {times[0]:g}, long after model.start = {start:g}; "
+                    "is model.start the time of the initial values?"
+                )
+    return warnings
+
+
+def _whim_warnings(problem: Problem, z: Array, once: Array, again: Array) -> list[str]:
+    """The same draws, asked twice, must have the same likelihood but for rounding."""
+    other = np.flatnonzero(~np.isclose(once, again, rtol=SAME, atol=SAME))
+    if not len(other):
+        return []
+    i = int(other[0])
+    return [
+        f"the model is not a function of its parameters: at {problem.latent.in_words(z[i])} the "
+        f"log-likelihood was {once[i]:.6g}, then {again[i]:.6g}. Random numbers in a model bias "
+        "the evidence, and no run could be repeated"
+    ]
+
+
+def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) -> list[str]:
+    if not dropped.any():
+        return []
+    causes = "sqrt or abs at 0, and for torch.where around a branch that overflows"
+    if _odes(problem):
+        causes = "sqrt or abs at 0, or tighten model.solver.rtol and atol"
+    return [
+        f"the gradient is not finite at {dropped.mean():.1%} of the prior although the likelihood "
+        f"is, first at {problem.latent.in_words(z[dropped][0])}: such gradients are dropped. Look "
+        f"for {causes}"
+    ]
+
+
+def _reasons(problem: Problem, z: Array) -> dict[str, int]:
+    """Why draws failed, and how many each; the name of a status where a trajectory did."""
+    if not len(z):
+        return {}
+    return dict(problem.likelihood.evaluate(problem.latent.from_latent(z), False).reasons)
+
+
+def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
+    """Compare the gradient with central differences at the best draws."""
+    best = z[np.argsort(values)[-PROBE:]]
+    if not len(best):
+        return []
+    gradient = problem.evaluate(best, True).gradient
+    if gradient is None:
+        return []
+    rng = np.random.default_rng(0)
+    direction = rng.standard_normal(best.shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    up = problem.evaluate(best + STEP * direction, False).log_likelihood
+    down = problem.evaluate(best - STEP * direction, False).log_likelihood
+    numeric = (up - down) / (2.0 * STEP)
+    exact = np.einsum("ij,ij->i", gradient, direction)
+    scale = np.linalg.norm(gradient, axis=1) + 1.0
+    worst = float(np.nanmax(np.abs(numeric - exact) / scale))
+    if worst < ROUGH:
+        return []
+    much = f"by {worst:.0%}" if worst < MANYFOLD else "manifold"
+    return [
+        f"the gradient differs from finite differences {much} at good draws: an ODE is "
+        "solved too roughly there (tighten model.solver.rtol and atol), or jumps under a "
+        "condition on a state or an input, or one not linear in time (where), which no gradient "
+        "knows; or a torch model leaves autograd (detach, no_grad, rounding): set "
+        "model.array: numpy"
+    ]
+
+
+def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
+    """Compare the best draws of an ODE model with those of a solver that is far more precise."""
+    odes, best = _odes(problem), np.argsort(values)[-PROBE:]
+    if odes is None or not len(best):
+        return []
+    data, simulator = odes
+    precise = tuple(replace(e, settings=_precise(e.settings)) for e in simulator.experiments)
+    data = replace(data, simulator=replace(simulator, experiments=precise))
+    other = replace(problem, likelihood=data).evaluate(z[best], False).log_likelihood
+    found = np.isfinite(other)
+    change = np.abs(other - values[best])[found]
+    if not len(change) or np.median(change - COARSE_SHARE * np.abs(other[found])) < COARSE:
+        return []
+    return [
+        f"the log-likelihood of good draws changes by {np.median(change):.2g} where the solver is "
+        f"{PRECISE:g} times as precise: tighten model.solver.rtol and atol"
+    ]
+
+
+def _precise(settings: SolverSettings) -> SolverSettings:
+    """With smaller tolerances, and steps enough for them."""
+    return replace(
+        settings,
+        rtol=settings.rtol / PRECISE,
+        atol=settings.atol / PRECISE,
+        max_steps=10 * settings.max_steps,
+    )

@@ -1,0 +1,121 @@
+"""Going on from a finished result: a checkpoint made of its proposal and its draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nfanneal.anneal.journal import Checkpoint
+from nfanneal.anneal.pool import Pool, make_generation
+from nfanneal.anneal.progress import LevelInfo
+from nfanneal.anneal.proposals.stored import FlowProposal, Mixture, Proposal
+from nfanneal.anneal.scout import LocalPoints, local_points
+from nfanneal.anneal.snapshot import Randomness, Snapshot
+from nfanneal.anneal.state import KEEP_FAILED, PATH_POINTS, State
+from nfanneal.anneal.weights import normalized, systematic_resample
+from nfanneal.errors import ResultError
+from nfanneal.model.problem import Problem
+from nfanneal.results.rebuild import first_difference, stored_proposal
+from nfanneal.results.result import Result
+from nfanneal.runs.estimate import HISTORY_FIELDS, Settings
+from nfanneal.target import Spent
+
+Array = NDArray[np.float64]
+
+SCOUTED = 256
+"""Heavy draws of the result that stand for scouted points."""
+HOT = 0.5
+
+
+def extended_checkpoint(result: Result, problem: Problem, settings: Settings) -> Checkpoint:
+    """The start of a further level at β = 1, whose pool are the result's draws.
+
+    Raises:
+        ResultError: the result is of another problem, was pruned or combined, or never got to 1.
+    """
+    _refuse_unfit(result, problem)
+    proposal, level = stored_proposal(result), len(result.history.seconds)
+    flow, hot = _newest_flow(proposal), _hottest(proposal)
+    z = problem.latent.to_latent(result.draws.theta)
+    good = np.isfinite(z).all(axis=1)  # a bound of a prior, reached by rounding, has no z
+    generation = make_generation(level - 1, proposal, z[good], result.draws.log_likelihood[good])
+    draw_seed, local_seed = np.random.SeedSequence([settings.seed, 3, level]).spawn(2)
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    rng = np.random.default_rng(local_seed)
+    scouted, spent = _scouted(result, problem, settings, z, rng)
+    failed = problem.latent.to_latent(result.failed_theta[:KEEP_FAILED])
+    state = State(
+        level=level,
+        beta=1.0,
+        rounds=0,
+        flow=flow.flow,
+        proposal=proposal,
+        pool=Pool().added(generation),
+        path=(generation.thinned(PATH_POINTS),),
+        n_evaluations=result.n_likelihood_evaluations,
+        n_gradients=result.n_gradient_evaluations,
+        failed_z=failed[np.isfinite(failed).all(axis=1)],
+        n_failed=result.n_failed,
+        ladder=((HOT, hot), (1.0, proposal)),
+        scouted=scouted,
+        n_dropped=result.n_gradients_dropped,
+    ).spending(spent)
+    randomness = Randomness(generator.get_state().numpy(), dict(rng.bit_generator.state), 0)
+    snapshot = Snapshot(state, _history(result), randomness, settings.flow)
+    return Checkpoint(snapshot, (), result.wall_time)
+
+
+def _refuse_unfit(result: Result, problem: Problem) -> None:
+    if result.origin != "run" or result.pruning is not None or result.combination is not None:
+        raise ResultError("only the result of a run can be gone on from, as the run wrote it")
+    if result.diagnostics.reached_beta < 1.0:
+        raise ResultError(
+            "the run ended before inverse temperature 1: start it again with more levels "
+            "(anneal.max_levels) or a larger budget (anneal.max_evaluations)"
+        )
+    difference = first_difference(result, problem)
+    if difference:
+        raise ResultError(f"the result is of another model, or of other data: {difference}")
+
+
+def _scouted(
+    result: Result, problem: Problem, settings: Settings, z: Array, rng: np.random.Generator
+) -> tuple[LocalPoints | None, Spent]:
+    """Points of the posterior with the information there, where the run drew around such."""
+    if settings.anneal.scout != "auto" or not problem.target.has_information:
+        return None, Spent()
+    rows = systematic_resample(normalized(result.draws.log_weight), SCOUTED, rng)
+    return local_points(problem.target, z[rows])
+
+
+def _components(proposal: Proposal) -> tuple[Proposal, ...]:
+    return proposal.components if isinstance(proposal, Mixture) else (proposal,)
+
+
+def _hottest(proposal: Proposal) -> Proposal:
+    """The last component: the final mixture has its hot ones there."""
+    return _components(proposal)[-1]
+
+
+def _newest_flow(proposal: Proposal) -> FlowProposal:
+    """The last flow before the hot ones, else any."""
+    *others, last = _components(proposal)
+    for candidate in (*reversed(others), last):
+        if isinstance(candidate, FlowProposal):
+            return candidate
+        if isinstance(candidate, Mixture):
+            return _newest_flow(candidate)
+    raise ResultError("the result holds no flow")
+
+
+def _history(result: Result) -> tuple[LevelInfo, ...]:
+    history, levels = result.history, []
+    for i, seconds in enumerate(history.seconds):
+        values = {name: history.levels[name][i].item() for name in HISTORY_FIELDS}
+        info = LevelInfo(pareto_k=float("nan"), seconds=float(seconds), **values)
+        mine = history.loss_levels == info.level
+        levels.append(replace(info, losses=history.losses[mine]))
+    return tuple(levels)

@@ -1,0 +1,226 @@
+"""A run that can be stopped at any time and resumed: its claim, its checkpoints, its watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nfanneal.anneal.journal import Checkpoint, Journal
+from nfanneal.anneal.progress import Observer
+from nfanneal.api import Beginning, run_checked
+from nfanneal.errors import OutputError, ResultError
+from nfanneal.model.problem import Problem
+from nfanneal.results import store
+from nfanneal.results.result import Result
+from nfanneal.runs.checkpointing import Keeper
+from nfanneal.runs.estimate import Earlier, Settings
+from nfanneal.runs.extension import extended_checkpoint
+from nfanneal.runs.identity import (
+    Identity,
+    changed_settings,
+    identity,
+    refuse_other_spec,
+    resumed_checkpoint,
+)
+from nfanneal.runs.output_lock import Claim, claim
+from nfanneal.runs.signals import Duties, Reason, Stopped, Watch
+from nfanneal.spec import CheckedSpec
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a run writes, whether it goes on from a checkpoint, and for how long it may run.
+
+    `rounds` and `target_ess` extend the result that is there.
+    `lenient`: start afresh if no checkpoint can be read. `go_on` is the command that resumes.
+    """
+
+    output: Path
+    resume: bool = False
+    rounds: int = 0
+    target_ess: float | None = None
+    lenient: bool = False
+    threads: int | None = None
+    memory: int | None = None
+    max_seconds: float | None = None
+    command: str = ""
+    go_on: str = ""
+
+    @property
+    def extends(self) -> bool:
+        """Whether more is asked for than a run."""
+        return bool(self.rounds or self.target_ess)
+
+
+def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> Result:
+    """Run, write the result to the plan's output, and keep checkpoints until that is done.
+
+    Raises:
+        Stopped: by a signal or the time limit; what to go on from has been written and said.
+        ResultError: another run writes there, or the checkpoint is of another problem.
+        OutputError: the result cannot be written.
+    """
+    with _claimed(plan.output, say) as held:
+        if plan.resume:
+            store.remove_halves(plan.output)
+        else:
+            store.remove_checkpoints(plan.output)
+        keeper = Keeper(plan.output, held)
+
+        def begin(problem: Problem, settings: Settings) -> Beginning:
+            about = identity(checked, problem)
+            if plan.resume:
+                checkpoint, earlier = _resumed(plan, about, say)
+            elif plan.extends:
+                checkpoint, earlier = _extension(plan, about, problem, settings, say)
+            else:
+                checkpoint, earlier = None, None
+            journal = Journal(checkpoint)
+            keeper.begin(journal, replace(about, extension=_said(earlier)))
+            return journal, earlier
+
+        def leave(reason: Reason) -> None:
+            _part(keeper, plan, say)
+            held.release()
+
+        interval = checked.spec.output.checkpoint
+        duties = Duties(
+            keep=keeper.keep,
+            beat=held.beat,
+            say=say,
+            leave=leave,
+            reserve=lambda: keeper.seconds,
+            interval=None if interval == "off" else interval,
+            most_seconds=plan.max_seconds,
+        )
+        with Watch(duties) as watch:
+            try:
+                result = run_checked(
+                    checked,
+                    threads=plan.threads,
+                    memory=plan.memory,
+                    command=plan.command,
+                    observe=watch.guarded(observe),
+                    begin=begin,
+                )
+            except Stopped:
+                _part(keeper, plan, say)
+                raise
+            watch.finish()
+            try:
+                keeper.finish(result)
+            except OutputError as error:
+                raise OutputError(_unwritten(error, plan)) from error
+        return result
+
+
+@contextmanager
+def _claimed(output: Path, say: Say) -> Iterator[Claim]:
+    held = claim(output, say)
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, Earlier | None]:
+    """The newest checkpoint, and the result that it goes on from, if it does."""
+    try:
+        plain, complaints = store.latest_checkpoint(plan.output)
+    except ResultError as error:
+        if not plan.lenient:
+            raise ResultError(f"{error}\nstart afresh with --force") from error
+        say(f"Warning: {error}\nstarting afresh")
+        return None, None
+    for complaint in complaints:
+        say(f"Warning: {complaint}; going on from the checkpoint before it")
+    checkpoint = resumed_checkpoint(plain, about)
+    earlier = _earlier(plan, plain.layout["extension"])
+    for change in changed_settings(plain, about):
+        say(f"changed: {change}")
+    say(f"going on {_place(checkpoint)}, after {checkpoint.seconds:.0f} s")
+    return checkpoint, earlier
+
+
+def _earlier(plan: Plan, extension: Mapping[str, Any] | None) -> Earlier | None:
+    """The result that the checkpoint of an extension started from.
+
+    Raises:
+        ResultError: it is another one now, or something else was asked for.
+    """
+    asked = (plan.rounds, plan.target_ess)
+    if extension is None:
+        if plan.extends:
+            raise ResultError(
+                f"{store.checkpoint_path(plan.output)}: this run has not finished: --resume it "
+                "first, without --more-rounds and --target-ess"
+            )
+        return None
+    earlier = Earlier(store.read(plan.output), extension["rounds"], extension["target_ess"])
+    if plan.extends and asked != (earlier.rounds, earlier.target_ess):
+        raise ResultError(
+            f"{store.checkpoint_path(plan.output)}: was stopped with --more-rounds "
+            f"{earlier.rounds} and --target-ess {earlier.target_ess or 0:g}: --resume that first"
+        )
+    if _said(earlier) != extension:
+        raise ResultError(f"{plan.output}: is not the result that the checkpoint goes on from")
+    return earlier
+
+
+def _said(earlier: Earlier | None) -> dict[str, Any] | None:
+    """An extension as plain data, with what tells one result from another."""
+    if earlier is None:
+        return None
+    d = earlier.result.diagnostics
+    return {"rounds": earlier.rounds, "target_ess": earlier.target_ess,
+            "of": [d.log_evidence, d.ess, d.n_samples]}  # fmt: skip
+
+
+def _extension(
+    plan: Plan, about: Identity, problem: Problem, settings: Settings, say: Say
+) -> tuple[Checkpoint, Earlier]:
+    """Go on from the result that is there."""
+    result = store.read(plan.output)
+    refuse_other_spec(result.spec_yaml, about)
+    checkpoint = extended_checkpoint(result, problem, settings)
+    d = result.diagnostics
+    say(f"going on from {plan.output}: {d.ess:.0f} of {d.n_samples} draws are effective")
+    return checkpoint, Earlier(result, plan.rounds, plan.target_ess)
+
+
+def _place(checkpoint: Checkpoint) -> str:
+    state = checkpoint.snapshot.state
+    return f"at level {state.level} (inverse temperature {state.beta:.3g})"
+
+
+def _part(keeper: Keeper, plan: Plan, say: Say) -> None:
+    """Keep what there is and say how to go on."""
+    path = store.checkpoint_path(plan.output)
+    try:
+        checkpoint = keeper.keep()
+    except OutputError as error:
+        raise OutputError(_unwritten(error, plan)) from error
+    if checkpoint is not None:
+        say(f"checkpoint {_place(checkpoint)} written to {path}; go on with:\n  {plan.go_on}")
+    elif store.is_checkpointed(plan.output):
+        say(f"stopped; the checkpoint {path} is as it was; go on with:\n  {plan.go_on}")
+    else:
+        say("stopped before there was anything to keep; the same command starts again")
+
+
+def _unwritten(error: OutputError, plan: Plan) -> str:
+    """What could not be written, and what is left."""
+    lines = [str(error), *getattr(error, "__notes__", ())]
+    if store.is_checkpointed(plan.output):
+        path = store.checkpoint_path(plan.output)
+        lines.append(
+            f"the last checkpoint is {path}; once that is mended, go on with:\n  {plan.go_on}"
+        )
+    else:
+        lines.append("no checkpoint is there: the run has to be started again")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""From a checked spec and its data to a problem."""

@@ -1,0 +1,184 @@
+"""From a checked spec to an ODE system that is compiled once for all of its experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy
+
+from nfanneal.errors import Complaint, Location, SpecError
+from nfanneal.model.expressions import symbol, with_numbers
+from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
+from nfanneal.model.ode_model import OdeExperiment, OdeSimulator, SystemParameters
+from nfanneal.model.priors import LatentMap
+from nfanneal.spec import CheckedSpec, OdeSpec, start_of
+from nfanneal.spec.build.events import on_log_scale, time_course
+
+Differences = dict[sympy.Symbol, tuple[sympy.Expr, ...]]
+"""What stands for a symbol in each experiment."""
+
+
+def known_numbers(checked: CheckedSpec) -> dict[str, float]:
+    """Constants and fixed parameters, also those that an experiment has to itself."""
+    model = checked.spec.model
+    constants = model.constants if isinstance(model, OdeSpec) else {}
+    own = [experiment.numbers for experiment in checked.meaning.experiments]
+    return {**constants, **checked.meaning.fixed, **{k: v for part in own for k, v in part.items()}}
+
+
+def substituted(
+    expression: sympy.Expr, known: Mapping[str, float], where: Location | None = None
+) -> sympy.Expr:
+    """The expression with numbers for names.
+
+    Raises:
+        SpecError: some part of it is not a finite real number then.
+    """
+    used = {k: v for k, v in known.items() if symbol(k) in expression.free_symbols}
+    try:
+        return with_numbers(expression, {symbol(k): v for k, v in used.items()}, {})
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        numbers = ", ".join(f"{k} = {v:g}" for k, v in used.items())
+        shown = str(expression)[:200]
+        message = f"with {numbers}, '{shown}' is not a finite real number"
+        raise SpecError([Complaint(message, where)]) from None
+
+
+def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
+    """The system, compiled; what differs between experiments is a parameter of it.
+
+    Raises:
+        SpecError: with its constants, an expression is not a finite real number.
+    """
+    mechanism = _mechanism(checked, model)
+    columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
+    used = mechanism.used
+    shared = tuple(s for s in columns if s in used and s not in mechanism.differences)
+    differing = tuple(s for s in mechanism.differences if s in used)
+    numbers = [s for s in differing if not any(e.free_symbols for e in mechanism.differences[s])]
+    system = OdeSystem(
+        time=symbol(model.time),
+        states=tuple(symbol(s) for s in model.states),
+        parameters=(*shared, *differing),
+        initial=mechanism.initial,
+        equations=mechanism.equations,
+        observables=mechanism.observables,
+        given=tuple(numbers),
+        timetable=mechanism.timetable,
+    )
+    if model.positive:
+        _check_positive(checked, model, mechanism)
+        system = on_log_scale(system)
+    compiled = compile_system(system)
+    experiments = tuple(
+        OdeExperiment(
+            compiled,
+            _settings(checked, model, experiment.name),
+            SystemParameters(
+                tuple(columns[s] for s in shared),
+                tuple(mechanism.differences[s][e] for s in differing),
+                columns,
+            ),
+        )
+        for e, experiment in enumerate(checked.meaning.experiments)
+    )
+    return OdeSimulator(experiments, tuple(checked.meaning.observables))
+
+
+def _settings(checked: CheckedSpec, model: OdeSpec, experiment: str) -> SolverSettings:
+    solver, (start, _) = model.solver, start_of(checked.spec, model, experiment)
+    atol = solver.rtol if model.positive else solver.atol  # of logarithms: both are relative
+    return SolverSettings(solver.rtol, atol, solver.max_steps, start, solver.method)
+
+
+def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism) -> None:
+    if mechanism.timetable.steady:
+        message = "positive: true cannot start from a steady state: in logarithms, what the "
+        message += "equations conserve would be lost on the way to it"
+        place = checked.place("model", "positive")
+        raise SpecError([Complaint(message, place, "leave out positive")])
+    for state, value in zip(model.states, mechanism.initial, strict=True):
+        values = mechanism.differences.get(value, ()) if value.is_Symbol else (value,)
+        if any(v.is_Number and not v > 0 for v in values):
+            message = f"the initial value of '{state}' must be above 0 with positive: true"
+            place = checked.place("model", "states", state)
+            raise SpecError([Complaint(message, place, "leave out positive")])
+
+
+@dataclass(frozen=True)
+class _Mechanism:
+    """A model's expressions, in which symbols stand for what differs between experiments."""
+
+    initial: tuple[sympy.Expr, ...]
+    equations: tuple[sympy.Expr, ...]
+    observables: tuple[sympy.Expr, ...]
+    differences: Differences
+    timetable: Timetable
+
+    @property
+    def used(self) -> set[sympy.Symbol]:
+        """The symbols of all expressions."""
+        everything = (*self.initial, *self.equations, *self.observables)
+        everything += self.timetable.expressions
+        return set[sympy.Symbol]().union(*(e.free_symbols for e in everything))
+
+
+def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
+    meaning, numbers = checked.meaning, known_numbers(checked)
+    names = dict.fromkeys(s for e in meaning.experiments for s in e.instead)
+    everywhere = {
+        s: tuple(substituted(e.instead.get(s, s), numbers) for e in meaning.experiments)
+        for s in names
+    }
+    differences: Differences = {s: e for s, e in everywhere.items() if len(set(e)) > 1}
+    same = {s: e[0] for s, e in everywhere.items() if s not in differences}
+    known = {name: v for name, v in numbers.items() if symbol(name) not in differences}
+
+    course = time_course(checked, model)
+
+    def at_times(expression: sympy.Expr) -> sympy.Expr:
+        return substituted(expression.xreplace(same), known, checked.place("model"))
+
+    def shown(section: str, expressions: Mapping[str, sympy.Expr]) -> tuple[sympy.Expr, ...]:
+        return tuple(
+            substituted(
+                e.xreplace(course.instead).xreplace(same),
+                known,
+                checked.place("model", section, name),
+            )
+            for name, e in expressions.items()
+        )
+
+    starts = {symbol(f"{s}(start)"): found for s, found in _initial(checked, model).items()}
+    initial = {
+        s: symbol(f"{s}(start)") if symbol(f"{s}(start)") in starts else meaning.initial[s]
+        for s in model.states
+    }
+    return _Mechanism(
+        tuple(
+            substituted(e.xreplace(same), known, checked.place("model", "states", s))
+            for s, e in initial.items()
+        ),
+        shown("equations", {s: meaning.equations[s] for s in model.states}),
+        shown("observables", meaning.observables),
+        differences | starts | course.differences,
+        course.finished(at_times),
+    )
+
+
+def _initial(checked: CheckedSpec, model: OdeSpec) -> dict[str, tuple[sympy.Expr, ...]]:
+    """The initial values in each experiment, of states for which an experiment has its own."""
+    meaning, numbers = checked.meaning, known_numbers(checked)
+    return {
+        state: tuple(
+            substituted(
+                e.initial.get(state, meaning.initial[state]).xreplace(dict(e.instead)),
+                numbers,
+                checked.place("experiments", e.name, "states", state),
+            )
+            for e in meaning.experiments
+        )
+        for state in model.states
+        if any(state in e.initial for e in meaning.experiments)
+    }

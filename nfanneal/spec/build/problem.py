@@ -1,0 +1,285 @@
+"""From a checked spec and its data to a problem and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nfanneal.anneal.proposals.architectures import FlowSettings, default_flow_settings
+from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.errors import Complaint, DataError, SpecError
+from nfanneal.model.expressions import nearest, symbol
+from nfanneal.model.likelihood import (
+    DataLikelihood,
+    DirectLikelihood,
+    Likelihood,
+    NoiseArguments,
+    ObservedSeries,
+)
+from nfanneal.model.noise import NOISE_MODELS, check_support
+from nfanneal.model.priors import LatentMap
+from nfanneal.model.problem import Problem
+from nfanneal.model.python_file import load_python_file
+from nfanneal.model.python_model import (
+    PythonFunction,
+    PythonLikelihood,
+    PythonSimulator,
+    Simulator,
+)
+from nfanneal.runs.estimate import Settings
+from nfanneal.runtime.memory import affordable_draws
+from nfanneal.spec import (
+    CheckedSpec,
+    ExperimentMeaning,
+    NoiseMeaning,
+    OdeSpec,
+    PythonSpec,
+    start_of,
+    within,
+)
+from nfanneal.spec.build.ode_model import known_numbers, ode_simulator, substituted
+from nfanneal.spec.table import Observations, observations, read_table
+from nfanneal.target import EVALUATION_CHUNK, walks
+
+SAMPLES, QUICK_SAMPLES, MOST_SAMPLES = 10_000, 20_000, 100_000
+"""Final draws if the spec says nothing of them; of the quick preset, fewer of whose are effective;
+
+and at most, where too few are."""
+ENOUGH_ESS, QUICK_ENOUGH_ESS = 4_000, 2_000
+"""Effective draws that are enough: errors of log Z of 0.016 and 0.022."""
+COPIES = 6
+"""Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
+
+
+def build_problem(
+    checked: CheckedSpec,
+    data: Mapping[str, Observations] | None = None,
+    *,
+    memory: int | None = None,
+) -> Problem:
+    """Read the data unless they are given, compile or import the model, and put all together.
+
+    The model is called with fewer draws at once where more would not fit into `memory` bytes
+    (None: a share of the machine's, or of what its cgroup allows).
+
+    Raises:
+        DataError: the data file is missing or invalid, or does not fit the noise models.
+        SpecError: the Python file or its function is missing, or the data begin too early.
+        ModelError: importing the Python model raised.
+    """
+    latent = LatentMap(checked.meaning.free)
+    model = checked.spec.model
+    if isinstance(model, PythonSpec) and model.log_likelihood is not None:
+        function = _python_function(checked, model, model.log_likelihood, latent, None)
+        likelihood: Likelihood = DirectLikelihood(PythonLikelihood(function))
+    else:
+        data = read_observations(checked) if data is None else data
+        likelihood = _data_likelihood(checked, data, latent)
+    chunk = model.batch if isinstance(model, PythonSpec) else EVALUATION_CHUNK
+    chunk = affordable_draws(chunk, _bytes_per_draw(likelihood, latent), memory)
+    return Problem(checked.spec.name, latent, likelihood, chunk)
+
+
+def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:
+    """What the arrays of an evaluation take; a user's own are not known."""
+    if not isinstance(likelihood, DataLikelihood):
+        return 8.0 * COPIES * latent.dimension
+    cells = len(likelihood.all_times) * len(likelihood.simulator.observables)
+    derivatives = latent.dimension if likelihood.has_information else 1
+    return 8.0 * COPIES * cells * (1 + derivatives)
+
+
+def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
+    """Fill in defaults by the dimension and by what the model can give.
+
+    Raises:
+        SpecError: the objective needs gradients that the model does not have.
+    """
+    spec = checked.spec
+    dimension = problem.latent.dimension
+    annealing = _anneal_settings(checked, dimension, problem.likelihood)
+    if annealing.needs_gradient and not problem.likelihood.differentiable:
+        raise SpecError(
+            [
+                Complaint(
+                    f"anneal.objective: {annealing.objective} needs gradients, but the model is "
+                    "a numpy function",
+                    hint="use objective: forward_kl, or write the model with torch",
+                )
+            ]
+        )
+    samples = spec.output.samples
+    quick = spec.anneal.preset == "quick"
+    usual = QUICK_SAMPLES if quick else SAMPLES
+    return Settings(
+        flow=_flow_settings(checked, dimension, annealing),
+        anneal=annealing,
+        samples=samples or usual,
+        most_samples=samples or MOST_SAMPLES,
+        enough_ess=QUICK_ENOUGH_ESS if quick else ENOUGH_ESS,
+        seed=spec.seed,
+    )
+
+
+def _anneal_settings(
+    checked: CheckedSpec, dimension: int, likelihood: Likelihood
+) -> AnnealSettings:
+    spec = checked.spec.anneal
+    given = spec.model_dump(exclude={"preset"})
+    if spec.preset == "quick" and spec.moves is None and walks(likelihood):
+        given["moves"] = 0  # a walk takes many evaluations
+    scouting = likelihood.has_information and spec.scout == "auto"
+    return default_anneal_settings(dimension, scouting=scouting, **given)
+
+
+def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettings) -> FlowSettings:
+    flow = checked.spec.flow
+    kind = flow.kind or ("coupling_nsf" if annealing.needs_gradient else "nsf")
+    return default_flow_settings(
+        dimension,
+        kind=kind,
+        transforms=flow.transforms,
+        bins=flow.bins,
+        hidden=None if flow.hidden is None else tuple(flow.hidden),
+        light=checked.spec.anneal.preset == "quick",
+    )
+
+
+def _data_likelihood(
+    checked: CheckedSpec, data: Mapping[str, Observations], latent: LatentMap
+) -> DataLikelihood:
+    model, experiments = checked.spec.model, checked.meaning.experiments
+    if isinstance(model, OdeSpec):
+        _check_starts(checked, model, data)
+        simulator: Simulator = ode_simulator(checked, model, latent)
+    else:
+        functions = tuple(
+            _python_function(checked, model, str(model.simulate), latent, e) for e in experiments
+        )
+        names = dict.fromkeys(n.observable for e in experiments for n in e.noise)
+        simulator = PythonSimulator(functions, tuple(names))
+    times = tuple(data[e.name].times for e in experiments)
+    return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
+
+
+def _check_starts(checked: CheckedSpec, model: OdeSpec, data: Mapping[str, Observations]) -> None:
+    for experiment in checked.meaning.experiments:
+        start, place = start_of(checked.spec, model, experiment.name)
+        begin = data[experiment.name].times[0]
+        if begin < start:
+            first = f"{begin:g}, before the initial values at {'.'.join(place)} = {start:g}"
+            message = f"the data ({checked.data_file(experiment.name)}) begin at {first}"
+            hint = f"set {'.'.join(place)} to the time of the initial values"
+            raise SpecError([Complaint(message, checked.place(*place), hint)])
+
+
+def read_observations(checked: CheckedSpec) -> dict[str, Observations]:
+    """The data of each experiment of a spec whose model predicts.
+
+    Raises:
+        DataError: a file is missing or invalid.
+    """
+    found = {}
+    for experiment in checked.meaning.experiments:
+        said = checked.data[experiment.name]
+        names = [n.observable for n in experiment.noise]
+        columns = {name: said.columns.get(name, name) for name in names}
+        table = read_table(checked.data_file(experiment.name))
+        found[experiment.name] = observations(table, said.time, columns)
+    return found
+
+
+def _series(
+    checked: CheckedSpec,
+    data: Mapping[str, Observations],
+    simulator: Simulator,
+    latent: LatentMap,
+) -> tuple[ObservedSeries, ...]:
+    """The series of every experiment, whose times follow one another."""
+    series: list[ObservedSeries] = []
+    complaints: list[Complaint] = []
+    first = 0
+    for experiment in checked.meaning.experiments:
+        own = data[experiment.name]
+        for i, noise in enumerate(experiment.noise):
+            problem = check_support(NOISE_MODELS[noise.model], own.values[i])
+            if problem:
+                file = checked.data_file(experiment.name)
+                complaints.append(Complaint(f"{file}: '{noise.observable}': {problem}"))
+            series.append(
+                ObservedSeries(
+                    name=within(noise.observable, experiment.name),
+                    observable=simulator.observables.index(noise.observable),
+                    time_index=first + own.time_index[i],
+                    values=own.values[i],
+                    noise=NOISE_MODELS[noise.model],
+                    arguments=_arguments(checked, experiment, noise, simulator, latent),
+                )
+            )
+        first += len(own.times)
+    if complaints:
+        raise DataError(complaints)
+    return tuple(series)
+
+
+def _arguments(
+    checked: CheckedSpec,
+    experiment: ExperimentMeaning,
+    noise: NoiseMeaning,
+    simulator: Simulator,
+    latent: LatentMap,
+) -> NoiseArguments:
+    """The arguments of an observable's noise in an experiment, constants replaced by numbers."""
+    columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
+    observables = {symbol(name): k for k, name in enumerate(simulator.observables)}
+    own = ("experiments", experiment.name, "likelihood", noise.observable)
+    stands = checked.document.places
+    where = checked.place(*(own if own in stands else own[2:]))
+    known = {k: v for k, v in known_numbers(checked).items() if symbol(k) not in observables}
+    here = (e.xreplace(dict(experiment.instead)) for e in noise.arguments)
+    expressions = tuple(substituted(e, known, where) for e in here)
+    return NoiseArguments(expressions, columns, observables)
+
+
+def _python_function(
+    checked: CheckedSpec,
+    model: PythonSpec,
+    name: str,
+    latent: LatentMap,
+    experiment: ExperimentMeaning | None,
+) -> PythonFunction:
+    """The user's function, of the parameters as they are in an experiment."""
+    path = Path(checked.folder / model.file)
+    if not path.is_file():
+        place = checked.place("model", "file")
+        raise SpecError([Complaint(f"no such model file: '{path}'", place)])
+    loaded = load_python_file(path)
+    function = getattr(loaded.module, name, None)
+    if not callable(function):
+        known = [k for k, v in vars(loaded.module).items() if callable(v) and not k.startswith("_")]
+        hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
+        kind = "simulate" if model.log_likelihood is None else "log_likelihood"
+        place = checked.place("model", kind)
+        raise SpecError([Complaint(f"{path} has no function '{name}'", place, hint)])
+    slices, fixed = _python_parameters(checked, latent, experiment)
+    return PythonFunction(function, name, slices, fixed, model.array, loaded.settings)
+
+
+def _python_parameters(
+    checked: CheckedSpec, latent: LatentMap, experiment: ExperimentMeaning | None
+) -> tuple[dict[str, slice | int], dict[str, float]]:
+    """The columns of θ of each free parameter, and fixed numbers, as they are in an experiment."""
+    columns: dict[str, slice | int] = {
+        p.name: where.start if p.size is None else where
+        for p, where in zip(latent.parameters, latent.slices().values(), strict=True)
+    }
+    numbers = known_numbers(checked)
+    slices, fixed = {}, {}
+    for parameter in checked.spec.parameters:
+        own = within(parameter, experiment.name) if experiment else parameter
+        name = own if own in columns or own in numbers else parameter
+        if name in columns:
+            slices[parameter] = columns[name]
+        else:
+            fixed[parameter] = numbers[name]
+    return slices, fixed

@@ -1,0 +1,190 @@
+"""What a spec says of certain times: doses, changes, inputs, and the state it starts from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from nfanneal.model.expressions import Names, nearest, symbol, with_numbers
+from nfanneal.spec.document import KeyPath
+from nfanneal.spec.experiments import ExperimentMeaning
+from nfanneal.spec.inputs import inputs_of
+from nfanneal.spec.reader import Reader
+from nfanneal.spec.schema import DoseSpec, InputSpec, OdeSpec, ParameterSpec, Spec
+
+
+@dataclass(frozen=True)
+class DoseMeaning:
+    """An amount that is added to a state; both expressions are of parameters."""
+
+    state: str
+    time: sympy.Expr
+    amount: sympy.Expr
+
+
+@dataclass(frozen=True)
+class TimingMeaning:
+    """Doses, changes (name: times and values), and values while a steady state is found.
+
+    The `intervals` between doses must be above 0.
+    """
+
+    doses: tuple[DoseMeaning, ...] = ()
+    changes: Mapping[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]] = field(default_factory=dict)
+    before: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    intervals: tuple[sympy.Expr, ...] = ()
+
+    @property
+    def expressions(self) -> tuple[sympy.Expr, ...]:
+        """All expressions of parameters."""
+        doses = [e for dose in self.doses for e in (dose.time, dose.amount)]
+        changes = [e for each in self.changes.values() for change in each for e in change]
+        return (*doses, *changes, *self.before.values(), *self.intervals)
+
+
+def start_of(spec: Spec, model: OdeSpec, experiment: str) -> tuple[float, Sequence[str]]:
+    """The time of an experiment's initial values, and the keys of the spec that say so."""
+    said = spec.experiments.get(experiment)
+    if said is None or said.start is None:
+        return model.start, ("model", "start")
+    return said.start, ("experiments", experiment, "start")
+
+
+class TimingReader(Reader):
+    """Reads the sections of an ODE model that say what happens at certain times."""
+
+    def timing(self, experiments: Sequence[ExperimentMeaning]) -> TimingMeaning:
+        """The meaning of those sections in all experiments; empty for a Python model."""
+        model = self._spec.model
+        if not isinstance(model, OdeSpec):
+            return TimingMeaning()
+        for (*path, name), table in inputs_of(self._spec).items():
+            self._check_input((*path, name), str(name), table)
+        names = self._parameters | self._constants
+        self._check_targets(model.doses, model.states, "doses", "state")
+        self._check_targets(model.changes, names, "changes", "constant or parameter")
+        self._check_targets(
+            model.pre_equilibration, names, "pre_equilibration", "constant or parameter"
+        )
+        before = self._expressions(model.pre_equilibration, ("model", "pre_equilibration"), names)
+        doses, intervals = self._doses(model, names, experiments)
+        return TimingMeaning(doses, self._changes(model, names), before, intervals)
+
+    def _check_targets(
+        self, given: Mapping[str, Any], known: Mapping[str, Any], section: str, what: str
+    ) -> None:
+        for name in given:
+            path: KeyPath = ("model", section, name)
+            if name not in known:
+                self._complain_key(path, f"there is no {what} '{name}'", nearest(name, known))
+            elif what != "state" and known[name] is not None:
+                self._complain_key(path, f"'{name}' is a vector: only scalars can change")
+
+    def _doses(
+        self, model: OdeSpec, names: Names, experiments: Sequence[ExperimentMeaning]
+    ) -> tuple[tuple[DoseMeaning, ...], tuple[sympy.Expr, ...]]:
+        found, intervals = list[DoseMeaning](), list[sympy.Expr]()
+        for state, doses in model.doses.items():
+            for i, dose in enumerate(doses):
+                path = self._item(("model", "doses", state), i)
+                time = self._expression(dose.time, (*path, "time"), names)
+                amount = self._expression(dose.amount, (*path, "amount"), names)
+                every = self._every(dose, (*path, "every"), names)
+                if every is not None and dose.every is not None:
+                    self._check_interval(every, experiments, (*path, "every"))
+                    intervals.append(every)
+                if time is not None and amount is not None and every is not None:
+                    times = [time + j * every for j in range(dose.count)]
+                    each = [DoseMeaning(state, t, amount) for t in times]
+                    self._check_not_before(model, each[0], experiments, (*path, "time"))
+                    found += each
+        return tuple(found), tuple(intervals)
+
+    def _every(self, dose: DoseSpec, path: KeyPath, names: Names) -> sympy.Expr | None:
+        if (dose.every is None) != (dose.count == 1):
+            self._complain_key(path, "several doses need both every and count")
+        return sympy.S.Zero if dose.every is None else self._expression(dose.every, path, names)
+
+    def _check_interval(
+        self, every: sympy.Expr, experiments: Sequence[ExperimentMeaning], path: KeyPath
+    ) -> None:
+        """The time between doses, where it is known; elsewhere the solver looks at each draw."""
+        for experiment in experiments:
+            value = self._number(every, experiment)
+            if value is not None and not value > 0:
+                where = f"in experiment {experiment.name}, " if experiment.name else ""
+                self._complain(path, f"{where}the time between doses is {value:g}, not above 0")
+                return
+
+    def _changes(
+        self, model: OdeSpec, names: Names
+    ) -> dict[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]]:
+        found = {}
+        for name, changes in model.changes.items():
+            each: list[tuple[sympy.Expr, sympy.Expr]] = []
+            for i, change in enumerate(changes):
+                path = self._item(("model", "changes", name), i)
+                time = self._expression(change.time, (*path, "time"), names)
+                value = self._expression(change.value, (*path, "value"), names)
+                if time is None or value is None:
+                    continue
+                if each and time.is_Number and each[-1][0].is_Number and time <= each[-1][0]:
+                    self._complain((*path, "time"), "the times of changes must increase")
+                each.append((time, value))
+            found[name] = tuple(each)
+        return found
+
+    def _item(self, path: KeyPath, index: int) -> KeyPath:
+        """The place of an item of a list, or of the one that stands there without a list."""
+        return (*path, index) if (*path, index) in self._document.places else path
+
+    def _check_not_before(
+        self,
+        model: OdeSpec,
+        dose: DoseMeaning,
+        experiments: Sequence[ExperimentMeaning],
+        path: KeyPath,
+    ) -> None:
+        """No dose whose time is known may be left out, unless its amount is 0 anyway."""
+        for experiment in experiments:
+            start, key = start_of(self._spec, model, experiment.name)
+            time = self._number(dose.time, experiment)
+            if time is None or time >= start or self._number(dose.amount, experiment) == 0:
+                continue
+            where = f"in experiment {experiment.name}, " if experiment.name else ""
+            dotted = ".".join(key)
+            hint = f"set {dotted}, or the initial values"
+            if experiment.name:
+                hint += "; an experiment's amount may be 0, by a constant of its own"
+            message = f"{where}a dose at {time:g}, before {dotted} = {start:g}"
+            self._complain(path, message, hint)
+            return
+
+    def _number(self, expression: sympy.Expr, experiment: ExperimentMeaning) -> float | None:
+        """What it is in an experiment; None if a free parameter decides, or it has no value."""
+        model, parameters = self._spec.model, self._spec.parameters
+        known = dict(model.constants) if isinstance(model, OdeSpec) else {}
+        known |= {k: v for k, v in parameters.items() if not isinstance(v, ParameterSpec)}
+        known |= experiment.numbers
+        here = expression.xreplace(dict(experiment.instead))
+        try:
+            value = with_numbers(here, {symbol(k): v for k, v in known.items()}, {})
+        except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+            return None  # told with the system
+        return float(value) if value.is_Number else None
+
+    def _check_input(self, path: KeyPath, name: str, table: InputSpec) -> None:
+        times, values = table.times, table.values
+        if (table.file is None) == (times is None) or (times is None) != (values is None):
+            hint = "give file, or times and values"
+            self._complain_key(path, f"the input '{name}' needs one table", hint)
+        elif times is not None and values is not None:
+            if len(times) != len(values):
+                message = f"{len(times)} times, but {len(values)} values"
+                self._complain((*path, "values"), message)
+            if any(b <= a for a, b in itertools.pairwise(times)):
+                self._complain((*path, "times"), "the times of an input must increase")
