@@ -24,7 +24,7 @@ fuzz: $(STAMP)
 	done
 
 accuracy: $(STAMP)
-	$(BIN)/python -m pytest -m accuracy -rP --table=README.md tests/test_accuracy.py
+	$(BIN)/python -m pytest -m accuracy -rP --table=README.md tests/accuracy/test_accuracy.py
 
 reference: $(STAMP)
 	$(BIN)/python -m pytest -m slow -rP

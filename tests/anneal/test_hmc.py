@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_anneal import FLOW, QUICK, final_evidence, gaussian_target, seed
+from problems import (
+    FLOW,
+    QUICK,
+    N,
+    check_moments,
+    final_evidence,
+    gaussian_target,
+    seed,
+    tempered_moments,
+)
 
 from nfanneal.anneal.hmc import LEAPS, moved
 from nfanneal.anneal.loop import anneal
 from nfanneal.errors import ModelError
 from nfanneal.target import Evaluation, Target
-
-N = 4000
-MEAN, NOISE = np.array([1.0, -0.5]), 0.01 * np.array([[1.0, 0.8], [0.8, 1.0]])
-
-
-def tempered_moments(beta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of N(z; 0, I)·N(MEAN; z, NOISE)^β."""
-    precision = beta * np.linalg.inv(NOISE)
-    covariance = np.linalg.inv(np.eye(2) + precision)
-    return covariance @ precision @ MEAN, covariance
-
-
-def check_moments(z: np.ndarray, beta: float) -> None:
-    """Within 5 standard errors of N independent draws: five numbers, a false alarm in 300,000."""
-    mean, covariance = tempered_moments(beta)
-    sd = np.sqrt(np.diag(covariance))
-    assert np.all(np.abs(z.mean(axis=0) - mean) < 5.0 * sd / math.sqrt(len(z)))
-    found = np.cov(z.T) / np.outer(sd, sd)
-    expected = covariance / np.outer(sd, sd)
-    assert np.all(np.abs(found - expected) < 5.0 * math.sqrt(2.0 / len(z)))
 
 
 @pytest.mark.parametrize("beta", [0.01, 0.3, 1.0])

@@ -21,7 +21,7 @@ from nfanneal.bench.samplers.peers import run_peer
 from nfanneal.spec import load_spec
 from nfanneal.spec.build.problem import build_problem
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 PUBLISHED = {"alpha": 0.55, "beta": 0.028, "gamma": 0.80, "delta": 0.024}
 DYNESTY_SEEDS = range(4)
 LIVE_POINTS = {"lotka_volterra": 500, "repressilator": 1000}

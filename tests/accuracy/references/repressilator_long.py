@@ -1,6 +1,6 @@
 """The log-evidence of configs/repressilator_long.yaml by population Monte Carlo, without flows.
 
-    python tests/references/repressilator_long.py SEED > seed.json
+    python tests/accuracy/references/repressilator_long.py SEED > seed.json
 
 A sixteenth of 65,536 draws from the prior start a least-squares search, and a quarter one in the
 order of time if few of those end near the best place. Student-t components around 4,000 of the
@@ -35,7 +35,7 @@ from nfanneal.anneal.weights import (
 from nfanneal.api import read_spec
 from nfanneal.spec.build.problem import build_problem
 
-CONFIG = Path(__file__).parents[2] / "configs" / "repressilator_long.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "repressilator_long.yaml"
 STARTS, COMPONENTS, DRAWS, GENERATIONS, KEPT = 65_536, 4000, 50_000, 25, 4
 LAST, FRESH, CHUNK = 10, 400_000, 20_000
 STIFFNESS = (1.0, 10.0, 100.0, 1000.0)

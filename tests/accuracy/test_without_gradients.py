@@ -1,13 +1,13 @@
 """The accuracy table's problems as models that give no gradients, with the default settings.
 
-`pytest -m accuracy -rP tests/test_without_gradients.py` prints the rows.
+`pytest -m accuracy -rP tests/accuracy/test_without_gradients.py` prints the rows.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from test_accuracy import CASES, ROOT
+from cases import CASES, ROOT
 
 from nfanneal.api import read_spec
 from nfanneal.model.likelihood import Likelihood, LikelihoodValues

@@ -16,7 +16,7 @@ from scipy.stats import multivariate_normal
 import nfanneal
 from nfanneal.anneal.weights import normalized
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def estimate(name, folder):

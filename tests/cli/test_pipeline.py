@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PIPELINE = Path(__file__).parent.parent / "configs" / "pipeline"
+PIPELINE = Path(__file__).parents[2] / "configs" / "pipeline"
 STAND_IN = """#!/bin/sh
 echo "$@" >> log
 case "$*" in *"$FAIL"*) [ -n "$FAIL" ] && exit 5;; esac

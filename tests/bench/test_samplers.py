@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from commands import inside
+from problems import EXAMPLES
 from scipy.special import ndtr
 from scipy.stats import multivariate_normal, multivariate_t, norm
-from test_priors import EXAMPLES
 
 from nfanneal.anneal.weights import normalized
 from nfanneal.bench.samplers import merit

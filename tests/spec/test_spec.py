@@ -20,7 +20,7 @@ from nfanneal.model.priors import PRIORS
 from nfanneal.spec import json_schema, load_spec, spec_from_text
 from nfanneal.spec.document import MOST_NODES, parse_document, read_scalar
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture

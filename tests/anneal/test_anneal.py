@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp
+from problems import FLOW, QUICK, Array, final_evidence, gaussian_target, modes_target, seed
 from scipy.stats import norm
 
 from nfanneal.anneal.final_mixture import (
@@ -19,65 +19,14 @@ from nfanneal.anneal.final_mixture import (
     final_mixture,
     mixture_shares,
 )
-from nfanneal.anneal.loop import AnnealResult, anneal
+from nfanneal.anneal.loop import anneal
 from nfanneal.anneal.pool import Pool, make_generation, tempered
 from nfanneal.anneal.progress import LevelInfo
-from nfanneal.anneal.proposals.architectures import default_flow_settings
-from nfanneal.anneal.proposals.stored import PriorProposal, StudentMixture, log_standard_normal
+from nfanneal.anneal.proposals.stored import PriorProposal, StudentMixture
 from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
-from nfanneal.anneal.weights import Evidence, evidence
 from nfanneal.errors import ModelError
 from nfanneal.target import Evaluation, Target
-
-Array = np.ndarray
-FLOW = default_flow_settings(2, transforms=2, bins=6, hidden=(24, 24))
-QUICK = default_anneal_settings(
-    2, draws=2048, steps=80, batch=256, learning_rate=5e-3, max_rounds=2, keep_levels=3
-)
-
-
-def seed(n: int = 0) -> np.random.SeedSequence:
-    return np.random.SeedSequence(n)
-
-
-def gaussian_target(scale: float = 0.1, correlation: float = 0.8) -> tuple[Target, float]:
-    """log L = log N(m; z, S) with a correlated S: the evidence is N(m; 0, I + S)."""
-    mean = np.array([1.0, -0.5])
-    noise = scale**2 * np.array([[1.0, correlation], [correlation, 1.0]])
-    precision = np.linalg.inv(noise)
-    constant = -0.5 * np.linalg.slogdet(2.0 * math.pi * noise)[1]
-
-    def evaluate(z: Array, gradient: bool) -> Evaluation:
-        rest = z - mean
-        value = constant - 0.5 * np.einsum("ni,ij,nj->n", rest, precision, rest)
-        failed = np.zeros(len(z), dtype=bool)
-        return Evaluation(value, failed, -rest @ precision if gradient else None)
-
-    total = np.eye(2) + noise
-    exact = -0.5 * (
-        np.linalg.slogdet(2.0 * math.pi * total)[1] + mean @ np.linalg.solve(total, mean)
-    )
-    return Target(2, evaluate, differentiable=True), float(exact)
-
-
-def modes_target() -> tuple[Target, float]:
-    """Four equal narrow modes on a circle, without gradients."""
-    angles = np.arange(4) * math.pi / 2.0
-    centres = 2.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-
-    def evaluate(z: Array, gradient: bool) -> Evaluation:
-        parts = norm(scale=0.1).logpdf(z[:, None] - centres).sum(axis=2)
-        return Evaluation(logsumexp(parts, axis=1) - math.log(4.0), np.zeros(len(z), dtype=bool))
-
-    exact = norm(scale=math.sqrt(1.01)).logpdf(centres[0]).sum()
-    return Target(2, evaluate), float(exact)
-
-
-def final_evidence(result: AnnealResult, target: Target, n: int = 8192) -> Evidence:
-    z = result.proposal.draw(n, torch.Generator().manual_seed(5))
-    log_likelihood = target.evaluate(z, False).log_likelihood
-    return evidence(log_standard_normal(z) + log_likelihood - result.proposal.log_density(z))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def edited(path, **changes):
 
 
 def test_a_tolerance_that_makes_the_likelihood_rough_is_told(capsys):
-    hares = Path(__file__).parents[1] / "configs" / "lotka_volterra.yaml"
+    hares = Path(__file__).parents[2] / "configs" / "lotka_volterra.yaml"
     told = "the gradient differs from finite differences"
     for tolerance, rough in ((1e-6, False), (1e-2, True)):
         loose = [f"--set=model.solver.{name}={tolerance}" for name in ("rtol", "atol")]

@@ -4,8 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_anneal import FLOW, QUICK, final_evidence, gaussian_target, seed
-from test_moves import N, check_moments, tempered_moments
+from problems import (
+    FLOW,
+    QUICK,
+    N,
+    check_moments,
+    final_evidence,
+    gaussian_target,
+    seed,
+    tempered_moments,
+)
 
 from nfanneal.anneal.loop import anneal
 from nfanneal.anneal.metropolis import STEPS, walked

@@ -227,7 +227,7 @@ def test_the_commands_of_the_readme(folder, capsys, monkeypatch):
     names |= {"linear": "line0", "quadratic": "flat"}
     for name, source in names.items():
         shutil.copy(folder / f"{source}.h5", folder / f"{name}.h5")
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     section = readme.split("## After the run")[1].split("\n## ")[0]
     commands = re.findall(r"^    (nfanneal [^#|\n]*)", section, re.MULTILINE)
     assert len(commands) >= 8

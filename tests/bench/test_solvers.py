@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from commands import inside
 
-from nfanneal.bench.solvers.solvers import SOLVERS, Batch, Solver, engine, solvers
+from nfanneal.bench.solvers import engine, solvers
+from nfanneal.bench.solvers.solvers import SOLVERS, Batch, Solver
 from nfanneal.bench.solvers.systems import SYSTEMS
 from nfanneal.bench.solvers.truth import true_sensitivities, true_values
 

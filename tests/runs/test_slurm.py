@@ -10,7 +10,7 @@ from commands import inside
 
 from nfanneal.runs.slurm import part_result, seconds, task_numbers
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEMPLATES = {
     "run.sbatch": ("configs/lotka_volterra.yaml", "--time", "4:00:00"),
     "seeds.sbatch": ("configs/lotka_volterra.yaml", "--array", "1-8", "--time", "4:00:00"),

@@ -4,26 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import EXAMPLES
 from scipy import integrate, special, stats
 
 from nfanneal.model.priors import PRIORS, LatentMap, Parameter, make_prior
 
-EXAMPLES = {
-    "uniform": [-2, 5],
-    "loguniform": [0.1, 1000],
-    "normal": [1, 2],
-    "lognormal": [0.5, 0.7],
-    "halfnormal": 0.3,
-    "truncnormal": [0.05, 0.05, 0, float("inf")],
-    "exponential": 2,
-    "gamma": [0.5, 2],
-    "inversegamma": [3, 1],
-    "beta": [0.5, 2],
-    "studentt": [3, 1, 2],
-    "cauchy": [1, 2],
-    "halfcauchy": 1.5,
-    "laplace": [1, 0.5],
-}
 REFERENCE = {
     "uniform": stats.uniform(-2, 7),
     "loguniform": stats.loguniform(0.1, 1000),

@@ -150,7 +150,7 @@ def test_pareto_smoothing_keeps_the_mean_of_a_pareto_tail():
 
 def test_the_table_of_the_readme():
     """Bias, sd and root mean square error of every method, as the README states them."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     methods = {
         "raw": lambda log_weight: log_weight,
         "`ess`, default": lambda log_weight: drop_by_ess(log_weight).log_weight,

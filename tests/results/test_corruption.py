@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import inside, run
-from editing import forged, unsealed
+from editing import corrupted, forged, unsealed
 
 import nfanneal
 from nfanneal.errors import ResultError
@@ -67,16 +67,6 @@ def here(original, tmp_path, monkeypatch):
         shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def corrupted(raw: bytes, rng: np.random.Generator, i: int) -> bytes:
-    """A copy cut off, or with one to eight bytes flipped: of its head or of the whole."""
-    if i % 4 == 0:
-        return raw[: rng.integers(len(raw))]
-    copy = bytearray(raw)
-    for at in rng.integers(0, 4000 if i % 4 == 1 else len(raw), rng.integers(1, 9)):
-        copy[at] ^= int(rng.integers(1, 256))
-    return bytes(copy)
 
 
 def test_no_command_takes_a_corrupted_copy_for_right(here, capsys):
@@ -194,8 +184,8 @@ def test_corrupted_files_without_a_seal_are_refused_or_say_the_same(here):
     unsealed(here / "r.h5")
     code = (
         "import sys, numpy as np\nfrom pathlib import Path\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_corruption import corrupted\nfrom nfanneal import store\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+        "from editing import corrupted\nfrom nfanneal.results import store\n"
         "from nfanneal.errors import ResultError\n"
         "raw, rng, path = Path('r.h5').read_bytes(), np.random.default_rng(7), Path('c.h5')\n"
         "right = store.read(path.with_name('r.h5')).diagnostics\n"
