@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import signal
 import unicodedata
 from collections.abc import Iterable
@@ -113,3 +115,14 @@ class ModelError(NfannealError):
 
 class ModelMemoryError(ModelError):
     """There is not enough memory for so many draws at once."""
+
+
+MOST_COMPARED, LONGEST_COMPARED = 500, 100
+"""A search for the nearest name costs the product of both lengths, for every name."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """A hint with the known name closest to `name`, if any of the first is close."""
+    first = itertools.islice(known, MOST_COMPARED)
+    close = difflib.get_close_matches(name[:LONGEST_COMPARED], first, n=1)
+    return f"did you mean '{close[0]}'?" if close else None

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array, Bools
 
 EVALUATION_CHUNK = 4096
 """Points per call of the likelihood: bounds its memory and lets progress be seen."""
-GRADIENT_LIMIT = 100.0
-"""Limit on a draw's whitened gradient norm, per √d: one wild draw must not steer what follows."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +36,10 @@ class Evaluation:
     """
 
     log_likelihood: Array
-    failed: NDArray[np.bool_]
+    failed: Bools
     gradient: Array | None = None
     information: Array | None = None
-    dropped: NDArray[np.bool_] | None = None
+    dropped: Bools | None = None
 
     @property
     def spent(self) -> Spent:
@@ -90,31 +86,3 @@ class Target:
     opening: Opening | None = None
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
     chunk: int = EVALUATION_CHUNK
-
-
-class Differentiated(Protocol):
-    """Which derivatives a model has."""
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether it has gradients."""
-
-    @property
-    def has_information(self) -> bool:
-        """Whether it has the Fisher information, as ODE models do."""
-
-
-def walks(model: Differentiated) -> bool:
-    """Whether its points move by Metropolis steps, not by gradients.
-
-    They do where there are none, and in ODE models: steps along differences of points follow
-    ridges that Hamiltonian paths leave, and values take a fraction of a gradient's time.
-    """
-    return model.has_information or not model.differentiable
-
-
-def bounded(slope: Array) -> Array:
-    """Whitened gradients (n, d), those shortened that are longer than `GRADIENT_LIMIT`·√d."""
-    norm = np.linalg.norm(slope, axis=1, keepdims=True)
-    longest = GRADIENT_LIMIT * math.sqrt(slope.shape[1])
-    return np.asarray(slope * (longest / np.maximum(norm, longest)))

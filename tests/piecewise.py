@@ -6,8 +6,8 @@ import numpy as np
 import yaml
 from scipy.integrate import solve_ivp
 
-from nfanneal.spec import load_spec
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec
 
 MODEL = {
     "name": "timed",

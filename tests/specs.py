@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nfanneal.errors import SpecError
-from nfanneal.spec import spec_from_text
+from nfanneal.spec.load import spec_from_text
 
 BASE = """\
 name: decay

@@ -9,8 +9,8 @@ from nfanneal.cli.main import COMMANDS
 from nfanneal.errors import ExitCode
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
-from nfanneal.spec import load_spec, spec_from_text
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec, spec_from_text
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

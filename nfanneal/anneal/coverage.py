@@ -11,13 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nfanneal.anneal.pool import Generation, tempered
-from nfanneal.anneal.proposals.stored import Proposal
+from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.weights import Evidence, evidence, mixture_log_density, normalized
-
-Array = NDArray[np.float64]
 
 RARE = 30.0
 """A point is under-covered if the proposal draws its surroundings this many times too rarely."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.hmc import moved
+from nfanneal.anneal.local import LocalPoints, local_points
 from nfanneal.anneal.metropolis import STEPS, walked
 from nfanneal.anneal.progress import Activity, LevelInfo
-from nfanneal.anneal.proposals.stored import FlowProposal
-from nfanneal.anneal.scout import LocalPoints, local_points, scout
+from nfanneal.anneal.proposals.flow import FlowProposal
+from nfanneal.anneal.scout import scout
 from nfanneal.anneal.state import Means, State, add, affords, evaluate_in_chunks, pool_weights
 from nfanneal.anneal.training import WeightedPoints
 from nfanneal.anneal.weights import effective_sample_size, systematic_resample
-from nfanneal.target import walks
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 ENOUGH_EXPLORED = 2000
 """Effective points of the pool that make local exploration before a training superfluous."""
@@ -139,3 +139,24 @@ def _moved(
         n_failed=state.n_failed + walk.n_failed,
     )
     return counted, walk.z
+
+
+class Differentiated(Protocol):
+    """Which derivatives a model has."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it has gradients."""
+
+    @property
+    def has_information(self) -> bool:
+        """Whether it has the Fisher information, as ODE models do."""
+
+
+def walks(model: Differentiated) -> bool:
+    """Whether its points move by Metropolis steps, not by gradients.
+
+    They do where there are none, and in ODE models: steps along differences of points follow
+    ridges that Hamiltonian paths leave, and values take a fraction of a gradient's time.
+    """
+    return model.has_information or not model.differentiable

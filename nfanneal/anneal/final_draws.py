@@ -8,19 +8,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from nfanneal.anneal.local import STIFFNESS, LocalPoints, local_points
 from nfanneal.anneal.progress import Activity, Observer
-from nfanneal.anneal.proposals.stored import Mixture, Proposal, StudentMixture, log_standard_normal
-from nfanneal.anneal.scout import STIFFNESS, LocalPoints, local_points
+from nfanneal.anneal.proposals.base import Mixture, Proposal, log_standard_normal
+from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.state import evaluate_in_chunks
 from nfanneal.anneal.weights import effective_sample_size, normalized
+from nfanneal.arrays import Bools
 from nfanneal.errors import ModelError
 from nfanneal.model.problem import Problem
-from nfanneal.results.result import WeightedDraws, joined
+from nfanneal.results.draws import WeightedDraws, joined
 from nfanneal.target import Spent, Target
-
-Array = NDArray[np.float64]
 
 FEWEST_MORE = 100
 HEAVY = 0.02
@@ -37,11 +36,11 @@ class FinalDraws:
     failed; and the gradients that were spent on them."""
 
     draws: WeightedDraws
-    failed: NDArray[np.bool_]
+    failed: Bools
     proposal: Proposal
     spent: Spent = field(default_factory=Spent)
 
-    def joined(self, draws: WeightedDraws, failed: NDArray[np.bool_]) -> FinalDraws:
+    def joined(self, draws: WeightedDraws, failed: Bools) -> FinalDraws:
         """These draws and others after them."""
         both = joined([self.draws, draws])
         return replace(self, draws=both, failed=np.concatenate([self.failed, failed]))
@@ -56,7 +55,7 @@ def final_draws(
     *,
     target: Target | None = None,
     weighted_by: Proposal | None = None,
-) -> tuple[WeightedDraws, NDArray[np.bool_]]:
+) -> tuple[WeightedDraws, Bools]:
     """n fresh draws of a proposal, and which of them the model failed at.
 
     They are evaluated by `target`, if it is given: the problem's own with a journal, say. They are
@@ -82,7 +81,7 @@ def drawn_until(
     first: FinalDraws,
     wanted: float,
     most: int,
-    draw: Callable[[int], tuple[WeightedDraws, NDArray[np.bool_]]],
+    draw: Callable[[int], tuple[WeightedDraws, Bools]],
 ) -> FinalDraws:
     """Draws are added until so many of them are effective, or there are `most`.
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from nfanneal.anneal.pool import Pool, tempered
-from nfanneal.anneal.proposals.stored import Mixture, PriorProposal, Proposal
+from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.weights import normalized, truncated
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 LEAST_SHARE = 0.05
 """Share of the fitted part that is spread evenly over its components."""

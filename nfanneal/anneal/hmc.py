@@ -11,12 +11,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nfanneal.anneal.gradients import bounded
+from nfanneal.arrays import Array
 from nfanneal.errors import ModelError
-from nfanneal.target import Spent, Target, bounded
-
-Array = NDArray[np.float64]
+from nfanneal.target import Spent, Target
 
 LEAPS = 5
 """Leapfrog steps of a transition."""

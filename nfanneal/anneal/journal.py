@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.snapshot import Arrays, Snapshot, put_together, taken_apart
+from nfanneal.arrays import Array
 from nfanneal.target import Evaluation, Target, joined
 
-Array = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]
 
 PARTS = tuple(field.name for field in fields(Evaluation))

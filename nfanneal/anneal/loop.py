@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nfanneal.anneal.explore import (
     ENOUGH_TO_MOVE,
@@ -24,7 +23,8 @@ from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.pool import Generation, Pool, tempered
 from nfanneal.anneal.progress import Activity, LevelInfo, Observer
 from nfanneal.anneal.proposals.architectures import FlowSettings, make_flow
-from nfanneal.anneal.proposals.stored import FlowProposal, PriorProposal, Proposal, whitening
+from nfanneal.anneal.proposals.base import PriorProposal, Proposal
+from nfanneal.anneal.proposals.flow import FlowProposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
@@ -38,10 +38,9 @@ from nfanneal.anneal.weights import (
     pareto_k,
     truncated,
 )
+from nfanneal.arrays import Array
 from nfanneal.errors import ModelError
 from nfanneal.target import Target
-
-Array = NDArray[np.float64]
 
 HELD_OUT = 8
 """One pool point in this many is held out of the training."""

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Failures = NDArray[np.bool_]
+from nfanneal.arrays import Array, Bools
+
+Failures = Bools
 
 STEPS = 5
 """Steps of a walk that count as one transition: as many evaluations as a Hamiltonian one takes."""

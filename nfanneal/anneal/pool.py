@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nfanneal.anneal.proposals.stored import Proposal, log_standard_normal
+from nfanneal.anneal.proposals.base import Proposal, log_standard_normal
 from nfanneal.anneal.weights import mixture_log_density
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 
 @dataclass(frozen=True)

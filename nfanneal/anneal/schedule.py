@@ -10,13 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nfanneal.anneal.pool import tempered
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.weights import effective_sample_size, truncated
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 ESS_CEILING = 0.3
 """No step needs the pool's ESS to stay above this share."""

@@ -6,18 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
 from nfanneal.anneal.progress import Activity, Observer
-from nfanneal.anneal.proposals.stored import Proposal
-from nfanneal.anneal.scout import LocalPoints
+from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.weights import truncated
+from nfanneal.arrays import Array, Bools
 from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target
-
-Array = NDArray[np.float64]
 
 PATH_POINTS, PATH_SHARE = 1024, 1 / 4
 """Draws of each generation that are kept, past the pool, for the coverage check: at most so many,
@@ -103,9 +101,7 @@ def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     )
 
 
-def evaluate_in_chunks(
-    target: Target, z: Array, observe: Observer
-) -> tuple[Array, NDArray[np.bool_]]:
+def evaluate_in_chunks(target: Target, z: Array, observe: Observer) -> tuple[Array, Bools]:
     """log L (n,) and failures (n,) at z (n, d), with an event per chunk."""
     log_likelihood, failed = np.empty(len(z)), np.empty(len(z), dtype=bool)
     for start in range(0, len(z), target.chunk):
@@ -116,7 +112,7 @@ def evaluate_in_chunks(
     return log_likelihood, failed
 
 
-def _nowhere(target: Target, z: Array, failed: NDArray[np.bool_]) -> str:
+def _nowhere(target: Target, z: Array, failed: Bools) -> str:
     row = int(np.argmax(failed))
     advice = "" if failed.all() else ", or draw more (anneal.draws)"
     return (

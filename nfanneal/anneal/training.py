@@ -10,17 +10,16 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.optim.adam import adam
 
-from nfanneal.anneal.proposals.stored import FlowProposal, in_chunks
+from nfanneal.anneal.gradients import bounded
+from nfanneal.anneal.proposals.flow import FlowProposal, in_chunks
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.weights import systematic_resample
+from nfanneal.arrays import Array
 from nfanneal.errors import ModelError
 from nfanneal.runtime.threads import default_threads, over_threads, torch_threads
-from nfanneal.target import Spent, Target, bounded
-
-Array = NDArray[np.float64]
+from nfanneal.target import Spent, Target
 
 CHECK_EVERY = 25
 """Steps between looks at the held-out points."""

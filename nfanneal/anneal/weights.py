@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 PARETO_LIMIT = 0.7
 """Estimates from weights with a larger tail index k̂ cannot be trusted."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from nfanneal.anneal.schedule import SCHEDULES
-from nfanneal.api import read_spec
 from nfanneal.bench.samplers.peers import PEERS
 from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
 from nfanneal.cli.consoles import console
@@ -17,10 +16,12 @@ from nfanneal.cli.words import Duration, listed_words
 from nfanneal.errors import ExitCode
 from nfanneal.report.bench import bench_json, print_bench, run_line
 from nfanneal.report.figures.bench import bench_figure
+from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.annealing import PRESETS
-from nfanneal.spec.build.problem import build_problem, build_settings
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import read_spec
 
 
 @click.command(

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from nfanneal.api import read_spec
 from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
-from nfanneal.report import print_check
+from nfanneal.report.check import print_check
 from nfanneal.runs.check import try_likelihood
+from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads
-from nfanneal.spec.build.problem import build_problem, build_settings
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import read_spec
 
 
 @click.command("check", epilog="Example: nfanneal check model.yaml --json")

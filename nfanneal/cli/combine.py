@@ -10,7 +10,7 @@ import click
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
-from nfanneal.report import combination_json, print_combination
+from nfanneal.report.combination import combination_json, print_combination
 from nfanneal.results import store
 from nfanneal.results.combine import combine
 from nfanneal.runtime.threads import set_threads

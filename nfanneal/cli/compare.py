@@ -9,7 +9,7 @@ import click
 
 from nfanneal.cli.consoles import console
 from nfanneal.errors import ResultError
-from nfanneal.report import comparison_json, print_comparison
+from nfanneal.report.comparison import comparison_json, print_comparison
 from nfanneal.results import store
 from nfanneal.results.compare import compare
 

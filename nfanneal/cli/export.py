@@ -10,7 +10,7 @@ import click
 
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.errors import ResultError
-from nfanneal.report import summary_json
+from nfanneal.report.summary import summary_json
 from nfanneal.results import store
 from nfanneal.results.export import as_csv, as_getdist, as_json, write_parquet
 from nfanneal.results.result import Result

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from nfanneal.api import read_numbers
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
 from nfanneal.results import store
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
+from nfanneal.spec.document import read_numbers
 
 
 @click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")

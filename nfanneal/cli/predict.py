@@ -7,24 +7,16 @@ from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
 from nfanneal.results import store
 from nfanneal.results.export import predictions_as_csv
-from nfanneal.results.rebuild import (
-    predict,
-    prior_draws,
-    revived_problem,
-    starts_of,
-    thinned_posterior,
-    times_of,
-)
+from nfanneal.results.predict import predict, prior_draws, starts_of, thinned_posterior, times_of
+from nfanneal.results.rebuild import revived_problem
 from nfanneal.results.result import Prediction
 from nfanneal.runtime.threads import set_threads
-
-Array = NDArray[np.float64]
 
 POINTS = 200
 MOST_POINTS = 100_000

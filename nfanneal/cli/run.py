@@ -10,18 +10,20 @@ from pathlib import Path
 
 import click
 
-from nfanneal.api import read_spec
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
-from nfanneal.report import LiveProgress, PlainProgress, print_summary
+from nfanneal.report.progress import LiveProgress, PlainProgress
+from nfanneal.report.summary import print_summary
 from nfanneal.results import store
+from nfanneal.runs.checkpoint_file import checkpoint_path, is_checkpointed
 from nfanneal.runs.identity import spec_changes
 from nfanneal.runs.output_lock import refuse_claimed
 from nfanneal.runs.resumable import Plan, run_kept
 from nfanneal.runs.signals import Stopped
-from nfanneal.spec import CheckedSpec
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.load import read_spec
 
 
 class _WithOptionalValue(click.Command):
@@ -99,7 +101,7 @@ def command(
     kept = output.absolute()  # a model may change the working directory
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
-    checkpointed = store.is_checkpointed(output)
+    checkpointed = is_checkpointed(output)
     extends = more_rounds is not None or target_ess is not None
     if extends and not resume:
         raise click.UsageError("--more-rounds and --target-ess need --resume")
@@ -112,7 +114,7 @@ def command(
     if checkpointed and not (resume or force):
         refuse_claimed(output)
         raise ResultError(
-            f"{store.checkpoint_path(output)}: a run was stopped here; go on with --resume, or "
+            f"{checkpoint_path(output)}: a run was stopped here; go on with --resume, or "
             "start afresh with --force"
         )
     checked = read_spec(config, overrides)
@@ -160,7 +162,7 @@ def _go_on(arguments: list[str]) -> str:
 
 
 def _nothing_to_resume(output: Path) -> str:
-    path = store.checkpoint_path(output)
+    path = checkpoint_path(output)
     if output.is_file():
         return f"{output}: is finished, and there is no checkpoint ({path}): nothing to resume"
     return f"{path}: no such file: there is nothing to resume; leave --resume out to start"

@@ -10,9 +10,9 @@ import click
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
-from nfanneal.report import print_summary, summary_json
+from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import store
-from nfanneal.results.rebuild import sample
+from nfanneal.results.sample import sample
 from nfanneal.runtime.threads import set_threads
 
 

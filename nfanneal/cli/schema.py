@@ -6,7 +6,7 @@ import json
 
 import click
 
-from nfanneal.spec import json_schema
+from nfanneal.spec.json_schema import json_schema
 
 
 @click.command("schema", epilog="Example: nfanneal schema > nfanneal.schema.json")

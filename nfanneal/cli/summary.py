@@ -9,7 +9,7 @@ import click
 
 from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
-from nfanneal.report import print_summary, summary_json
+from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import store
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nfanneal.runtime.memory import bytes_of
+from nfanneal.runtime.limits import bytes_of
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln, digamma, gammaln, xlog1py, xlogy
 
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array, Bools
+
 Partials = tuple[Array, ...]
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -38,11 +38,11 @@ class NoiseModel:
     arguments: tuple[str, ...]
     log_prob: Callable[..., Array]
     partials: Callable[..., Partials]
-    domain: Callable[..., NDArray[np.bool_]]
+    domain: Callable[..., Bools]
     draw: Callable[..., Array]
     information: Callable[..., Partials]
     support: str = "any number"
-    supports: Callable[[Array], NDArray[np.bool_]] = np.isfinite
+    supports: Callable[[Array], Bools] = np.isfinite
 
 
 def _normal(y: Array, f: Array, sigma: Array) -> Array:
@@ -166,7 +166,7 @@ def _binomial_partials(y: Array, p: Array, trials: Array) -> Partials:
     return by_p, by_trials
 
 
-def _is_count(y: Array) -> NDArray[np.bool_]:
+def _is_count(y: Array) -> Bools:
     return (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
 
 
@@ -181,14 +181,14 @@ def _draw_counts(
 
 
 def _draw_poisson(rng: np.random.Generator, f: Array) -> Array:
-    def draw(small: NDArray[np.bool_]) -> Array:
+    def draw(small: Bools) -> Array:
         return rng.poisson(f[small]).astype(np.float64)
 
     return _draw_counts(rng, draw, f, f, f)
 
 
 def _draw_binomial(rng: np.random.Generator, p: Array, trials: Array) -> Array:
-    def draw(small: NDArray[np.bool_]) -> Array:
+    def draw(small: Bools) -> Array:
         return rng.binomial(trials[small].astype(np.int64), p[small]).astype(np.float64)
 
     return _draw_counts(rng, draw, trials * p, trials * p * (1.0 - p), trials)

@@ -10,11 +10,10 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy, differentiate
 from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
-from nfanneal.model.python_model import Predictions
-
-Array = NDArray[np.float64]
+from nfanneal.model.simulator import Predictions
 
 
 @dataclass(frozen=True)

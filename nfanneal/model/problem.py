@@ -8,14 +8,13 @@ from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.errors import ModelError, ModelMemoryError
+from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
-from nfanneal.model.priors import LatentMap
 from nfanneal.target import EVALUATION_CHUNK, Evaluation, Opening, Target, joined
 
-Array = NDArray[np.float64]
 Answer = TypeVar("Answer")
 
 LARGEST = 1e100

@@ -10,63 +10,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.errors import ModelError, ModelMemoryError
-from nfanneal.model.priors import NAMED_COLUMNS, point_in_words
+from nfanneal.model.latent import NAMED_COLUMNS, point_in_words
 from nfanneal.model.python_file import LibrarySettings, own_lines
-
-Array = NDArray[np.float64]
-Pullback = Callable[[Array], Array]
+from nfanneal.model.simulator import Predictions
 
 NOT_FINITE = "the function returned nan or infinity; look for what overflows, or log(0) and 0/0"
 """Why a draw of a Python model failed."""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Observables (n, m, k) at m times, failures (n,), and the pull-back of their gradients.
-
-    The times of several experiments follow one another.
-
-    `pullback` maps ∂S/∂observables (n, m, k) of a sum S over draws to ∂S/∂θ (n, p); None unless
-    gradients were asked for. `jacobian` (n, m, k, p) is there only where it comes for free.
-    `reasons` counts why draws failed. `overflowed` (n,) are draws whose derivatives are not known.
-    """
-
-    values: Array
-    failed: NDArray[np.bool_]
-    reasons: Mapping[str, int]
-    pullback: Pullback | None = None
-    jacobian: Array | None = None
-    overflowed: NDArray[np.bool_] | None = None
-
-
-class Simulator(Protocol):
-    """A model that predicts observables."""
-
-    @property
-    def observables(self) -> tuple[str, ...]:
-        """Names of the k observables."""
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether predictions come with a pull-back."""
-
-    @property
-    def has_jacobian(self) -> bool:
-        """Whether they come with their Jacobian too."""
-
-    @property
-    def by_parts(self) -> bool:
-        """Whether draws can be predicted a few at a time, on several threads at once."""
-
-    def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
-        """Observables at each experiment's `times` for θ (n, p)."""
 
 
 @dataclass(frozen=True)

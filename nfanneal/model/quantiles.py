@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from nfanneal.model.priors import LatentMap, Prior
+from nfanneal.arrays import Array, Bools
+from nfanneal.model.latent import LatentMap
+from nfanneal.model.priors import Prior
 
-Array = NDArray[np.float64]
 Tail = Callable[..., Array]
 
 SQRT_2 = 2.0**0.5
@@ -105,7 +106,7 @@ class _Family:
     above: Tail
     arguments: tuple[Array, ...]
 
-    def quantiles(self, tail: Array, lower: NDArray[np.bool_]) -> Array:
+    def quantiles(self, tail: Array, lower: Bools) -> Array:
         """θ (n, k) from tail probabilities (n, k), taken from below where `lower`."""
         below = self.below(tail, *self.arguments)
         return np.where(lower, below, self.above(tail, *self.arguments))
@@ -128,7 +129,7 @@ class Transform:
         """θ (n, d) or (d,) from z of the same shape: what `LatentMap.from_latent` gives."""
         return self._quantiles(special.ndtr(-np.abs(z)), z <= 0)
 
-    def _quantiles(self, tail: Array, lower: NDArray[np.bool_]) -> Array:
+    def _quantiles(self, tail: Array, lower: Bools) -> Array:
         theta = np.empty(tail.shape)
         for family in self.families:
             columns = family.columns

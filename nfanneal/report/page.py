@@ -8,17 +8,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.errors import NfannealError
 from nfanneal.report.figures import Options, draw
 from nfanneal.results.compare import Comparison, compare
-from nfanneal.results.result import (
-    FEWEST_EFFECTIVE,
-    PARETO_LIMIT,
-    UNCOVERED_LIMIT,
-    Diagnostics,
-    Result,
-)
-from nfanneal.spec import OdeSpec, spec_from_text
+from nfanneal.results.diagnostics import FEWEST_EFFECTIVE, UNCOVERED_LIMIT, Diagnostics
+from nfanneal.results.result import Result
+from nfanneal.spec.load import spec_from_text
+from nfanneal.spec.schema import OdeSpec
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem;

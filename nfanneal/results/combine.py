@@ -7,34 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from nfanneal.anneal.proposals.stored import log_standard_normal
+from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import mixture_log_density
 from nfanneal.errors import ResultError
-from nfanneal.model.priors import LatentMap
-from nfanneal.results.rebuild import (
-    joined,
-    refuse_other_model,
-    revived_problem,
-    stored_proposal,
-    with_draws,
-)
-from nfanneal.results.result import (
-    Combination,
-    Diagnostics,
-    History,
-    ObservedData,
-    Result,
-    StoredFlow,
-    WeightedDraws,
-    equal_weight_indices,
-)
-from nfanneal.runs.estimate import observed_at
-from nfanneal.spec import spec_from_text
-
-Array = NDArray[np.float64]
+from nfanneal.model.latent import LatentMap
+from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.draws import WeightedDraws, equal_weight_indices, joined
+from nfanneal.results.observed import observed_at
+from nfanneal.results.rebuild import refuse_other_model, revived_problem, stored_proposal
+from nfanneal.results.result import Combination, History, ObservedData, Result, StoredFlow
+from nfanneal.results.sample import with_draws
+from nfanneal.spec.load import spec_from_text
 
 LEAST_P_VALUE = 0.01
 """Runs disagree if chance makes so large a spread this rarely."""

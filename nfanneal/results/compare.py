@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.results.result import Result
-
-Array = NDArray[np.float64]
 
 KASS_RAFTERY = (
     (2.0, "not worth more than a bare mention"),

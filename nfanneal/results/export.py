@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nfanneal.anneal.weights import normalized
+from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
-from nfanneal.results.result import Prediction, Result, band
-from nfanneal.spec import spec_from_text
-
-Array = NDArray[np.float64]
+from nfanneal.results.result import Prediction, Result
+from nfanneal.results.summaries import band
+from nfanneal.spec.load import spec_from_text
 
 WEIGHT_COLUMNS = ("weight", "log_weight", "log_prior", "log_likelihood", "log_proposal")
 

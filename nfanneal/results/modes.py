@@ -12,9 +12,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from nfanneal.anneal.weights import normalized
+from nfanneal.arrays import Array
 from nfanneal.results.result import Result
-
-Array = NDArray[np.float64]
 
 MOST_DRAWS = 2000
 NEIGHBOURS = 16

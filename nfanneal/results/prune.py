@@ -22,10 +22,10 @@ from nfanneal.anneal.weights import (
     pareto_smoothed,
     systematic_resample,
 )
+from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
-from nfanneal.results.result import Pruning, Result, rediagnosed, warnings_of
-
-Array = NDArray[np.float64]
+from nfanneal.results.diagnostics import rediagnosed, warnings_of
+from nfanneal.results.result import Pruning, Result
 
 FEWEST_IN_A_CLUSTER = 5
 OUTLIER = 10.0

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from nfanneal.anneal.final_draws import final_draws, refuse_zero
-from nfanneal.anneal.proposals.stored import Proposal, restored
-from nfanneal.anneal.weights import effective_sample_size, normalized, systematic_resample
-from nfanneal.errors import ModelError, ResultError
-from nfanneal.model.likelihood import DataLikelihood
-from nfanneal.model.ode_model import OdeSimulator
+from nfanneal.anneal.proposals.base import Proposal
+from nfanneal.anneal.proposals.stored import restored
+from nfanneal.errors import ResultError
+from nfanneal.model.observations import Observations
 from nfanneal.model.problem import Problem
-from nfanneal.results.result import (
-    ObservedData,
-    Prediction,
-    Result,
-    WeightedDraws,
-    equal_weight_indices,
-    joined,
-    rediagnosed,
-    warnings_of,
-)
-from nfanneal.runs.estimate import observed_at
-from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text, within
+from nfanneal.results.result import Result
 from nfanneal.spec.build.problem import build_problem
-from nfanneal.spec.table import Observations
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.experiments import within
+from nfanneal.spec.load import spec_from_text
+from nfanneal.spec.schema import PythonSpec
 
-Array = NDArray[np.float64]
-
-BATCH = 10_000
 RECHECKED = 16
 """So many stored draws are evaluated again to see that a Python file is the result's model."""
 SAME = 1e-6
 """Relative difference of log-likelihoods that may come from another machine's rounding."""
-MOST_PER_DRAW = 100
-"""Equal-weight draws cost at most so many draws of the proposal each."""
 
 
 def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
@@ -138,160 +118,3 @@ def _observations(checked: CheckedSpec, result: Result) -> dict[str, Observation
 def stored_proposal(result: Result) -> Proposal:
     """The final proposal of a result."""
     return restored(result.flow.layout, result.flow.arrays)
-
-
-def sample(
-    result: Result,
-    n: int,
-    *,
-    seed: int,
-    resampled: bool = False,
-    append: bool = False,
-    model_file: Path | None = None,
-) -> Result:
-    """A result from fresh draws of the saved proposal.
-
-    With n weighted draws, or, `resampled`, with as many as n equal-weight posterior draws take.
-    `append` keeps the result's own draws before them: they come from the same proposal.
-
-    Raises:
-        ResultError: a Python model, and no file was given; or a pruned result to append to.
-        ModelError: the weights are too uneven for n equal-weight draws.
-    """
-    if append and result.pruning is not None:
-        raise ResultError("the result has been pruned: fresh draws cannot be added to it")
-    problem, proposal = revived_problem(result, model_file), stored_proposal(result)
-    draw_seed, choice_seed, noise_seed = np.random.SeedSequence([seed, 1]).spawn(3)
-    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
-    parts: list[WeightedDraws] = []
-    failed = 0
-    expected = math.ceil(1.1 * n / max(result.diagnostics.ess_fraction, 1.0 / MOST_PER_DRAW))
-    while _wanting(parts, n, resampled):
-        wanted = expected if resampled else n - sum(len(p.log_weight) for p in parts)
-        size = min(BATCH, wanted)
-        draws, bad = final_draws(problem, proposal, size, generator)
-        parts.append(draws)
-        refuse_zero(parts)
-        failed += int(bad.sum())
-    fresh = sum(len(part.log_weight) for part in parts)
-    draws = joined([result.draws, *parts] if append else parts)
-    rng = np.random.default_rng(choice_seed)
-    if resampled:
-        chosen = systematic_resample(normalized(draws.log_weight), n, rng)
-    else:
-        chosen = equal_weight_indices(draws.log_weight, rng)
-    noise = np.random.default_rng(noise_seed)
-    observed = observed_at(problem, draws.theta[chosen], noise)
-    made = with_draws(result, draws, chosen, observed)
-    return replace(
-        made,
-        origin="sample",
-        seed=seed,
-        n_likelihood_evaluations=result.n_likelihood_evaluations + fresh,
-        n_failed=result.n_failed + failed,
-    )
-
-
-def _wanting(parts: Sequence[WeightedDraws], n: int, resampled: bool) -> bool:
-    """Whether more draws are needed: by their number, or by their ESS."""
-    drawn = sum(len(p.log_weight) for p in parts)
-    if not resampled or not parts:
-        return drawn < n
-    if drawn > MOST_PER_DRAW * n + BATCH:
-        raise ModelError(f"{drawn:,} draws are not worth {n:,} equal-weight ones; train more")
-    return effective_sample_size(normalized(joined(parts).log_weight)) < n
-
-
-def with_draws(
-    result: Result,
-    draws: WeightedDraws,
-    chosen: NDArray[np.int64],
-    observed: Mapping[str, ObservedData],
-) -> Result:
-    """`result` with other draws, of which `chosen` are the posterior ones.
-
-    What was said of its own weights, pruning and agreement of runs, does not hold for these.
-    """
-    diagnostics = rediagnosed(result.diagnostics, draws.log_weight)
-    return replace(
-        result,
-        draws=draws,
-        posterior=draws.theta[chosen],
-        posterior_index=chosen,
-        diagnostics=diagnostics,
-        warnings=warnings_of(diagnostics),
-        observed=observed,
-        pruning=None,
-        combination=None,
-    )
-
-
-def predict(
-    problem: Problem, theta: Array, times: Mapping[str, Array], rng: np.random.Generator
-) -> dict[str, Prediction]:
-    """Predictive trajectories of every observable at θ (n, d) and increasing times.
-
-    `times` are those of each experiment, as `times_of` gives them.
-
-    Raises:
-        ResultError: the model gives a log-likelihood, not predictions.
-    """
-    likelihood = predicting(problem)
-    found = likelihood.predict(theta, tuple(times.values()))
-    bad = found.failed[:, None]
-    filled = np.where(bad[:, :, None], 1.0, found.values)
-    noises = {series.name: series for series in likelihood.series}
-    predictions, first = {}, 0
-    for experiment, own in times.items():
-        at = slice(first, first + len(own))
-        first += len(own)
-        for k, observable in enumerate(likelihood.simulator.observables):
-            name, noisy = within(observable, experiment), None
-            if name in noises:
-                everywhere = replace(
-                    noises[name], time_index=np.arange(len(own)), values=np.zeros(len(own))
-                )
-                noisy = np.where(bad, np.nan, everywhere.draw(theta, filled[:, at], rng))
-            clean = np.where(bad, np.nan, found.values[:, at, k])
-            predictions[name] = Prediction(own, clean, noisy)
-    return predictions
-
-
-def predicting(problem: Problem) -> DataLikelihood:
-    """The likelihood of a problem whose model predicts.
-
-    Raises:
-        ResultError: it gives a log-likelihood, not predictions.
-    """
-    if not isinstance(problem.likelihood, DataLikelihood):
-        raise ResultError("the model gives a log-likelihood only; there is nothing to predict")
-    return problem.likelihood
-
-
-def times_of(result: Result, problem: Problem) -> dict[str, Array]:
-    """The times of the data of each experiment, whose name is '' where the spec names none.
-
-    Raises:
-        ResultError: the model gives a log-likelihood, not predictions.
-    """
-    names = spec_from_text(result.spec_yaml).data
-    return dict(zip(names, predicting(problem).times, strict=True))
-
-
-def starts_of(result: Result, problem: Problem) -> dict[str, float]:
-    """The time before which the model predicts nothing, by experiment; −inf if there is none."""
-    simulator, names = predicting(problem).simulator, times_of(result, problem)
-    if not isinstance(simulator, OdeSimulator):
-        return dict.fromkeys(names, -math.inf)
-    return {n: e.settings.start for n, e in zip(names, simulator.experiments, strict=True)}
-
-
-def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> Array:
-    """θ (n, d) from the prior."""
-    return problem.latent.from_latent(rng.standard_normal((n, problem.latent.dimension)))
-
-
-def thinned_posterior(result: Result, n: int, rng: np.random.Generator) -> Array:
-    """At most n of the posterior draws θ (n, d)."""
-    chosen = rng.permutation(len(result.posterior))[:n]
-    return result.posterior[np.sort(chosen)]

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from nfanneal.anneal.proposals.stored import PriorProposal
+from nfanneal.anneal.proposals.base import PriorProposal
+from nfanneal.arrays import Array, Bools
 from nfanneal.model.likelihood import DataLikelihood
 from nfanneal.model.ode import SolverSettings, Status
 from nfanneal.model.ode_model import OdeSimulator, Outcomes
 from nfanneal.model.problem import Problem
-
-Array = NDArray[np.float64]
 
 DRAWS = 2048
 SAME = 1e-6
@@ -90,7 +88,7 @@ def _outcomes(problem: Problem, z: Array) -> Outcomes | None:
 def _failure_warnings(
     problem: Problem,
     z: Array,
-    failed: NDArray[np.bool_],
+    failed: Bools,
     reasons: Mapping[str, int],
     outcomes: Outcomes | None,
 ) -> list[str]:
@@ -113,7 +111,7 @@ def _odes(problem: Problem) -> tuple[DataLikelihood, OdeSimulator] | None:
     return None
 
 
-def _zero_warnings(problem: Problem, zero: NDArray[np.bool_]) -> list[str]:
+def _zero_warnings(problem: Problem, zero: Bools) -> list[str]:
     warnings = []
     if zero.mean() > 0.5:
         warnings.append(
@@ -144,7 +142,7 @@ def _whim_warnings(problem: Problem, z: Array, once: Array, again: Array) -> lis
     ]
 
 
-def _dropped_warnings(problem: Problem, z: Array, dropped: NDArray[np.bool_]) -> list[str]:
+def _dropped_warnings(problem: Problem, z: Array, dropped: Bools) -> list[str]:
     if not dropped.any():
         return []
     causes = "sqrt or abs at 0, and for torch.where around a branch that overflows"

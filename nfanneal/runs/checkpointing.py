@@ -10,6 +10,7 @@ from nfanneal.anneal.journal import Checkpoint, Journal
 from nfanneal.errors import OutputError
 from nfanneal.results import store
 from nfanneal.results.result import Result
+from nfanneal.runs import checkpoint_file
 from nfanneal.runs.identity import Identity, plain_checkpoint
 from nfanneal.runs.output_lock import Claim
 
@@ -45,7 +46,7 @@ class Keeper:
                 start = time.perf_counter()
                 self._claim.check()
                 plain = plain_checkpoint(checkpoint, self._run[1])
-                store.write_checkpoint(plain, self._output)
+                checkpoint_file.write_checkpoint(plain, self._output)
                 self._written = holds
                 self.seconds = time.perf_counter() - start
             return checkpoint
@@ -65,7 +66,7 @@ class Keeper:
             raise
         with self._lock:
             self._run = None
-            store.remove_checkpoints(self._output)
+            checkpoint_file.remove_checkpoints(self._output)
 
     def _keep_after(self, failure: OutputError) -> None:
         """Keep the finished run, so that nothing but the writing is left to do."""

@@ -4,115 +4,39 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nfanneal.anneal.coverage import check_coverage
 from nfanneal.anneal.final_draws import FinalDraws, around_heavy, drawn_until, final_draws
-from nfanneal.anneal.journal import Journal, Values
+from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
-from nfanneal.anneal.progress import Activity, LevelInfo, Observer
-from nfanneal.anneal.proposals.architectures import FlowSettings
-from nfanneal.anneal.proposals.stored import Proposal, stored
-from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.progress import Activity, Observer
+from nfanneal.anneal.proposals.base import Proposal
+from nfanneal.anneal.proposals.stored import stored
 from nfanneal.anneal.weights import evidence
-from nfanneal.model.likelihood import DataLikelihood
-from nfanneal.model.problem import Problem, by_halves
-from nfanneal.model.python_model import Predictions
-from nfanneal.results.result import (
-    Diagnostics,
-    History,
-    ObservedData,
-    Result,
-    StoredFlow,
-    WeightedDraws,
-    diagnose,
-    equal_weight_indices,
-    warnings_of,
-)
+from nfanneal.arrays import Bools
+from nfanneal.model.problem import Problem
+from nfanneal.results.diagnostics import Diagnostics, diagnose, warnings_of
+from nfanneal.results.draws import WeightedDraws, equal_weight_indices
+from nfanneal.results.observed import observed_at
+from nfanneal.results.result import Result, StoredFlow
+from nfanneal.runs.extension import Earlier
+from nfanneal.runs.history import _history
+from nfanneal.runs.settings import Settings
 from nfanneal.version import __version__
 
-Array = NDArray[np.float64]
-
-HISTORY_FIELDS = (
-    "level",
-    "beta",
-    "next_beta",
-    "ess",
-    "truncated_ess",
-    "pool_ess",
-    "log_evidence",
-    "held_out",
-    "n_evaluations",
-    "n_gradients",
-    "n_failed",
-)
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to estimate: flow, annealing, the seed, and final draws: more than `samples`, up to
-
-    `most_samples`, where fewer than `enough_ess` of them are effective."""
-
-    flow: FlowSettings
-    anneal: AnnealSettings
-    samples: int
-    most_samples: int
-    enough_ess: float
-    seed: int
-
-
-Drawn = tuple[WeightedDraws, NDArray[np.bool_]]
+Drawn = tuple[WeightedDraws, Bools]
 """Draws, and at which of them the model failed."""
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """A finished result that is extended: by rounds at β = 1, then by draws up to an ESS.
-
-    Without rounds its own draws stay, since they are of the same proposal.
-    """
-
-    result: Result
-    rounds: int
-    target_ess: float | None = None
-
-    def seed(self, settings: Settings) -> list[int]:
-        """Another one than that of the draws that the flows are trained on now."""
-        return [
-            settings.seed,
-            2,
-            len(self.result.history.seconds),
-            self.result.diagnostics.n_samples,
-        ]
-
-    def settings(self, annealing: AnnealSettings) -> AnnealSettings:
-        """So many rounds, whatever the ESS; the budget was that of the first run."""
-        return replace(
-            annealing,
-            max_rounds=self.rounds + 1,
-            extra_rounds=0,
-            target_ess=math.inf,
-            max_levels=len(self.result.history.seconds) + self.rounds + 1,
-            max_evaluations=None,
-        )
-
-    def cautious(self, now: Diagnostics) -> Diagnostics:
-        """What the first run's path saw beside its flow, rounds at β = 1 cannot see."""
-        before = self.result.diagnostics
-        names = ["path_log_evidence", "path_log_evidence_error"]
-        if before.uncovered_mass > now.uncovered_mass:
-            names += ["uncovered_mass", "uncovered_error"]
-        return replace(now, **{name: getattr(before, name) for name in names})
 
 
 def estimate(
@@ -239,66 +163,6 @@ def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
         path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
         reached_beta=annealed.reached,
     )
-
-
-def _history(levels: tuple[LevelInfo, ...]) -> History:
-    return History(
-        levels={name: np.array([getattr(i, name) for i in levels]) for name in HISTORY_FIELDS},
-        losses=np.concatenate([info.losses for info in levels]),
-        loss_levels=np.repeat([i.level for i in levels], [len(i.losses) for i in levels]),
-        seconds=np.array([info.seconds for info in levels]),
-    )
-
-
-def observed_at(
-    problem: Problem,
-    posterior: Array,
-    rng: np.random.Generator,
-    observe: Observer = lambda event: None,
-    *,
-    journal: Journal | None = None,
-) -> Mapping[str, ObservedData]:
-    """Data, pointwise log-likelihood and posterior predictive replicates per observable."""
-    likelihood = problem.likelihood
-    if not isinstance(likelihood, DataLikelihood):
-        return {}
-    predictions = _predictions(problem, likelihood, posterior, observe, journal or Journal())
-    pointwise = likelihood.pointwise(posterior, predictions)
-    replicates = likelihood.draw(posterior, predictions, rng)
-    return {
-        series.name: ObservedData(
-            times=likelihood.all_times[series.time_index],
-            values=series.values,
-            pointwise=pointwise[series.name],
-            replicates=replicates[series.name],
-        )
-        for series in likelihood.series
-    }
-
-
-def _predictions(
-    problem: Problem,
-    likelihood: DataLikelihood,
-    posterior: Array,
-    observe: Observer,
-    journal: Journal,
-) -> Predictions:
-    """Predictions at the posterior draws θ (n, d), a chunk at a time, by way of the journal."""
-    parts: list[Values] = []
-    for start in range(0, len(posterior), problem.chunk):
-        theta = posterior[start : start + problem.chunk]
-
-        def ask(theta: Array = theta) -> Values:
-            found = by_halves(likelihood.predict, theta)
-            return {
-                "values": np.concatenate([part.values for part in found]),
-                "failed": np.concatenate([part.failed for part in found]),
-            }
-
-        parts.append(journal.answer(theta, "predictions", ask))
-        observe(Activity("predicting the data", start + len(theta), len(posterior)))
-    values = np.concatenate([part["values"] for part in parts])
-    return Predictions(values, np.concatenate([part["failed"] for part in parts]), {})
 
 
 def _versions() -> dict[str, str]:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nfanneal.anneal.journal import Checkpoint
+from nfanneal.anneal.local import LocalPoints, local_points
 from nfanneal.anneal.pool import Pool, make_generation
 from nfanneal.anneal.progress import LevelInfo
-from nfanneal.anneal.proposals.stored import FlowProposal, Mixture, Proposal
-from nfanneal.anneal.scout import LocalPoints, local_points
+from nfanneal.anneal.proposals.base import Mixture, Proposal
+from nfanneal.anneal.proposals.flow import FlowProposal
+from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.snapshot import Randomness, Snapshot
 from nfanneal.anneal.state import KEEP_FAILED, PATH_POINTS, State
 from nfanneal.anneal.weights import normalized, systematic_resample
+from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.model.problem import Problem
+from nfanneal.results.diagnostics import Diagnostics
 from nfanneal.results.rebuild import first_difference, stored_proposal
 from nfanneal.results.result import Result
-from nfanneal.runs.estimate import HISTORY_FIELDS, Settings
+from nfanneal.runs.history import HISTORY_FIELDS
+from nfanneal.runs.settings import Settings
 from nfanneal.target import Spent
-
-Array = NDArray[np.float64]
 
 SCOUTED = 256
 """Heavy draws of the result that stand for scouted points."""
@@ -119,3 +122,43 @@ def _history(result: Result) -> tuple[LevelInfo, ...]:
         mine = history.loss_levels == info.level
         levels.append(replace(info, losses=history.losses[mine]))
     return tuple(levels)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A finished result that is extended: by rounds at β = 1, then by draws up to an ESS.
+
+    Without rounds its own draws stay, since they are of the same proposal.
+    """
+
+    result: Result
+    rounds: int
+    target_ess: float | None = None
+
+    def seed(self, settings: Settings) -> list[int]:
+        """Another one than that of the draws that the flows are trained on now."""
+        return [
+            settings.seed,
+            2,
+            len(self.result.history.seconds),
+            self.result.diagnostics.n_samples,
+        ]
+
+    def settings(self, annealing: AnnealSettings) -> AnnealSettings:
+        """So many rounds, whatever the ESS; the budget was that of the first run."""
+        return replace(
+            annealing,
+            max_rounds=self.rounds + 1,
+            extra_rounds=0,
+            target_ess=math.inf,
+            max_levels=len(self.result.history.seconds) + self.rounds + 1,
+            max_evaluations=None,
+        )
+
+    def cautious(self, now: Diagnostics) -> Diagnostics:
+        """What the first run's path saw beside its flow, rounds at β = 1 cannot see."""
+        before = self.result.diagnostics
+        names = ["path_log_evidence", "path_log_evidence_error"]
+        if before.uncovered_mass > now.uncovered_mass:
+            names += ["uncovered_mass", "uncovered_error"]
+        return replace(now, **{name: getattr(before, name) for name in names})

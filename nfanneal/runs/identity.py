@@ -15,8 +15,10 @@ from nfanneal.anneal.journal import Checkpoint, packed, unpacked
 from nfanneal.errors import ResultError
 from nfanneal.model.likelihood import DataLikelihood
 from nfanneal.model.problem import Problem
-from nfanneal.results.store import Plain
-from nfanneal.spec import CheckedSpec, PythonSpec, spec_from_text
+from nfanneal.runs.checkpoint_file import Plain
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.load import spec_from_text
+from nfanneal.spec.schema import PythonSpec
 
 FREE = ("name", "anneal", "output", "data", "model.file", "model.batch")
 """What a resumed run may change. Data and model files are compared by what they hold."""

@@ -10,14 +10,20 @@ from typing import Any
 
 from nfanneal.anneal.journal import Checkpoint, Journal
 from nfanneal.anneal.progress import Observer
-from nfanneal.api import Beginning, run_checked
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.model.problem import Problem
 from nfanneal.results import store
 from nfanneal.results.result import Result
+from nfanneal.runs.checkpoint_file import (
+    checkpoint_path,
+    is_checkpointed,
+    latest_checkpoint,
+    remove_checkpoints,
+    remove_halves,
+)
 from nfanneal.runs.checkpointing import Keeper
-from nfanneal.runs.estimate import Earlier, Settings
-from nfanneal.runs.extension import extended_checkpoint
+from nfanneal.runs.extension import Earlier, extended_checkpoint
+from nfanneal.runs.from_spec import Beginning, run_checked
 from nfanneal.runs.identity import (
     Identity,
     changed_settings,
@@ -26,8 +32,9 @@ from nfanneal.runs.identity import (
     resumed_checkpoint,
 )
 from nfanneal.runs.output_lock import Claim, claim
+from nfanneal.runs.settings import Settings
 from nfanneal.runs.signals import Duties, Reason, Stopped, Watch
-from nfanneal.spec import CheckedSpec
+from nfanneal.spec.checked import CheckedSpec
 
 Say = Callable[[str], None]
 
@@ -67,9 +74,9 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
     """
     with _claimed(plan.output, say) as held:
         if plan.resume:
-            store.remove_halves(plan.output)
+            remove_halves(plan.output)
         else:
-            store.remove_checkpoints(plan.output)
+            remove_checkpoints(plan.output)
         keeper = Keeper(plan.output, held)
 
         def begin(problem: Problem, settings: Settings) -> Beginning:
@@ -131,7 +138,7 @@ def _claimed(output: Path, say: Say) -> Iterator[Claim]:
 def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, Earlier | None]:
     """The newest checkpoint, and the result that it goes on from, if it does."""
     try:
-        plain, complaints = store.latest_checkpoint(plan.output)
+        plain, complaints = latest_checkpoint(plan.output)
     except ResultError as error:
         if not plan.lenient:
             raise ResultError(f"{error}\nstart afresh with --force") from error
@@ -157,14 +164,14 @@ def _earlier(plan: Plan, extension: Mapping[str, Any] | None) -> Earlier | None:
     if extension is None:
         if plan.extends:
             raise ResultError(
-                f"{store.checkpoint_path(plan.output)}: this run has not finished: --resume it "
+                f"{checkpoint_path(plan.output)}: this run has not finished: --resume it "
                 "first, without --more-rounds and --target-ess"
             )
         return None
     earlier = Earlier(store.read(plan.output), extension["rounds"], extension["target_ess"])
     if plan.extends and asked != (earlier.rounds, earlier.target_ess):
         raise ResultError(
-            f"{store.checkpoint_path(plan.output)}: was stopped with --more-rounds "
+            f"{checkpoint_path(plan.output)}: was stopped with --more-rounds "
             f"{earlier.rounds} and --target-ess {earlier.target_ess or 0:g}: --resume that first"
         )
     if _said(earlier) != extension:
@@ -200,14 +207,14 @@ def _place(checkpoint: Checkpoint) -> str:
 
 def _part(keeper: Keeper, plan: Plan, say: Say) -> None:
     """Keep what there is and say how to go on."""
-    path = store.checkpoint_path(plan.output)
+    path = checkpoint_path(plan.output)
     try:
         checkpoint = keeper.keep()
     except OutputError as error:
         raise OutputError(_unwritten(error, plan)) from error
     if checkpoint is not None:
         say(f"checkpoint {_place(checkpoint)} written to {path}; go on with:\n  {plan.go_on}")
-    elif store.is_checkpointed(plan.output):
+    elif is_checkpointed(plan.output):
         say(f"stopped; the checkpoint {path} is as it was; go on with:\n  {plan.go_on}")
     else:
         say("stopped before there was anything to keep; the same command starts again")
@@ -216,8 +223,8 @@ def _part(keeper: Keeper, plan: Plan, say: Say) -> None:
 def _unwritten(error: OutputError, plan: Plan) -> str:
     """What could not be written, and what is left."""
     lines = [str(error), *getattr(error, "__notes__", ())]
-    if store.is_checkpointed(plan.output):
-        path = store.checkpoint_path(plan.output)
+    if is_checkpointed(plan.output):
+        path = checkpoint_path(plan.output)
         lines.append(
             f"the last checkpoint is {path}; once that is mended, go on with:\n  {plan.go_on}"
         )

@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from nfanneal.errors import InputError
-from nfanneal.runtime.cores import job_cores
+from nfanneal.runtime.limits import job_cores
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from nfanneal.errors import Complaint, Location, SpecError
-from nfanneal.runtime.textfile import decoded, read_bytes
+from nfanneal.runtime.files import decoded, read_bytes
 
 KeyPath = tuple[str | int, ...]
 
@@ -314,3 +314,18 @@ def _assign(document: Document, path: tuple[str, ...], value: Any, where: Locati
     for stale in [p for p in document.places if p[: len(path)] == path]:
         del document.places[stale]
     document.places[path] = Place(where, where, plain=False)
+
+
+def read_numbers(path: Path) -> dict[str, float]:
+    """Numbers by name from a YAML or JSON file.
+
+    Raises:
+        SpecError: it cannot be read, or holds anything else.
+    """
+    document = read_document(path)
+    if document.complaints:
+        raise SpecError(document.complaints)
+    try:
+        return {name: float(value) for name, value in document.data.items()}
+    except (TypeError, ValueError):
+        raise SpecError(f"{path}: must hold numbers by name, such as 'k: 0.5'") from None

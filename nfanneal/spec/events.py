@@ -9,7 +9,8 @@ from typing import Any
 
 import sympy
 
-from nfanneal.model.expressions import Names, nearest, symbol, with_numbers
+from nfanneal.errors import nearest
+from nfanneal.model.expressions import Names, symbol, with_numbers
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.experiments import ExperimentMeaning
 from nfanneal.spec.inputs import inputs_of

@@ -9,7 +9,8 @@ from typing import Any
 
 import sympy
 
-from nfanneal.model.expressions import Names, nearest, symbol
+from nfanneal.errors import nearest
+from nfanneal.model.expressions import Names, symbol
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader

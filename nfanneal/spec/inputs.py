@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from nfanneal.arrays import Array
 from nfanneal.errors import Complaint, DataError, Location
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.schema import InputSpec, OdeSpec, Spec
-from nfanneal.spec.table import Array, Several, Table, read_table
+from nfanneal.spec.table import Several, Table, read_table
 
 LONGEST = 10_000
 """Rows of an input's table: the solver stops at each."""

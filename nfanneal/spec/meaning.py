@@ -8,9 +8,10 @@ from typing import Any
 
 import sympy
 
-from nfanneal.errors import Complaint
-from nfanneal.model.expressions import Names, nearest, parse
-from nfanneal.model.priors import PRIORS, Parameter, make_prior
+from nfanneal.errors import Complaint, nearest
+from nfanneal.model.expressions import Names, parse
+from nfanneal.model.latent import Parameter
+from nfanneal.model.priors import PRIORS, make_prior
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.events import TimingMeaning, TimingReader
 from nfanneal.spec.experiments import ExperimentMeaning, MeasuredReader, within

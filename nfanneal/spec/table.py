@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nfanneal.errors import Complaint, DataError, Location
-from nfanneal.model.expressions import nearest
-from nfanneal.runtime.textfile import decoded, read_bytes
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
+from nfanneal.errors import Complaint, DataError, Location, nearest
+from nfanneal.model.observations import Observations
+from nfanneal.runtime.files import decoded, read_bytes
 
 MISSING = {"", "na", "#n/a", "nan", "n/a", "null"}
 MOST_COMPLAINTS = 20
@@ -86,25 +84,6 @@ class Table:
         if name in self.odd:
             raise self.odd[name].error()
         return self.values[:, self.columns.index(name)]
-
-
-@dataclass(frozen=True)
-class Observations:
-    """Data cells of several observables at unique, increasing `times` (m,).
-
-    Per observable, `time_index` says which time each of its c cells belongs to (replicates share
-    one) and `values` holds the cells.
-    """
-
-    times: Array
-    names: tuple[str, ...]
-    time_index: tuple[NDArray[np.int64], ...]
-    values: tuple[Array, ...]
-
-    @property
-    def n_data(self) -> int:
-        """Number of cells that are not missing."""
-        return sum(len(v) for v in self.values)
 
 
 def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> Observations:

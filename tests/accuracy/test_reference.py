@@ -15,11 +15,11 @@ import pytest
 from scipy.stats import multivariate_t
 
 import nfanneal
-from nfanneal.anneal.proposals.stored import log_standard_normal
+from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import evidence
 from nfanneal.bench.samplers.peers import run_peer
-from nfanneal.spec import load_spec
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PUBLISHED = {"alpha": 0.55, "beta": 0.028, "gamma": 0.80, "delta": 0.024}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from cases import CASES, ROOT
 
-from nfanneal.api import read_spec
 from nfanneal.model.likelihood import Likelihood, LikelihoodValues
 from nfanneal.runs.estimate import estimate
+from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads
-from nfanneal.spec.build.problem import build_problem, build_settings
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import read_spec
 
 pytestmark = pytest.mark.accuracy
 

@@ -22,7 +22,8 @@ from nfanneal.anneal.final_mixture import (
 from nfanneal.anneal.loop import anneal
 from nfanneal.anneal.pool import Pool, make_generation, tempered
 from nfanneal.anneal.progress import LevelInfo
-from nfanneal.anneal.proposals.stored import PriorProposal, StudentMixture
+from nfanneal.anneal.proposals.base import PriorProposal
+from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.errors import ModelError

@@ -13,15 +13,12 @@ from scipy import integrate, stats
 
 import nfanneal
 from nfanneal.anneal.final_draws import AROUND, HEAVY, FinalDraws, around_heavy, final_draws
-from nfanneal.anneal.proposals.stored import (
-    Mixture,
-    PriorProposal,
-    StudentMixture,
-    log_standard_normal,
-)
+from nfanneal.anneal.proposals.base import Mixture, PriorProposal, log_standard_normal
+from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.weights import evidence, normalized
-from nfanneal.spec import load_spec
-from nfanneal.spec.build.problem import ENOUGH_ESS, build_problem
+from nfanneal.runs.settings import ENOUGH_ESS
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec
 
 MODEL = """\
 def f(p):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from nfanneal.anneal.journal import Journal
-from nfanneal.anneal.scout import STAGES, LocalPoints, minimize, scout
-from nfanneal.spec import spec_from_text
+from nfanneal.anneal.local import LocalPoints
+from nfanneal.anneal.scout import STAGES, minimize, scout
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import spec_from_text
 from nfanneal.target import Evaluation, Target
 
 RNG = np.random.default_rng(0)

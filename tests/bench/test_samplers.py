@@ -23,13 +23,14 @@ from nfanneal.bench.samplers.meter import BudgetSpent, Meter
 from nfanneal.bench.samplers.peers import PEERS, run_peer, stuck_walkers
 from nfanneal.bench.samplers.race import INSTALL, Plan, by_schedule, own_name, race, score
 from nfanneal.bench.samplers.results import Outcome, Run
+from nfanneal.model.latent import LatentMap, Parameter
 from nfanneal.model.likelihood import LikelihoodValues
-from nfanneal.model.priors import PRIORS, LatentMap, Parameter, make_prior
+from nfanneal.model.priors import PRIORS, make_prior
 from nfanneal.model.problem import Problem
 from nfanneal.model.quantiles import QUANTILES, transform_of
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.runtime.threads import set_threads
-from nfanneal.spec import spec_from_text
+from nfanneal.spec.load import spec_from_text
 from nfanneal.spec.build.problem import build_settings
 
 SD = 0.3

@@ -20,8 +20,8 @@ from nfanneal.model.expressions import (
     to_python,
     with_numbers,
 )
-from nfanneal.runtime.textfile import decoded
-from nfanneal.spec import spec_from_text
+from nfanneal.runtime.files import decoded
+from nfanneal.spec.load import spec_from_text
 from nfanneal.spec.table import table_of
 
 NAMES = dict.fromkeys(("x", "y", "t", "k", "n")) | {"v": 3}

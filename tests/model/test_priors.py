@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from problems import EXAMPLES
 from scipy import integrate, special, stats
 
-from nfanneal.model.priors import PRIORS, LatentMap, Parameter, make_prior
+from nfanneal.model.latent import LatentMap, Parameter
+from nfanneal.model.priors import PRIORS, make_prior
 
 REFERENCE = {
     "uniform": stats.uniform(-2, 7),

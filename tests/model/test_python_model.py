@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 
 from nfanneal.errors import DataError, ModelError, SpecError
-from nfanneal.spec import spec_from_text
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import spec_from_text
 
 DATA = "t,y,w\n0,1.0,2\n1,1.4,\n1,1.6,3\n2,2.2,5\n4,,9\n"
 MODEL = """

@@ -8,7 +8,8 @@ import sympy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nfanneal.model.expressions import ExpressionError, nearest, parse, symbol, to_python
+from nfanneal.errors import nearest
+from nfanneal.model.expressions import ExpressionError, parse, symbol, to_python
 
 NAMES = dict.fromkeys(("x", "y", "t", "k", "n")) | {"v": 3}
 RENAME = {symbol(name): name for name in NAMES}

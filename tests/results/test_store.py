@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import nfanneal
-from nfanneal.anneal.proposals.stored import log_standard_normal, restored
+from nfanneal.anneal.proposals.base import log_standard_normal
+from nfanneal.anneal.proposals.stored import restored
 from nfanneal.anneal.weights import evidence
 from nfanneal.errors import ResultError
 from nfanneal.results import store

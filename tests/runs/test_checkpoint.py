@@ -9,12 +9,18 @@ from commands import inside
 from stopping import content, differences, write_problem
 
 from nfanneal.anneal.journal import Journal
-from nfanneal.api import run_checked
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.results import store
-from nfanneal.runs.checkpoint_file import checkpoint_path, previous_path, read_checkpoint
+from nfanneal.runs.checkpoint_file import (
+    checkpoint_path,
+    latest_checkpoint,
+    previous_path,
+    read_checkpoint,
+    write_checkpoint,
+)
+from nfanneal.runs.from_spec import run_checked
 from nfanneal.runs.identity import identity, plain_checkpoint, resumed_checkpoint
-from nfanneal.spec import spec_from_text
+from nfanneal.spec.load import spec_from_text
 
 TORCH = """
 model: {kind: python, file: model.py, log_likelihood: f, batch: 200}
@@ -71,7 +77,7 @@ def run(checked, output, *, stop_after=None, resume=False):
     def begin(problem, settings):
         about = identity(checked, problem)
         kept["about"] = about
-        found = resumed_checkpoint(store.latest_checkpoint(output)[0], about) if resume else None
+        found = resumed_checkpoint(latest_checkpoint(output)[0], about) if resume else None
         kept["journal"] = Journal(found)
         return kept["journal"], None
 
@@ -85,7 +91,7 @@ def run(checked, output, *, stop_after=None, resume=False):
         result = run_checked(checked, threads=1, observe=observe, begin=begin)
     except Cut:
         checkpoint = kept["journal"].checkpoint()
-        store.write_checkpoint(plain_checkpoint(checkpoint, kept["about"]), output)
+        write_checkpoint(plain_checkpoint(checkpoint, kept["about"]), output)
         return None
     store.write(result, output)
     return seen
@@ -218,13 +224,13 @@ def test_damaged_checkpoints_give_the_one_before_or_one_clear_line(stopped_ode, 
     rng = np.random.default_rng(5)
     for i in range(200):
         checkpoint_path(copy).write_bytes(damaged(good, i % 4, rng))
-        plain, complaints = store.latest_checkpoint(copy)
+        plain, complaints = latest_checkpoint(copy)
         assert plain.layout == before.layout
         assert len(complaints) == 1
         assert "damaged" in complaints[0]
     previous_path(copy).unlink()
     with pytest.raises(ResultError, match="no good checkpoint is left"):
-        store.latest_checkpoint(copy)
+        latest_checkpoint(copy)
 
 
 def damaged(content, kind, rng):
@@ -297,4 +303,4 @@ def test_a_checkpoint_in_no_folder(stopped_ode, tmp_path):
     _, output = stopped_ode
     plain = read_checkpoint(checkpoint_path(output))
     with pytest.raises(OutputError, match="cannot write here: No such file or directory"):
-        store.write_checkpoint(plain, tmp_path / "gone" / "x.h5")
+        write_checkpoint(plain, tmp_path / "gone" / "x.h5")

@@ -12,7 +12,7 @@ from regression import exact
 from stopping import differences
 
 from nfanneal.anneal.progress import LevelInfo
-from nfanneal.report import PlainProgress
+from nfanneal.report.progress import PlainProgress
 from nfanneal.results import store
 
 

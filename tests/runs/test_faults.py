@@ -17,6 +17,7 @@ from stopping import differences, started, stopped, until
 
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.results import store
+from nfanneal.runs import checkpoint_file
 from nfanneal.runs import output_lock as claim
 from nfanneal.runs.checkpoint_file import checkpoint_path, previous_path, read_checkpoint
 
@@ -91,7 +92,7 @@ def test_what_cannot_be_synced_is_not_there_and_what_was_there_is(
     output = tmp_path / "x.h5"
     plain = store.Plain({"number": 1}, {})
     for _ in range(2):
-        store.write_checkpoint(plain, output)
+        checkpoint_file.write_checkpoint(plain, output)
     store.write(result, output)
     kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -102,7 +103,7 @@ def test_what_cannot_be_synced_is_not_there_and_what_was_there_is(
     with pytest.raises(OutputError, match=rf"x\.h5: writing failed: {os.strerror(number)}"):
         store.write(result, output)
     with pytest.raises(OutputError, match=r"x\.h5\.checkpoint: writing failed"):
-        store.write_checkpoint(store.Plain({"number": 2}, {}), output)
+        checkpoint_file.write_checkpoint(store.Plain({"number": 2}, {}), output)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
 
 
@@ -203,7 +204,7 @@ def test_leftovers_of_a_killed_write_are_removed(whole, tmp_path, capsys):
 def test_files_that_cannot_be_removed_are_told_or_left(tmp_path, monkeypatch):
     output = tmp_path / "x.h5"
     held = claim.claim(output, lambda text: None)
-    store.write_checkpoint(store.Plain({}, {}), output)
+    checkpoint_file.write_checkpoint(store.Plain({}, {}), output)
 
     def failing(path, missing_ok=False):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
@@ -212,5 +213,5 @@ def test_files_that_cannot_be_removed_are_told_or_left(tmp_path, monkeypatch):
         patched.setattr(Path, "unlink", failing)
         held.release()
         with pytest.raises(OutputError, match=r"x\.h5\.checkpoint: cannot be removed: Read-only"):
-            store.remove_checkpoints(output)
+            checkpoint_file.remove_checkpoints(output)
     assert output.with_name("x.h5.lock").exists()

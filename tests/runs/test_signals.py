@@ -11,7 +11,7 @@ import pytest
 from commands import inside
 from stopping import differences, started, stopped, until, write_problem
 
-from nfanneal.results import store
+from nfanneal.runs import checkpoint_file
 from nfanneal.runs.checkpoint_file import checkpoint_path
 from nfanneal.runs.signals import process_age
 
@@ -118,7 +118,7 @@ def test_a_model_that_hangs_in_c_is_left_after_seconds(tmp_path):
     code, said = stopped(process, signal.SIGTERM)
     assert code == 77, said
     assert "written to" in said
-    plain, _ = store.latest_checkpoint(output)
+    plain, _ = checkpoint_file.latest_checkpoint(output)
     level = plain.layout["run"]["level"]
     evaluations = plain.layout["run"]["n_evaluations"]
     assert level > 0
@@ -162,7 +162,7 @@ def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys):
     assert code == 77, said
     assert "the time limit (--max-time): stopping" in said
     assert "cut.h5.checkpoint; go on with:" in said
-    assert store.latest_checkpoint(tmp_path / "cut.h5")[0].layout["run"]["level"] == 0
+    assert checkpoint_file.latest_checkpoint(tmp_path / "cut.h5")[0].layout["run"]["level"] == 0
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -6,9 +6,9 @@ from commands import inside
 from stopping import differences, write_problem
 
 from nfanneal.errors import ModelError
-from nfanneal.runtime import memory
-from nfanneal.spec import load_spec, spec_from_text
+from nfanneal.runtime import limits
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec, spec_from_text
 
 ODE = """
 model: {kind: ode, states: {x: 1}, equations: {x: -k*x}}
@@ -23,12 +23,12 @@ likelihood: {x: {normal: 0.1}}
     [("8G", 8 * 2**30), ("500M", 500 * 2**20), ("2.5GiB", 2.5 * 2**30), ("1kb", 1024), ("77", 77)],
 )
 def test_sizes(text, size):
-    assert memory.bytes_of(text) == size
+    assert limits.bytes_of(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "G", "-1G", "0", "8X", "nan", "inf", "1e400"])
 def test_no_sizes(text):
-    assert memory.bytes_of(text) is None
+    assert limits.bytes_of(text) is None
 
 
 def test_the_tightest_control_group_counts(tmp_path):
@@ -39,14 +39,14 @@ def test_the_tightest_control_group_counts(tmp_path):
         (mount / place).mkdir(parents=True, exist_ok=True)
         (mount / place / "memory.max").write_text(f"{text}\n")
     membership.write_text("0::/a/b/c\n")
-    assert memory.default_bytes(tmp_path) == 2400
+    assert limits.default_bytes(tmp_path) == 2400
     membership.write_text("0::/a\n")
-    assert memory.default_bytes(tmp_path) == memory.default_bytes(tmp_path / "none") > 10**8
+    assert limits.default_bytes(tmp_path) == limits.default_bytes(tmp_path / "none") > 10**8
     old = mount / "memory" / "slurm" / "job"
     old.mkdir(parents=True)
     (old / "memory.limit_in_bytes").write_text("7000\n")
     membership.write_text("5:cpu,cpuacct:/x\n4:memory:/slurm/job\n")
-    assert memory.default_bytes(tmp_path) == 5600
+    assert limits.default_bytes(tmp_path) == 5600
 
 
 def test_a_large_model_is_called_with_fewer_draws(tmp_path):

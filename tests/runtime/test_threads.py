@@ -13,7 +13,7 @@ from commands import inside
 
 import nfanneal
 from nfanneal.runs import estimate
-from nfanneal.runtime.cores import job_cores
+from nfanneal.runtime.limits import job_cores
 from nfanneal.runtime.threads import rows_at_once
 
 LINE = """

@@ -5,7 +5,7 @@ import re
 import pytest
 from specs import BASE, DIRECT, complaints, edited, read
 
-from nfanneal.spec import json_schema
+from nfanneal.spec.json_schema import json_schema
 
 # ------------------------------------------------- where and how it is complained about
 

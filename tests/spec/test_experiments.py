@@ -12,8 +12,8 @@ from scipy import stats
 from specs import complaints
 
 import nfanneal
-from nfanneal.spec import load_spec, spec_from_text
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec, spec_from_text
 
 SPEC = """\
 name: ramps

@@ -17,8 +17,9 @@ from nfanneal.errors import SpecError
 from nfanneal.model.expressions import symbol
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
-from nfanneal.spec import json_schema, load_spec, spec_from_text
 from nfanneal.spec.document import MOST_NODES, parse_document, read_scalar
+from nfanneal.spec.json_schema import json_schema
+from nfanneal.spec.load import load_spec, spec_from_text
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -9,13 +9,11 @@ from importlib import resources
 from types import ModuleType
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from nfanneal.arrays import Array
 from nfanneal.runtime.kernel_cache import load_module
 from nfanneal.runtime.threads import over_threads
-
-Array = NDArray[np.float64]
 
 ROWS = 512
 """Points per task of a thread."""

@@ -12,13 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import expit, logsumexp
 
 from nfanneal.anneal.weights import Evidence
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 ITERATIONS = 1000
 MOST_DRAWS = 4096

@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 from nfanneal.anneal.weights import effective_sample_size, normalized
-from nfanneal.results.result import summarize
-
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
+from nfanneal.results.summaries import summarize
 
 WANTED_SD = 0.1
 """The standard deviation of the log-evidence whose price is told."""

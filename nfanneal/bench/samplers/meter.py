@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
 from nfanneal.model.quantiles import Transform, transform_of
-
-Array = NDArray[np.float64]
 
 ZERO = -1e100
 """log L where the likelihood is zero, for samplers that cannot take −inf."""

@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nfanneal.anneal.proposals.stored import log_standard_normal
+from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import effective_sample_size, normalized
+from nfanneal.arrays import Array
 from nfanneal.bench.samplers.bridge import bridge_evidence
 from nfanneal.bench.samplers.meter import BudgetSpent, Meter, quiet, seeded
 from nfanneal.model.problem import Problem
 from nfanneal.runtime.threads import default_threads, torch_threads
 
-Array = NDArray[np.float64]
 Settings = Mapping[str, Mapping[str, Any]]
 
 FEW_DIMENSIONS = 5

@@ -26,9 +26,9 @@ from nfanneal.bench.samplers.peers import PEERS, Drawn, Settings, changed, meter
 from nfanneal.bench.samplers.results import Bench, Outcome, Reference, Run, Score
 from nfanneal.model.ode_model import OdeSimulator
 from nfanneal.model.problem import Problem
-from nfanneal.runs.estimate import Settings as OwnSettings
 from nfanneal.runs.estimate import estimate
-from nfanneal.runtime.cores import job_cores
+from nfanneal.runs.settings import Settings as OwnSettings
+from nfanneal.runtime.limits import job_cores
 from nfanneal.runtime.threads import default_threads
 
 INSTALL = "pip install 'nfanneal[bench]'"

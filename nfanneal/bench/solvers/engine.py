@@ -10,8 +10,8 @@ from functools import partial
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.bench.samplers.meter import quiet
 from nfanneal.bench.samplers.results import Outcome
 from nfanneal.bench.solvers.solvers import (
@@ -24,8 +24,6 @@ from nfanneal.bench.solvers.solvers import (
 )
 from nfanneal.bench.solvers.systems import SYSTEMS, KnownSystem
 from nfanneal.bench.solvers.truth import true_sensitivities
-
-Array = NDArray[np.float64]
 
 OWN = "nfanneal"
 OWN_ROWS = 4096

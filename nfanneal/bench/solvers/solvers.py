@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.bench.solvers.systems import KnownSystem
 from nfanneal.bench.solvers.truth import function_of, with_sensitivities
 from nfanneal.model.expressions.functions import Power
@@ -25,7 +25,6 @@ from nfanneal.model.ode import OdeSystem, compile_system
 from nfanneal.model.ode_model import weighted_sums
 from nfanneal.runtime.threads import over_threads, rows_at_once
 
-Array = NDArray[np.float64]
 Values = Callable[[Array], Array]
 
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nfanneal.arrays import Array
 from nfanneal.model.expressions import parse, symbol
 from nfanneal.model.ode import OdeSystem, SolverSettings
 
-Array = NDArray[np.float64]
 Range = tuple[float, float, float]
 """A parameter's value near the mode, and its prior's lowest and highest."""
 

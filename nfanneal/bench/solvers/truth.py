@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from nfanneal.arrays import Array
 from nfanneal.bench.solvers.systems import KnownSystem
 from nfanneal.model.expressions import SCALAR_FUNCTIONS, differentiate, symbol, to_python
 from nfanneal.model.ode import OdeSystem
-
-Array = NDArray[np.float64]
 
 RTOL = 1e-12
 """Of explicit solutions; implicit ones are asked for a hundredth less."""

@@ -7,7 +7,6 @@ from nfanneal.model.expressions.grammar import (
     FUNCTIONS,
     ExpressionError,
     Names,
-    nearest,
     parse,
     with_numbers,
 )
@@ -24,7 +23,6 @@ __all__ = [
     "compile_numpy",
     "cost_of",
     "differentiate",
-    "nearest",
     "parse",
     "symbol",
     "to_python",

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from nfanneal.arrays import Array
 
 LARGEST_INTEGER = 1_000_000
 LARGEST_PLAIN_EXPONENT = 64

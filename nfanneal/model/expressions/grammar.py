@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
-import itertools
 import math
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sympy
 
-from nfanneal.errors import ExitCode, NfannealError
+from nfanneal.errors import ExitCode, NfannealError, nearest
 from nfanneal.model.expressions.functions import (
     Hill,
     Least,
@@ -31,8 +29,6 @@ Names = Mapping[str, int | None]
 
 LONGEST = 10_000
 DEEPEST = 80
-MOST_COMPARED, LONGEST_COMPARED = 500, 100
-"""A search for the nearest name costs the product of both lengths, for every name."""
 RELATIONS = {ast.Lt: sympy.Lt, ast.LtE: sympy.Le, ast.Gt: sympy.Gt, ast.GtE: sympy.Ge}
 
 
@@ -324,10 +320,3 @@ def with_numbers(
         if changed and not is_finite(known[expression]):
             raise OverflowError(f"{expression} is not a finite real number")
     return known[expression]
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the known name closest to `name`, if any of the first is close."""
-    first = itertools.islice(known, MOST_COMPARED)
-    close = difflib.get_close_matches(name[:LONGEST_COMPARED], first, n=1)
-    return f"did you mean '{close[0]}'?" if close else None

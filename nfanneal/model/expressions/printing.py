@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 from sympy.printing.numpy import NumPyPrinter
 from sympy.printing.pycode import PythonCodePrinter
 
+from nfanneal.arrays import Array
 from nfanneal.model.expressions.functions import SCALAR_FUNCTIONS, VECTOR_FUNCTIONS
-
-Array = NDArray[np.float64]
 
 LARGEST_EXACT = 2**53
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nfanneal.arrays import Array, Bools
 from nfanneal.errors import ModelError
 from nfanneal.model.ode.codegen.explicit import explicit_source
 from nfanneal.model.ode.codegen.stiff import stiff_source
@@ -26,8 +27,6 @@ from nfanneal.model.ode.solver.constants import (
 from nfanneal.model.ode.system import OdeSystem, SolverSettings, Status, with_stops
 from nfanneal.runtime.kernel_cache import load_module
 from nfanneal.runtime.threads import over_threads, rows_at_once
-
-Array = NDArray[np.float64]
 
 LINE = 8
 """Numbers in a line of the processor's cache."""
@@ -50,7 +49,7 @@ class Trajectories:
     sensitivities: Array | None
     status: NDArray[np.int64]
     steps: NDArray[np.int64]
-    overflowed: NDArray[np.bool_]
+    overflowed: Bools
     reached: Array
     stiff: Array
 
@@ -179,7 +178,7 @@ def _check_times(times: Array, start: float) -> None:
         )
 
 
-def _without_overflow(slopes: Array, failed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _without_overflow(slopes: Array, failed: Bools) -> Bools:
     """Set slopes (n, m, k, p) of rows that failed to nan, and those that are not finite to 0.
 
     Returns which are not finite, but for those that failed.

@@ -11,9 +11,9 @@ import corner
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from nfanneal.anneal.weights import normalized
+from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.model.priors import Prior
 from nfanneal.report.figures.style import (
@@ -25,9 +25,7 @@ from nfanneal.report.figures.style import (
     drawable,
 )
 from nfanneal.results.result import Result
-from nfanneal.spec import spec_from_text
-
-Array = NDArray[np.float64]
+from nfanneal.spec.load import spec_from_text
 
 MOST_COLUMNS = 8
 """Columns shown unless they are named: more cannot be read in print."""

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from nfanneal.errors import ResultError
 from nfanneal.report.figures.style import COLORS, GREY, WIDTH, drawable
-from nfanneal.results.rebuild import predict, revived_problem, thinned_posterior, times_of
-from nfanneal.results.result import ObservedData, Result, band
+from nfanneal.results.predict import predict, thinned_posterior, times_of
+from nfanneal.results.rebuild import revived_problem
+from nfanneal.results.result import ObservedData, Result
+from nfanneal.results.summaries import band
 
 SHOWN_TRAJECTORIES = 60
 POINTS = 300

@@ -2,25 +2,5 @@
 
 from nfanneal.results.store.reading import read
 from nfanneal.results.store.writing import write, write_netcdf
-from nfanneal.runs.checkpoint_file import (
-    Plain,
-    checkpoint_path,
-    is_checkpointed,
-    latest_checkpoint,
-    remove_checkpoints,
-    remove_halves,
-    write_checkpoint,
-)
 
-__all__ = [
-    "Plain",
-    "checkpoint_path",
-    "is_checkpointed",
-    "latest_checkpoint",
-    "read",
-    "remove_checkpoints",
-    "remove_halves",
-    "write",
-    "write_checkpoint",
-    "write_netcdf",
-]
+__all__ = ["read", "write", "write_netcdf"]

@@ -15,16 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
-from nfanneal.results.result import (
-    Combination,
-    Diagnostics,
-    History,
-    ObservedData,
-    Pruning,
-    Result,
-    StoredFlow,
-    WeightedDraws,
-)
+from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.draws import WeightedDraws
+from nfanneal.results.result import Combination, History, ObservedData, Pruning, Result, StoredFlow
 from nfanneal.results.store.seal import check_bytes, check_content, refuse_hostile
 from nfanneal.results.store.writing import DRAW_FIELDS, FORMAT
 

@@ -16,14 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.results.result import (
-    Combination,
-    Diagnostics,
-    History,
-    Prediction,
-    Pruning,
-    Result,
-)
+from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.result import Combination, History, Prediction, Pruning, Result
 from nfanneal.results.store.image import in_memory
 from nfanneal.results.store.seal import DIGEST, content_digest, sealed
 from nfanneal.runtime.files import write_bytes

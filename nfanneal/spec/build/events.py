@@ -10,7 +10,9 @@ import sympy
 from nfanneal.model.expressions import symbol
 from nfanneal.model.expressions.functions import Where, compare
 from nfanneal.model.ode import Dose, InputTable, OdeSystem, Switch, Timetable, changed, tabulated
-from nfanneal.spec import CheckedSpec, OdeSpec, input_path, inputs_of, read_input
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.inputs import input_path, inputs_of, read_input
+from nfanneal.spec.schema import OdeSpec
 
 
 @dataclass(frozen=True)

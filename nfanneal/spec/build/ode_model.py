@@ -9,11 +9,13 @@ import sympy
 
 from nfanneal.errors import Complaint, Location, SpecError
 from nfanneal.model.expressions import symbol, with_numbers
+from nfanneal.model.latent import LatentMap
 from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
 from nfanneal.model.ode_model import OdeExperiment, OdeSimulator, SystemParameters
-from nfanneal.model.priors import LatentMap
-from nfanneal.spec import CheckedSpec, OdeSpec, start_of
 from nfanneal.spec.build.events import on_log_scale, time_course
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.events import start_of
+from nfanneal.spec.schema import OdeSpec
 
 Differences = dict[sympy.Symbol, tuple[sympy.Expr, ...]]
 """What stands for a symbol in each experiment."""

@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from nfanneal.anneal.proposals.architectures import FlowSettings, default_flow_settings
-from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
 from nfanneal.errors import Complaint, DataError, SpecError
-from nfanneal.model.expressions import nearest, symbol
-from nfanneal.model.likelihood import (
-    DataLikelihood,
-    DirectLikelihood,
-    Likelihood,
-    NoiseArguments,
-    ObservedSeries,
-)
+from nfanneal.model.expressions import symbol
+from nfanneal.model.latent import LatentMap
+from nfanneal.model.likelihood import DataLikelihood, DirectLikelihood, Likelihood
 from nfanneal.model.noise import NOISE_MODELS, check_support
-from nfanneal.model.priors import LatentMap
+from nfanneal.model.observations import Observations
 from nfanneal.model.problem import Problem
-from nfanneal.model.python_file import load_python_file
-from nfanneal.model.python_model import (
-    PythonFunction,
-    PythonLikelihood,
-    PythonSimulator,
-    Simulator,
-)
-from nfanneal.runs.estimate import Settings
-from nfanneal.runtime.memory import affordable_draws
-from nfanneal.spec import (
-    CheckedSpec,
-    ExperimentMeaning,
-    NoiseMeaning,
-    OdeSpec,
-    PythonSpec,
-    start_of,
-    within,
-)
+from nfanneal.model.python_model import PythonLikelihood, PythonSimulator
+from nfanneal.model.series import NoiseArguments, ObservedSeries
+from nfanneal.model.simulator import Simulator
+from nfanneal.runtime.limits import affordable_draws
 from nfanneal.spec.build.ode_model import known_numbers, ode_simulator, substituted
-from nfanneal.spec.table import Observations, observations, read_table
-from nfanneal.target import EVALUATION_CHUNK, walks
+from nfanneal.spec.build.python_model import _python_function
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.events import start_of
+from nfanneal.spec.experiments import ExperimentMeaning, NoiseMeaning, within
+from nfanneal.spec.schema import OdeSpec, PythonSpec
+from nfanneal.spec.table import observations, read_table
+from nfanneal.target import EVALUATION_CHUNK
 
-SAMPLES, QUICK_SAMPLES, MOST_SAMPLES = 10_000, 20_000, 100_000
-"""Final draws if the spec says nothing of them; of the quick preset, fewer of whose are effective;
-
-and at most, where too few are."""
-ENOUGH_ESS, QUICK_ENOUGH_ESS = 4_000, 2_000
-"""Effective draws that are enough: errors of log Z of 0.016 and 0.022."""
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
 
@@ -87,62 +64,6 @@ def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:
     cells = len(likelihood.all_times) * len(likelihood.simulator.observables)
     derivatives = latent.dimension if likelihood.has_information else 1
     return 8.0 * COPIES * cells * (1 + derivatives)
-
-
-def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
-    """Fill in defaults by the dimension and by what the model can give.
-
-    Raises:
-        SpecError: the objective needs gradients that the model does not have.
-    """
-    spec = checked.spec
-    dimension = problem.latent.dimension
-    annealing = _anneal_settings(checked, dimension, problem.likelihood)
-    if annealing.needs_gradient and not problem.likelihood.differentiable:
-        raise SpecError(
-            [
-                Complaint(
-                    f"anneal.objective: {annealing.objective} needs gradients, but the model is "
-                    "a numpy function",
-                    hint="use objective: forward_kl, or write the model with torch",
-                )
-            ]
-        )
-    samples = spec.output.samples
-    quick = spec.anneal.preset == "quick"
-    usual = QUICK_SAMPLES if quick else SAMPLES
-    return Settings(
-        flow=_flow_settings(checked, dimension, annealing),
-        anneal=annealing,
-        samples=samples or usual,
-        most_samples=samples or MOST_SAMPLES,
-        enough_ess=QUICK_ENOUGH_ESS if quick else ENOUGH_ESS,
-        seed=spec.seed,
-    )
-
-
-def _anneal_settings(
-    checked: CheckedSpec, dimension: int, likelihood: Likelihood
-) -> AnnealSettings:
-    spec = checked.spec.anneal
-    given = spec.model_dump(exclude={"preset"})
-    if spec.preset == "quick" and spec.moves is None and walks(likelihood):
-        given["moves"] = 0  # a walk takes many evaluations
-    scouting = likelihood.has_information and spec.scout == "auto"
-    return default_anneal_settings(dimension, scouting=scouting, **given)
-
-
-def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettings) -> FlowSettings:
-    flow = checked.spec.flow
-    kind = flow.kind or ("coupling_nsf" if annealing.needs_gradient else "nsf")
-    return default_flow_settings(
-        dimension,
-        kind=kind,
-        transforms=flow.transforms,
-        bins=flow.bins,
-        hidden=None if flow.hidden is None else tuple(flow.hidden),
-        light=checked.spec.anneal.preset == "quick",
-    )
 
 
 def _data_likelihood(
@@ -239,47 +160,3 @@ def _arguments(
     here = (e.xreplace(dict(experiment.instead)) for e in noise.arguments)
     expressions = tuple(substituted(e, known, where) for e in here)
     return NoiseArguments(expressions, columns, observables)
-
-
-def _python_function(
-    checked: CheckedSpec,
-    model: PythonSpec,
-    name: str,
-    latent: LatentMap,
-    experiment: ExperimentMeaning | None,
-) -> PythonFunction:
-    """The user's function, of the parameters as they are in an experiment."""
-    path = Path(checked.folder / model.file)
-    if not path.is_file():
-        place = checked.place("model", "file")
-        raise SpecError([Complaint(f"no such model file: '{path}'", place)])
-    loaded = load_python_file(path)
-    function = getattr(loaded.module, name, None)
-    if not callable(function):
-        known = [k for k, v in vars(loaded.module).items() if callable(v) and not k.startswith("_")]
-        hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
-        kind = "simulate" if model.log_likelihood is None else "log_likelihood"
-        place = checked.place("model", kind)
-        raise SpecError([Complaint(f"{path} has no function '{name}'", place, hint)])
-    slices, fixed = _python_parameters(checked, latent, experiment)
-    return PythonFunction(function, name, slices, fixed, model.array, loaded.settings)
-
-
-def _python_parameters(
-    checked: CheckedSpec, latent: LatentMap, experiment: ExperimentMeaning | None
-) -> tuple[dict[str, slice | int], dict[str, float]]:
-    """The columns of θ of each free parameter, and fixed numbers, as they are in an experiment."""
-    columns: dict[str, slice | int] = {
-        p.name: where.start if p.size is None else where
-        for p, where in zip(latent.parameters, latent.slices().values(), strict=True)
-    }
-    numbers = known_numbers(checked)
-    slices, fixed = {}, {}
-    for parameter in checked.spec.parameters:
-        own = within(parameter, experiment.name) if experiment else parameter
-        name = own if own in columns or own in numbers else parameter
-        if name in columns:
-            slices[parameter] = columns[name]
-        else:
-            fixed[parameter] = numbers[name]
-    return slices, fixed

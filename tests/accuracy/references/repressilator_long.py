@@ -23,8 +23,8 @@ import torch
 from scipy.special import logsumexp
 
 import nfanneal.anneal.scout as scouting
-from nfanneal.anneal.proposals.stored import log_standard_normal
-from nfanneal.anneal.scout import LocalPoints
+from nfanneal.anneal.local import LocalPoints
+from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import (
     effective_sample_size,
     evidence,
@@ -32,8 +32,8 @@ from nfanneal.anneal.weights import (
     pareto_k,
     systematic_resample,
 )
-from nfanneal.api import read_spec
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import read_spec
 
 CONFIG = Path(__file__).parents[3] / "configs" / "repressilator_long.yaml"
 STARTS, COMPONENTS, DRAWS, GENERATIONS, KEPT = 65_536, 4000, 50_000, 25, 4

@@ -14,16 +14,10 @@ from nfanneal.anneal.proposals.architectures import (
     default_flow_settings,
     make_flow,
 )
-from nfanneal.anneal.proposals.stored import (
-    FlowProposal,
-    Mixture,
-    PriorProposal,
-    StudentMixture,
-    log_standard_normal,
-    restored,
-    stored,
-    whitening,
-)
+from nfanneal.anneal.proposals.base import Mixture, PriorProposal, log_standard_normal
+from nfanneal.anneal.proposals.flow import FlowProposal, whitening
+from nfanneal.anneal.proposals.stored import restored, stored
+from nfanneal.anneal.proposals.student import StudentMixture
 
 SMALL = {"transforms": 2, "bins": 4, "hidden": (8, 8)}
 

@@ -9,8 +9,8 @@ from scipy.linalg import expm
 from specs import complaints, edited
 
 from nfanneal.errors import DataError, SpecError
-from nfanneal.spec import load_spec, spec_from_text
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec, spec_from_text
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -1,0 +1,53 @@
+"""What a model that predicts observables gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nfanneal.arrays import Array, Bools
+
+Pullback = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Observables (n, m, k) at m times, failures (n,), and the pull-back of their gradients.
+
+    The times of several experiments follow one another.
+
+    `pullback` maps ∂S/∂observables (n, m, k) of a sum S over draws to ∂S/∂θ (n, p); None unless
+    gradients were asked for. `jacobian` (n, m, k, p) is there only where it comes for free.
+    `reasons` counts why draws failed. `overflowed` (n,) are draws whose derivatives are not known.
+    """
+
+    values: Array
+    failed: Bools
+    reasons: Mapping[str, int]
+    pullback: Pullback | None = None
+    jacobian: Array | None = None
+    overflowed: Bools | None = None
+
+
+class Simulator(Protocol):
+    """A model that predicts observables."""
+
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """Names of the k observables."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether predictions come with a pull-back."""
+
+    @property
+    def has_jacobian(self) -> bool:
+        """Whether they come with their Jacobian too."""
+
+    @property
+    def by_parts(self) -> bool:
+        """Whether draws can be predicted a few at a time, on several threads at once."""
+
+    def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
+        """Observables at each experiment's `times` for θ (n, p)."""

@@ -1,0 +1,37 @@
+"""What check found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def _best_and_median(report: Mapping[str, Any]) -> str:
+    best, median = report["best_log_likelihood"], report["median_log_likelihood"]
+    return "finite nowhere" if best is None else f"{best:.4g} / {median:.4g}"
+
+
+def print_check(report: Mapping[str, Any], console: Console) -> None:
+    """Print what `nfanneal check` found."""
+    table = Table(show_header=False, box=None)
+    gradients, stiff = report["gradients_per_second"], report["stiff_fraction"]
+    rows = {
+        "parameters": ", ".join(report["parameters"]),
+        "data": f"{report['n_data']} cells" if report["n_data"] else "none (the model's own)",
+        "evaluations per second": f"{report['evaluations_per_second']:,.0f}",
+        "gradients per second": f"{gradients:,.0f}" if gradients else "no gradient",
+        "failed": f"{report['failed_fraction']:.1%} of {report['n_draws']} prior draws",
+        "stiff": "" if stiff is None else f"{stiff:.1%} of the trajectories",
+        "zero likelihood": f"{report['zero_fraction']:.1%}",
+        "log-likelihood, best / median": _best_and_median(report),
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, text)
+    console.print(table)
+    for text in report["warnings"]:
+        console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)

@@ -1,0 +1,98 @@
+"""What is shown while a run goes on."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from nfanneal.anneal.progress import Activity, Event, LevelInfo
+
+SHOWN_LEVELS = 12
+
+
+def level_line(info: LevelInfo) -> str:
+    """One plain line about a level."""
+    rate = info.n_evaluations / info.seconds if info.seconds > 0 else 0.0
+    return (
+        f"level {info.level:3d}  beta {info.beta:9.3e}  ESS {info.truncated_ess:6.1%}  "
+        f"log Z(beta) {info.log_evidence:11.3f}  evaluations {info.n_evaluations:9,d} "
+        f"({rate:,.0f}/s)  {info.seconds:6.1f} s"
+    )
+
+
+class PlainProgress:
+    """One line per level, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        """Show a level; pass over activities."""
+        if isinstance(event, LevelInfo):
+            self._console.print(level_line(event), soft_wrap=True, highlight=False)
+
+
+class LiveProgress:
+    """A table of the last levels and what is being done now, redrawn in place."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._levels: list[LevelInfo] = []
+        self._name = name
+        self._start = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("elapsed {task.fields[elapsed]:.0f} s"),
+        )
+        self._task = self._progress.add_task("starting", total=1, elapsed=0.0)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+
+    def __enter__(self) -> LiveProgress:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.update(self._task, visible=False)
+        self._live.__exit__(None, None, None)
+
+    def __call__(self, event: Event) -> None:
+        """Take in a level or an activity."""
+        elapsed = time.perf_counter() - self._start
+        if isinstance(event, LevelInfo):
+            self._levels.append(event)
+        elif isinstance(event, Activity):
+            self._progress.update(
+                self._task,
+                description=event.doing,
+                completed=event.done,
+                total=max(event.total, 1),
+                elapsed=elapsed,
+            )
+
+    def _render(self) -> Group:
+        table = Table(title=self._name, title_justify="left")
+        for heading in ("level", "beta", "ESS", "log Z(beta)", "evaluations", "per second", "s"):
+            table.add_column(heading, justify="right")
+        for info in self._levels[-SHOWN_LEVELS:]:
+            rate = info.n_evaluations / max(info.seconds, 1e-9)
+            table.add_row(
+                str(info.level),
+                f"{info.beta:.3e}",
+                f"{info.truncated_ess:.1%}",
+                f"{info.log_evidence:.3f}",
+                f"{info.n_evaluations:,}",
+                f"{rate:,.0f}",
+                f"{info.seconds:.1f}",
+            )
+        return Group(table, self._progress)

@@ -1,0 +1,89 @@
+"""Predictions of a result's model, and where they can be had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from nfanneal.arrays import Array
+from nfanneal.errors import ResultError
+from nfanneal.model.likelihood import DataLikelihood
+from nfanneal.model.ode_model import OdeSimulator
+from nfanneal.model.problem import Problem
+from nfanneal.results.result import Prediction, Result
+from nfanneal.spec.experiments import within
+from nfanneal.spec.load import spec_from_text
+
+
+def predict(
+    problem: Problem, theta: Array, times: Mapping[str, Array], rng: np.random.Generator
+) -> dict[str, Prediction]:
+    """Predictive trajectories of every observable at θ (n, d) and increasing times.
+
+    `times` are those of each experiment, as `times_of` gives them.
+
+    Raises:
+        ResultError: the model gives a log-likelihood, not predictions.
+    """
+    likelihood = predicting(problem)
+    found = likelihood.predict(theta, tuple(times.values()))
+    bad = found.failed[:, None]
+    filled = np.where(bad[:, :, None], 1.0, found.values)
+    noises = {series.name: series for series in likelihood.series}
+    predictions, first = {}, 0
+    for experiment, own in times.items():
+        at = slice(first, first + len(own))
+        first += len(own)
+        for k, observable in enumerate(likelihood.simulator.observables):
+            name, noisy = within(observable, experiment), None
+            if name in noises:
+                everywhere = replace(
+                    noises[name], time_index=np.arange(len(own)), values=np.zeros(len(own))
+                )
+                noisy = np.where(bad, np.nan, everywhere.draw(theta, filled[:, at], rng))
+            clean = np.where(bad, np.nan, found.values[:, at, k])
+            predictions[name] = Prediction(own, clean, noisy)
+    return predictions
+
+
+def predicting(problem: Problem) -> DataLikelihood:
+    """The likelihood of a problem whose model predicts.
+
+    Raises:
+        ResultError: it gives a log-likelihood, not predictions.
+    """
+    if not isinstance(problem.likelihood, DataLikelihood):
+        raise ResultError("the model gives a log-likelihood only; there is nothing to predict")
+    return problem.likelihood
+
+
+def times_of(result: Result, problem: Problem) -> dict[str, Array]:
+    """The times of the data of each experiment, whose name is '' where the spec names none.
+
+    Raises:
+        ResultError: the model gives a log-likelihood, not predictions.
+    """
+    names = spec_from_text(result.spec_yaml).data
+    return dict(zip(names, predicting(problem).times, strict=True))
+
+
+def starts_of(result: Result, problem: Problem) -> dict[str, float]:
+    """The time before which the model predicts nothing, by experiment; −inf if there is none."""
+    simulator, names = predicting(problem).simulator, times_of(result, problem)
+    if not isinstance(simulator, OdeSimulator):
+        return dict.fromkeys(names, -math.inf)
+    return {n: e.settings.start for n, e in zip(names, simulator.experiments, strict=True)}
+
+
+def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> Array:
+    """θ (n, d) from the prior."""
+    return problem.latent.from_latent(rng.standard_normal((n, problem.latent.dimension)))
+
+
+def thinned_posterior(result: Result, n: int, rng: np.random.Generator) -> Array:
+    """At most n of the posterior draws θ (n, d)."""
+    chosen = rng.permutation(len(result.posterior))[:n]
+    return result.posterior[np.sort(chosen)]

@@ -1,0 +1,58 @@
+"""From a checked spec to a user's Python function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nfanneal.errors import Complaint, SpecError, nearest
+from nfanneal.model.latent import LatentMap
+from nfanneal.model.python_file import load_python_file
+from nfanneal.model.python_model import PythonFunction
+from nfanneal.spec.build.ode_model import known_numbers
+from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.experiments import ExperimentMeaning, within
+from nfanneal.spec.schema import PythonSpec
+
+
+def _python_function(
+    checked: CheckedSpec,
+    model: PythonSpec,
+    name: str,
+    latent: LatentMap,
+    experiment: ExperimentMeaning | None,
+) -> PythonFunction:
+    """The user's function, of the parameters as they are in an experiment."""
+    path = Path(checked.folder / model.file)
+    if not path.is_file():
+        place = checked.place("model", "file")
+        raise SpecError([Complaint(f"no such model file: '{path}'", place)])
+    loaded = load_python_file(path)
+    function = getattr(loaded.module, name, None)
+    if not callable(function):
+        known = [k for k, v in vars(loaded.module).items() if callable(v) and not k.startswith("_")]
+        hint = nearest(name, known) or f"it has: {', '.join(known) or 'none'}"
+        kind = "simulate" if model.log_likelihood is None else "log_likelihood"
+        place = checked.place("model", kind)
+        raise SpecError([Complaint(f"{path} has no function '{name}'", place, hint)])
+    slices, fixed = _python_parameters(checked, latent, experiment)
+    return PythonFunction(function, name, slices, fixed, model.array, loaded.settings)
+
+
+def _python_parameters(
+    checked: CheckedSpec, latent: LatentMap, experiment: ExperimentMeaning | None
+) -> tuple[dict[str, slice | int], dict[str, float]]:
+    """The columns of θ of each free parameter, and fixed numbers, as they are in an experiment."""
+    columns: dict[str, slice | int] = {
+        p.name: where.start if p.size is None else where
+        for p, where in zip(latent.parameters, latent.slices().values(), strict=True)
+    }
+    numbers = known_numbers(checked)
+    slices, fixed = {}, {}
+    for parameter in checked.spec.parameters:
+        own = within(parameter, experiment.name) if experiment else parameter
+        name = own if own in columns or own in numbers else parameter
+        if name in columns:
+            slices[parameter] = columns[name]
+        else:
+            fixed[parameter] = numbers[name]
+    return slices, fixed

@@ -1,0 +1,102 @@
+"""A spec without complaints."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sympy
+import yaml
+
+from nfanneal.errors import Location
+from nfanneal.spec.document import Document, read_scalar
+from nfanneal.spec.inputs import input_files, with_tables, without_unused
+from nfanneal.spec.meaning import Meaning
+from nfanneal.spec.schema import DataSpec, OdeSpec, PythonSpec, Spec
+
+
+@dataclass(frozen=True)
+class CheckedSpec:
+    """A spec without complaints, the folder its paths start from, and what it means."""
+
+    spec: Spec
+    folder: Path
+    meaning: Meaning
+    document: Document = field(repr=False, compare=False)
+
+    def place(self, *path: str) -> Location:
+        """Where the value at `path` stands."""
+        return self.document.place(path).value
+
+    @property
+    def data(self) -> dict[str, DataSpec]:
+        """The data section of each experiment; that of a spec without any has the name ''."""
+        return dict(_data_sections(self.spec))
+
+    def data_file(self, experiment: str = "") -> Path:
+        """The data file of an experiment."""
+        return self.folder / self.data[experiment].file
+
+    @property
+    def standalone(self) -> Spec:
+        """The spec with the tables of inputs instead of their files."""
+        return with_tables(self.spec, self.document, self.folder)
+
+    @property
+    def yaml(self) -> str:
+        """The whole spec with its defaults, paths made absolute."""
+        content = without_unused(self.standalone.model_dump(exclude_none=True))
+        for experiment in self.data:
+            section = content["experiments"][experiment] if experiment else content
+            section["data"]["file"] = str(self.data_file(experiment).resolve())
+        if isinstance(self.spec.model, PythonSpec):
+            content["model"]["file"] = str((self.folder / self.spec.model.file).resolve())
+        return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the problem is made of: spec, data files and model file, wherever."""
+        model = self.spec.model
+        files = [self.data_file(experiment) for experiment in self.data]
+        files += [self.folder / model.file] if isinstance(model, PythonSpec) else []
+        files += [self.folder / file for file in input_files(self.spec).values()]
+        contents = [path.read_bytes() for path in files if path.is_file()]
+        parts = [self.spec.model_dump_json().encode(), *contents]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed, but hardly meant: parameters that nothing depends on."""
+        if not isinstance(self.spec.model, OdeSpec):
+            return ()
+        meaning, used = self.meaning, set[str]()
+        for experiment in meaning.experiments:
+            initial = {**meaning.initial, **experiment.initial}
+            parts = [initial, meaning.equations, meaning.observables]
+            expressions = [expression for part in parts for expression in part.values()]
+            expressions += meaning.timing.expressions
+            expressions += [argument for n in experiment.noise for argument in n.arguments]
+            symbols = set[sympy.Symbol]().union(*(e.free_symbols for e in expressions))
+            here = {experiment.instead.get(s, s) for s in symbols}
+            names = {str(s) for e in here for s in e.free_symbols} - set(experiment.numbers)
+            used |= {name.split("[")[0] for name in names}
+        unused = [name for name in self.spec.parameters if name not in used]
+        return tuple(f"parameter '{name}' is not used anywhere" for name in unused)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that would be read as a number."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = None if isinstance(read_scalar(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _data_sections(spec: Spec) -> Iterator[tuple[str, DataSpec]]:
+    if spec.data is not None:
+        yield "", spec.data
+    for experiment, said in spec.experiments.items():
+        yield experiment, said.data
