@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import special
 
-from nfanneal.arrays import Array
-from nfanneal.model.priors import Prior
+from nfanneal.arrays import Array, Bools
+from nfanneal.model.priors import PRIORS, Prior, Quantile
 
 NAMED_COLUMNS = 12
 """A message names at most so many parameters."""
+SMALLEST, LARGEST = 1e-100, 1.0 - 2.0**-53
+"""The cube's faces are pulled in by this: a quantile of 0 or 1 may be infinite."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +99,63 @@ def point_in_words(names: Sequence[str], values: Sequence[float] | Array) -> str
     shown = [f"{name} = {value:.6g}" for name, value in zip(names, values, strict=True)]
     more = len(shown) - NAMED_COLUMNS
     return ", ".join(shown[:NAMED_COLUMNS]) + (f", … and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The columns of θ whose priors are of one kind, and their arguments, (k,) each."""
+
+    columns: NDArray[np.int64]
+    below: Quantile
+    above: Quantile
+    arguments: tuple[Array, ...]
+
+    def quantiles(self, tail: Array, lower: Bools) -> Array:
+        """θ (n, k) from tail probabilities (n, k), taken from below where `lower`."""
+        below = self.below(tail, *self.arguments)
+        return np.where(lower, below, self.above(tail, *self.arguments))
+
+
+@dataclass(frozen=True)
+class Transform:
+    """θ (n, d) from the unit cube or from the latent space, one call per kind of prior.
+
+    For samplers that ask per point: scipy.stats takes half a millisecond per call and parameter,
+    which one that moves a point at a time pays at every step.
+    """
+
+    dimension: int
+    families: tuple[_Family, ...]
+
+    def from_cube(self, u: Array) -> Array:
+        """θ (n, d) or (d,) from u of the same shape in the unit cube."""
+        inside = np.clip(u, SMALLEST, LARGEST)
+        lower = inside <= 0.5
+        return self._quantiles(np.where(lower, inside, 1.0 - inside), lower)
+
+    def from_latent(self, z: Array) -> Array:
+        """θ (n, d) or (d,) from z of the same shape: what `LatentMap.from_latent` gives."""
+        return self._quantiles(special.ndtr(-np.abs(z)), z <= 0)
+
+    def _quantiles(self, tail: Array, lower: Bools) -> Array:
+        theta = np.empty(tail.shape)
+        for family in self.families:
+            columns = family.columns
+            theta[..., columns] = family.quantiles(tail[..., columns], lower[..., columns])
+        return theta
+
+
+def transform_of(latent: LatentMap) -> Transform:
+    """The closed forms of a joint prior."""
+    priors = [p.prior for p in latent.parameters for _ in range(p.columns)]
+    by_name: dict[str, list[int]] = defaultdict(list)
+    for column, prior in enumerate(priors):
+        by_name[prior.name].append(column)
+    families = (_family([priors[c] for c in columns], columns) for columns in by_name.values())
+    return Transform(len(priors), tuple(families))
+
+
+def _family(priors: list[Prior], columns: list[int]) -> _Family:
+    values = np.array([list(prior.arguments.values()) for prior in priors])
+    below, above = PRIORS[priors[0].name].tails
+    return _Family(np.array(columns), below, above, tuple(values.T.copy()))

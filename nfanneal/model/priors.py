@@ -27,16 +27,18 @@ Quantile = Callable[..., Array]
 class PriorKind:
     """One family of priors: its arguments, which must be positive, which must increase.
 
-    `quantiles` (from below, from above; called with probabilities and the arguments) replace
-    those of scipy.stats where these lose the tails.
+    `tails` are its quantiles in closed form, θ from a tail's probability q ≤ ½, from below and from
+    above: they take arrays of arguments, and so many parameters at once. `exact` ones, of numbers,
+    replace those of scipy.stats in the latent map where these lose the tails.
     """
 
     arguments: tuple[str, ...]
     distribution: Callable[..., Any]
+    tails: tuple[Quantile, Quantile]
     positive: tuple[str, ...] = ()
     increasing: tuple[str, str] | None = None
     may_be_infinite: tuple[str, ...] = ()
-    quantiles: tuple[Quantile, Quantile] | None = None
+    exact: tuple[Quantile, Quantile] | None = None
 
 
 def _truncnormal(mean: float, sd: float, low: float, high: float) -> Any:
@@ -48,52 +50,149 @@ def _truncnormal_upper(q: Array, mean: float, sd: float, low: float, high: float
     return -np.asarray(_truncnormal(-mean, sd, -high, -low).ppf(q))
 
 
+def _truncnormal_below(q: Array, mean: Array, sd: Array, low: Array, high: Array) -> Array:
+    """Φ(x) = (1 − q)·Φ(a) + q·Φ(b), in logarithms; from above where a lies above the mean."""
+    a, b = (low - mean) / sd, (high - mean) / sd
+    with np.errstate(divide="ignore"):
+        rest, part = np.log1p(-q), np.log(q)
+    below = np.logaddexp(rest + special.log_ndtr(a), part + special.log_ndtr(b))
+    above = np.logaddexp(rest + special.log_ndtr(-a), part + special.log_ndtr(-b))
+    x = np.where(a < 0, special.ndtri_exp(below), -special.ndtri_exp(above))
+    return np.asarray(mean + sd * np.clip(x, a, b))
+
+
+SQRT_2 = 2.0**0.5
+HALFNORMAL: tuple[Quantile, Quantile] = (
+    lambda q, s: s * SQRT_2 * special.erfinv(q),
+    lambda q, s: s * SQRT_2 * special.erfcinv(q),
+)
+BETA: tuple[Quantile, Quantile] = (
+    lambda q, a, b: special.betaincinv(a, b, q),
+    lambda q, a, b: special.betainccinv(a, b, q),
+)
+"""Quantiles that scipy.stats does not have to the ends of the tails."""
+
 PRIORS: dict[str, PriorKind] = {
     "uniform": PriorKind(
-        ("low", "high"), lambda a, b: stats.uniform(a, b - a), increasing=("low", "high")
+        ("low", "high"),
+        lambda a, b: stats.uniform(a, b - a),
+        (
+            lambda q, a, b: a + (b - a) * q,
+            lambda q, a, b: b - (b - a) * q,
+        ),
+        increasing=("low", "high"),
     ),
-    "loguniform": PriorKind(("low", "high"), stats.loguniform, ("low",), ("low", "high")),
-    "normal": PriorKind(("mean", "sd"), stats.norm, ("sd",)),
+    "loguniform": PriorKind(
+        ("low", "high"),
+        stats.loguniform,
+        (
+            lambda q, a, b: a * np.exp(q * np.log(b / a)),
+            lambda q, a, b: b * np.exp(-q * np.log(b / a)),
+        ),
+        positive=("low",),
+        increasing=("low", "high"),
+    ),
+    "normal": PriorKind(
+        ("mean", "sd"),
+        stats.norm,
+        (
+            lambda q, m, s: m + s * special.ndtri(q),
+            lambda q, m, s: m - s * special.ndtri(q),
+        ),
+        positive=("sd",),
+    ),
     "lognormal": PriorKind(
-        ("mu", "sigma"), lambda m, s: stats.lognorm(s, scale=math.exp(m)), ("sigma",)
+        ("mu", "sigma"),
+        lambda m, s: stats.lognorm(s, scale=math.exp(m)),
+        (
+            lambda q, m, s: np.exp(m + s * special.ndtri(q)),
+            lambda q, m, s: np.exp(m - s * special.ndtri(q)),
+        ),
+        positive=("sigma",),
     ),
     "halfnormal": PriorKind(
         ("sd",),
         lambda s: stats.halfnorm(scale=s),
-        ("sd",),
-        quantiles=(
-            lambda q, s: s * math.sqrt(2.0) * special.erfinv(q),
-            lambda q, s: s * math.sqrt(2.0) * special.erfcinv(q),
-        ),
+        HALFNORMAL,
+        positive=("sd",),
+        exact=HALFNORMAL,
     ),
     "truncnormal": PriorKind(
         ("mean", "sd", "low", "high"),
         _truncnormal,
-        ("sd",),
-        ("low", "high"),
-        ("low", "high"),
-        (lambda q, *arguments: _truncnormal(*arguments).ppf(q), _truncnormal_upper),
+        (
+            _truncnormal_below,
+            lambda q, m, s, a, b: -_truncnormal_below(q, -m, s, -b, -a),
+        ),
+        positive=("sd",),
+        increasing=("low", "high"),
+        may_be_infinite=("low", "high"),
+        exact=(lambda q, *arguments: _truncnormal(*arguments).ppf(q), _truncnormal_upper),
     ),
-    "exponential": PriorKind(("rate",), lambda r: stats.expon(scale=1.0 / r), ("rate",)),
+    "exponential": PriorKind(
+        ("rate",),
+        lambda r: stats.expon(scale=1.0 / r),
+        (
+            lambda q, r: -np.log1p(-q) / r,
+            lambda q, r: -np.log(q) / r,
+        ),
+        positive=("rate",),
+    ),
     "gamma": PriorKind(
-        ("shape", "rate"), lambda a, r: stats.gamma(a, scale=1.0 / r), ("shape", "rate")
+        ("shape", "rate"),
+        lambda a, r: stats.gamma(a, scale=1.0 / r),
+        (
+            lambda q, a, r: special.gammaincinv(a, q) / r,
+            lambda q, a, r: special.gammainccinv(a, q) / r,
+        ),
+        positive=("shape", "rate"),
     ),
     "inversegamma": PriorKind(
-        ("shape", "scale"), lambda a, s: stats.invgamma(a, scale=s), ("shape", "scale")
-    ),
-    "beta": PriorKind(
-        ("a", "b"),
-        stats.beta,
-        ("a", "b"),
-        quantiles=(
-            lambda q, a, b: special.betaincinv(a, b, q),
-            lambda q, a, b: special.betainccinv(a, b, q),
+        ("shape", "scale"),
+        lambda a, s: stats.invgamma(a, scale=s),
+        (
+            lambda q, a, s: s / special.gammainccinv(a, q),
+            lambda q, a, s: s / special.gammaincinv(a, q),
         ),
+        positive=("shape", "scale"),
     ),
-    "studentt": PriorKind(("df", "loc", "scale"), stats.t, ("df", "scale")),
-    "cauchy": PriorKind(("loc", "scale"), stats.cauchy, ("scale",)),
-    "halfcauchy": PriorKind(("scale",), lambda s: stats.halfcauchy(scale=s), ("scale",)),
-    "laplace": PriorKind(("loc", "scale"), stats.laplace, ("scale",)),
+    "beta": PriorKind(("a", "b"), stats.beta, BETA, positive=("a", "b"), exact=BETA),
+    "studentt": PriorKind(
+        ("df", "loc", "scale"),
+        stats.t,
+        (
+            lambda q, v, m, s: m + s * special.stdtrit(v, q),
+            lambda q, v, m, s: m - s * special.stdtrit(v, q),
+        ),
+        positive=("df", "scale"),
+    ),
+    "cauchy": PriorKind(
+        ("loc", "scale"),
+        stats.cauchy,
+        (
+            lambda q, m, s: m - s / np.tan(np.pi * q),
+            lambda q, m, s: m + s / np.tan(np.pi * q),
+        ),
+        positive=("scale",),
+    ),
+    "halfcauchy": PriorKind(
+        ("scale",),
+        lambda s: stats.halfcauchy(scale=s),
+        (
+            lambda q, s: s * np.tan(0.5 * np.pi * q),
+            lambda q, s: s / np.tan(0.5 * np.pi * q),
+        ),
+        positive=("scale",),
+    ),
+    "laplace": PriorKind(
+        ("loc", "scale"),
+        stats.laplace,
+        (
+            lambda q, m, s: m + s * np.log(2.0 * q),
+            lambda q, m, s: m - s * np.log(2.0 * q),
+        ),
+        positive=("scale",),
+    ),
 }
 
 
@@ -120,7 +219,7 @@ class Prior:
         return theta
 
     def _quantiles(self) -> tuple[Quantile, Quantile]:
-        own = PRIORS[self.name].quantiles
+        own = PRIORS[self.name].exact
         if own is None:
             return self.distribution.ppf, self.distribution.isf
         values = tuple(self.arguments.values())

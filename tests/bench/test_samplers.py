@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from commands import inside
-from problems import EXAMPLES
-from scipy.special import ndtr
 from scipy.stats import multivariate_normal, multivariate_t, norm
 
 from nfanneal.anneal.weights import normalized
@@ -25,13 +23,12 @@ from nfanneal.bench.samplers.race import INSTALL, Plan, by_schedule, own_name, r
 from nfanneal.bench.samplers.results import Outcome, Run
 from nfanneal.model.latent import LatentMap, Parameter
 from nfanneal.model.likelihood import LikelihoodValues
-from nfanneal.model.priors import PRIORS, make_prior
+from nfanneal.model.priors import make_prior
 from nfanneal.model.problem import Problem
-from nfanneal.model.quantiles import QUANTILES, transform_of
 from nfanneal.report.figures.bench import bench_figure
+from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.load import spec_from_text
-from nfanneal.spec.build.problem import build_settings
 
 SD = 0.3
 EXACT = -2.0 * math.log(4.0)
@@ -96,49 +93,6 @@ def settings(problem, tmp_path):
 
 def plan(**changes):
     return replace(Plan({}, (), (1,), 60.0, SMALL), **changes)
-
-
-# ------------------------------------------------------------------------------------ transforms
-
-TRUNCATED = [[0, 1, 3, 9], [0, 1, -9, -3], [0, 1, -1, 2], [1, 2, -math.inf, math.inf]]
-CASES = [*EXAMPLES.items(), *(("truncnormal", arguments) for arguments in TRUNCATED)]
-
-
-def test_every_prior_has_closed_forms():
-    assert set(QUANTILES) == set(PRIORS)
-
-
-@pytest.mark.parametrize(("name", "arguments"), CASES)
-def test_closed_forms_are_the_latent_map(name, arguments):
-    latent = LatentMap((Parameter("a", make_prior(name, arguments), size=2),))
-    z = np.random.default_rng(0).standard_normal((500, 2)) * 2.0
-    exact, transform = latent.from_latent(z), transform_of(latent)
-    np.testing.assert_allclose(transform.from_latent(z), exact, rtol=1e-9)
-    # 1 − Φ(z) cannot be told from Φ(z) in the cube: the upper tail has fewer digits
-    inside_cube = z < 5.0
-    np.testing.assert_allclose(
-        transform.from_cube(ndtr(z))[inside_cube], exact[inside_cube], rtol=1e-8
-    )
-
-
-def test_joint_transform_keeps_columns_apart_and_takes_single_points():
-    parameters = [Parameter(n, make_prior(n, a)) for n, a in EXAMPLES.items()]
-    parameters += [Parameter("more", make_prior("normal", [5, 0.1]), size=3)]
-    latent = LatentMap(tuple(parameters))
-    z = np.random.default_rng(1).standard_normal((20, latent.dimension))
-    transform = transform_of(latent)
-    np.testing.assert_allclose(transform.from_latent(z), latent.from_latent(z), rtol=1e-9)
-    one = transform.from_cube(ndtr(z[0]))
-    assert one.shape == (latent.dimension,)
-    np.testing.assert_allclose(one, latent.from_latent(z[:1])[0], rtol=1e-9)
-
-
-def test_the_faces_of_the_cube_are_finite():
-    transform = transform_of(
-        LatentMap(tuple(Parameter(n, make_prior(n, a)) for n, a in CASES[:14]))
-    )
-    d = transform.dimension
-    assert np.isfinite(transform.from_cube(np.array([np.zeros(d), np.ones(d)]))).all()
 
 
 # ---------------------------------------------------------------------------------------- bridge

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from nfanneal.arrays import Array
+from nfanneal.model.latent import Transform, transform_of
 from nfanneal.model.problem import Problem
-from nfanneal.model.quantiles import Transform, transform_of
 
 ZERO = -1e100
 """log L where the likelihood is zero, for samplers that cannot take −inf."""
