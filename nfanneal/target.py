@@ -1,14 +1,14 @@
-"""What annealing needs to know of a posterior: a dimension and a likelihood on latent points."""
+"""What a sampler must know of a posterior: a dimension and a likelihood on latent points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from nfanneal.arrays import Array, Bools
+from nfanneal.arrays import Array, Bools, Record, concatenated
 
 EVALUATION_CHUNK = 4096
 """Points per call of the likelihood: bounds its memory and lets progress be seen."""
@@ -28,11 +28,13 @@ class Spent:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """log L (n,) at n points, ∂ log L/∂z (n, d) if asked for, and where the model failed (n,).
+    """log L (n,) at n points, its gradient (n, d) if asked for, and where the model failed (n,).
 
-    log L is −inf where the model failed or the likelihood is zero; the gradient is 0 there.
+    log L is −inf where the model failed or the likelihood is zero; the gradient is 0 there. It is
+    that of the coordinates in which the points were given, θ or latent z.
+    `information` (n, d, d) is the Fisher information, for models that have it for free.
     `dropped` (n,) are the draws whose gradient was not finite although log L is: it is 0 too.
-    `information` (n, d, d) is the Fisher information of z, for models that have it for free.
+    `reasons` counts why draws failed.
     """
 
     log_likelihood: Array
@@ -40,24 +42,13 @@ class Evaluation:
     gradient: Array | None = None
     information: Array | None = None
     dropped: Bools | None = None
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spent(self) -> Spent:
         """The gradients of this evaluation."""
         n_dropped = 0 if self.dropped is None else int(self.dropped.sum())
         return Spent(len(self.log_likelihood), n_dropped)
-
-
-def joined(parts: Sequence[Evaluation]) -> Evaluation:
-    """The evaluations of consecutive points as one; at least one of them."""
-    if len(parts) == 1:
-        return parts[0]
-    values: dict[str, Any] = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Evaluation)
-        if getattr(parts[0], field.name) is not None
-    }
-    return Evaluation(**values)
 
 
 class Opening(Protocol):
@@ -71,18 +62,55 @@ class Opening(Protocol):
 class Target:
     """A likelihood over a latent space whose prior is N(0, I_d).
 
-    `evaluate(z, gradient)` takes z of shape (n, d); `gradient=True` is only ever asked of a
-    `differentiable` target. One that `has_information` gives the Fisher information with it.
-    Of data that come one after the other, the first can be had by themselves (`opening`).
+    `ask(z, gradient)` takes z of shape (n, d), at most `chunk` points; `gradient=True` is only ever
+    asked of a `differentiable` target. One that `has_information` gives the Fisher information with
+    it. Of data that come one after the other, the first can be had by themselves (`ask_opening`).
     `in_words` says what a point z (d,) is, for messages.
-    Many points are evaluated in calls of `chunk`: a fixed number, since a model's last bits may
-    depend on it.
     """
 
     dimension: int
-    evaluate: Callable[[Array, bool], Evaluation]
+    ask: Callable[[Array, bool], Evaluation]
     differentiable: bool = False
     has_information: bool = False
-    opening: Opening | None = None
+    ask_opening: Opening | None = None
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
     chunk: int = EVALUATION_CHUNK
+
+    def evaluate(
+        self, z: Array, gradient: bool, told: Callable[[int], None] = lambda done: None
+    ) -> Evaluation:
+        """log L at any number of points z (n, d); `told` after every batch how many are done."""
+        return in_batches(lambda part: self.ask(part, gradient), z, self.chunk, told)
+
+    def evaluate_opening(self, z: Array, share: float) -> Evaluation:
+        """log L of the first `share` of the data at z (n, d), its gradient and the information.
+
+        Raises:
+            ValueError: the target has no order of time.
+        """
+        ask = self.ask_opening
+        if ask is None:
+            raise ValueError("the data of this target do not come one after the other")
+        return in_batches(lambda part: ask(part, share), z, self.chunk)
+
+
+def in_batches(
+    ask: Callable[[Array], Record],
+    rows: Array,
+    size: int,
+    told: Callable[[int], None] = lambda done: None,
+) -> Record:
+    """What is said of rows (n, …), asked for `size` at a time; of none, it is asked once.
+
+    The size is a fixed number, since a model's last bits may depend on it.
+    """
+    parts = []
+    for start in range(0, max(len(rows), 1), size):
+        parts.append(ask(rows[start : start + size]))
+        told(min(start + size, len(rows)))
+    return concatenated(parts)
+
+
+def no_points() -> Evaluation:
+    """The evaluation of no points at all."""
+    return Evaluation(np.empty(0), np.empty(0, dtype=bool))

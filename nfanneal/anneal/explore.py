@@ -14,10 +14,10 @@ from nfanneal.anneal.metropolis import STEPS, walked
 from nfanneal.anneal.progress import Activity, LevelInfo
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.scout import scout
-from nfanneal.anneal.state import Means, State, add, affords, evaluate_in_chunks, pool_weights
+from nfanneal.anneal.state import Means, State, add, affords, observed_values, pool_weights
 from nfanneal.anneal.training import WeightedPoints
 from nfanneal.anneal.weights import effective_sample_size, systematic_resample
-from nfanneal.arrays import Array
+from nfanneal.arrays import Array, concatenated
 
 ENOUGH_EXPLORED = 2000
 """Effective points of the pool that make local exploration before a training superfluous."""
@@ -50,7 +50,7 @@ def draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
     heaviest = np.argsort(-weights, kind="stable")[: size // 2]
     rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
     near_pool, spent = local_points(means.target, state.pool.z[rows])
-    points = scouted.chosen(state.beta, size, means.rng).joined(near_pool)
+    points = concatenated([scouted.chosen(state.beta, size, means.rng), near_pool])
     state = state.spending(spent)
     shared = int(means.settings.scout_share * means.settings.draws)
     return add(state, points.mixture(state.beta), shared, means)
@@ -125,7 +125,7 @@ def _moved(
         end, spent = moved(target, start, state.beta, proposal.cholesky, moves, means.rng)
         return state.spending(spent), end
     walk = walked(
-        lambda z: evaluate_in_chunks(target, z, means.observe),
+        lambda z: observed_values(target, z, means.observe),
         start,
         state.pool.log_likelihood[rows],
         state.beta,

@@ -13,12 +13,10 @@ from nfanneal.anneal.local import STIFFNESS, LocalPoints, local_points
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Mixture, Proposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
-from nfanneal.anneal.state import evaluate_in_chunks
+from nfanneal.anneal.state import observed_values
 from nfanneal.anneal.weights import effective_sample_size, normalized
-from nfanneal.arrays import Bools
+from nfanneal.arrays import Array, Bools, concatenated
 from nfanneal.errors import ModelError
-from nfanneal.model.problem import Problem
-from nfanneal.results.draws import WeightedDraws, joined
 from nfanneal.target import Spent, Target
 
 FEWEST_MORE = 100
@@ -30,58 +28,59 @@ MOST_TIMES = 5
 
 
 @dataclass(frozen=True)
-class FinalDraws:
-    """Draws weighted under `proposal`; at which of the fresh ones, which come last, the model
+class LatentDraws:
+    """n draws z (n, d), their log L and where the model failed (n,).
 
-    failed; and the gradients that were spent on them."""
+    `log_ratio` (n,) is log N(z; 0, I) − log q(z) for the proposal q that they are weighted under.
+    z is not finite where rounding put a stored draw on a bound of its prior.
+    """
 
-    draws: WeightedDraws
+    z: Array
+    log_ratio: Array
+    log_likelihood: Array
     failed: Bools
+
+    @property
+    def log_weight(self) -> Array:
+        """Log importance weights (n,), whose log-mean-exp is log Z."""
+        return self.log_ratio + self.log_likelihood
+
+
+@dataclass(frozen=True)
+class FinalDraws:
+    """Draws weighted under `proposal`, and the gradients that were spent on them."""
+
+    draws: LatentDraws
     proposal: Proposal
     spent: Spent = field(default_factory=Spent)
 
-    def joined(self, draws: WeightedDraws, failed: Bools) -> FinalDraws:
+    def followed_by(self, draws: LatentDraws) -> FinalDraws:
         """These draws and others after them."""
-        both = joined([self.draws, draws])
-        return replace(self, draws=both, failed=np.concatenate([self.failed, failed]))
+        return replace(self, draws=concatenated([self.draws, draws]))
 
 
 def final_draws(
-    problem: Problem,
+    target: Target,
     proposal: Proposal,
     n: int,
     generator: torch.Generator,
     observe: Observer = lambda event: None,
     *,
-    target: Target | None = None,
     weighted_by: Proposal | None = None,
-) -> tuple[WeightedDraws, Bools]:
-    """n fresh draws of a proposal, and which of them the model failed at.
+) -> LatentDraws:
+    """n fresh draws of a proposal.
 
-    They are evaluated by `target`, if it is given: the problem's own with a journal, say. They are
-    weighted as draws of `weighted_by`, of which the proposal then is a part.
+    They are weighted as draws of `weighted_by`, if it is given, of which the proposal is a part.
     """
     observe(Activity("drawing from the final flow", 0, n))
     z = proposal.draw(n, generator)
-    log_likelihood, failed = evaluate_in_chunks(target or problem.target, z, observe)
-    theta = problem.latent.from_latent(z)
+    log_likelihood, failed = observed_values(target, z, observe)
     log_ratio = log_standard_normal(z) - (weighted_by or proposal).log_density(z)
-    log_prior = problem.latent.log_density(theta)
-    draws = WeightedDraws(
-        theta=theta,
-        log_weight=log_ratio + log_likelihood,
-        log_prior=log_prior,
-        log_likelihood=log_likelihood,
-        log_proposal=log_prior - log_ratio,
-    )
-    return draws, failed
+    return LatentDraws(z, log_ratio, log_likelihood, failed)
 
 
 def drawn_until(
-    first: FinalDraws,
-    wanted: float,
-    most: int,
-    draw: Callable[[int], tuple[WeightedDraws, Bools]],
+    first: FinalDraws, wanted: float, most: int, draw: Callable[[int], LatentDraws]
 ) -> FinalDraws:
     """Draws are added until so many of them are effective, or there are `most`.
 
@@ -89,19 +88,18 @@ def drawn_until(
         ModelError: none of the first has a likelihood above zero.
     """
     final = first
-    refuse_zero([final.draws])
+    refuse_zero([final.draws.log_likelihood])
     while True:
-        n = len(final.draws.log_weight)
+        n = len(final.draws.z)
         ess = effective_sample_size(normalized(final.draws.log_weight))
         if ess >= wanted or n >= most:
             return final
         missing = max(math.ceil(1.02 * (wanted - ess) * n / ess), FEWEST_MORE)
-        final = final.joined(*draw(min(missing, n, most - n)))
+        final = final.followed_by(draw(min(missing, n, most - n)))
 
 
 def around_heavy(
     final: FinalDraws,
-    problem: Problem,
     target: Target,
     most: float,
     generator: torch.Generator,
@@ -121,11 +119,11 @@ def around_heavy(
         heavy = normalized(final.draws.log_weight) > HEAVY
         if not heavy.any() or (time + 1) * AROUND > most:
             break
-        found, spent = local_points(target, problem.latent.to_latent(final.draws.theta[heavy]))
+        found, spent = local_points(target, final.draws.z[heavy])
         final = replace(final, spent=final.spent + spent)
         if not len(found.z):
             break
-        final = _with_local(final, _around(found), problem, target, generator, observe)
+        final = _with_local(final, _around(found), target, generator, observe)
     return final
 
 
@@ -139,37 +137,34 @@ def _around(points: LocalPoints) -> StudentMixture:
 def _with_local(
     final: FinalDraws,
     local: StudentMixture,
-    problem: Problem,
     target: Target,
     generator: torch.Generator,
     observe: Observer,
 ) -> FinalDraws:
     """The draws and `AROUND` local ones, all weighted under the mixture of both proposals."""
-    draws, n = final.draws, len(final.draws.log_weight)
+    draws, n = final.draws, len(final.draws.z)
     share = AROUND / (n + AROUND)
     old = final.proposal
     components = old.components if isinstance(old, Mixture) else (old,)
     weights = old.weights if isinstance(old, Mixture) else (1.0,)
     # the last of a final mixture are its hot ones, and stay so
     proposal = Mixture((local, *components), (share, *((1.0 - share) * w for w in weights)))
-    z = problem.latent.to_latent(draws.theta)
     log_local = np.full(n, -np.inf)
-    inside = np.isfinite(z).all(axis=1)  # a bound of a prior, reached by rounding, has no z
-    log_local[inside] = local.log_density(z[inside]) - log_standard_normal(z[inside])
+    inside = np.isfinite(draws.z).all(axis=1)
+    z = draws.z[inside]
+    log_local[inside] = local.log_density(z) - log_standard_normal(z)
     log_mixture = np.logaddexp(math.log1p(-share) - draws.log_ratio, math.log(share) + log_local)
-    reweighted = draws.weighted(-log_mixture)
-    more = final_draws(
-        problem, local, AROUND, generator, observe, target=target, weighted_by=proposal
-    )
-    return replace(final, draws=reweighted, proposal=proposal).joined(*more)
+    reweighted = replace(draws, log_ratio=-log_mixture)
+    more = final_draws(target, local, AROUND, generator, observe, weighted_by=proposal)
+    return replace(final, draws=reweighted, proposal=proposal).followed_by(more)
 
 
-def refuse_zero(parts: Sequence[WeightedDraws]) -> None:
-    """Complain of draws that have no weight, none of them in any part.
+def refuse_zero(parts: Sequence[Array]) -> None:
+    """Complain where log L (n,) of draws says that none has any weight, in none of the parts.
 
     Raises:
         ModelError: no draw has a likelihood above zero.
     """
-    if not any(np.isfinite(part.log_likelihood).any() for part in parts):
-        n = sum(len(part.log_likelihood) for part in parts)
+    if not any(np.isfinite(log_likelihood).any() for log_likelihood in parts):
+        n = sum(map(len, parts))
         raise ModelError(f"the likelihood is zero at all {n} final draws")

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from nfanneal.anneal.snapshot import Arrays, Snapshot, put_together, taken_apart
 from nfanneal.arrays import Array
-from nfanneal.target import Evaluation, Target, joined
+from nfanneal.target import Evaluation, Target
 
 Values = Mapping[str, NDArray[Any]]
 
-PARTS = tuple(field.name for field in fields(Evaluation))
+PARTS = tuple(field.name for field in fields(Evaluation) if field.name != "reasons")
 
 
 @dataclass(frozen=True)
@@ -116,23 +116,18 @@ class Journal:
         return values
 
     def recorded(self, target: Target) -> Target:
-        """`target`, its evaluations written down in parts of `target.chunk` points."""
+        """`target`, every batch that it is asked about written down."""
+        first = target.ask_opening
 
-        def in_parts(z: Array, kind: str, ask: Callable[[Array], Evaluation]) -> Evaluation:
-            starts = range(0, max(len(z), 1), target.chunk)
-            return joined([self._said(z[i : i + target.chunk], kind, ask) for i in starts])
-
-        def evaluate(z: Array, gradient: bool) -> Evaluation:
+        def ask(z: Array, gradient: bool) -> Evaluation:
             kind = "gradient" if gradient else "value"
-            return in_parts(z, kind, lambda part: target.evaluate(part, gradient))
+            return self._said(z, kind, lambda part: target.ask(part, gradient))
 
-        def opening(z: Array, share: float) -> Evaluation:
-            assert target.opening is not None
-            of_part = partial(target.opening, share=share)
-            return in_parts(z, f"gradient of the first {share}", of_part)
+        def ask_opening(z: Array, share: float) -> Evaluation:
+            assert first is not None
+            return self._said(z, f"gradient of the first {share}", partial(first, share=share))
 
-        first = None if target.opening is None else opening
-        return replace(target, evaluate=evaluate, opening=first)
+        return replace(target, ask=ask, ask_opening=None if first is None else ask_opening)
 
     def _said(self, z: Array, kind: str, ask: Callable[[Array], Evaluation]) -> Evaluation:
         def parts() -> Values:

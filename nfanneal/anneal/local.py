@@ -9,7 +9,7 @@ import numpy as np
 
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.weights import normalized, systematic_resample
-from nfanneal.arrays import Array
+from nfanneal.arrays import Array, rows_of
 from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target
 
@@ -34,14 +34,6 @@ class LocalPoints:
     log_likelihood: Array
     information: Array
 
-    def joined(self, other: LocalPoints) -> LocalPoints:
-        """These points and others."""
-        return LocalPoints(
-            np.concatenate([self.z, other.z]),
-            np.concatenate([self.log_likelihood, other.log_likelihood]),
-            np.concatenate([self.information, other.information]),
-        )
-
     def log_masses(self, beta: float) -> Array:
         """Log of the Laplace mass (k,) of prior·L^β around each point, but for a constant."""
         log_joint = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
@@ -56,7 +48,7 @@ class LocalPoints:
         weights = (1.0 - EVEN_SHARE) * normalized(log_masses)
         weights += EVEN_SHARE * plausible / plausible.sum()
         rows = systematic_resample(weights, size, rng)
-        return LocalPoints(self.z[rows], self.log_likelihood[rows], self.information[rows])
+        return rows_of(self, rows)
 
     def mixture(self, beta: float) -> StudentMixture:
         """Equally weighted Student-t components with precision c·I + β·information."""

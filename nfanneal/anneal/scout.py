@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.local import LocalPoints, _finite
-from nfanneal.arrays import Array
+from nfanneal.arrays import Array, concatenated
 from nfanneal.errors import ModelError
 from nfanneal.target import Evaluation, Opening, Spent, Target
 
@@ -58,9 +58,9 @@ def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints 
         return None, Spent()
     found, spent = minimize(lambda z: target.evaluate(z, True), starts, np.zeros_like(starts))
     ends = _finite(found)
-    if not _found_often(ends) and target.opening is not None:
-        more, also = _in_order_of_time(target.opening, z)
-        return ends.joined(more), spent + also
+    if not _found_often(ends) and target.ask_opening is not None:
+        more, also = _in_order_of_time(target.evaluate_opening, z)
+        return concatenated([ends, more]), spent + also
     return ends, spent
 
 

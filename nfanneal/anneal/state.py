@@ -86,7 +86,7 @@ def pool_weights(state: State) -> Array:
 def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     """Draw n points of `proposal` into the pool."""
     z = proposal.draw(n, means.generator)
-    log_likelihood, failed = evaluate_in_chunks(means.target, z, means.observe)
+    log_likelihood, failed = observed_values(means.target, z, means.observe)
     if state.level == 0 and not np.isfinite(log_likelihood).any():
         raise ModelError(_nowhere(means.target, z, failed))
     generation = make_generation(state.level, proposal, z, log_likelihood)
@@ -101,15 +101,14 @@ def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     )
 
 
-def evaluate_in_chunks(target: Target, z: Array, observe: Observer) -> tuple[Array, Bools]:
-    """log L (n,) and failures (n,) at z (n, d), with an event per chunk."""
-    log_likelihood, failed = np.empty(len(z)), np.empty(len(z), dtype=bool)
-    for start in range(0, len(z), target.chunk):
-        part = slice(start, min(start + target.chunk, len(z)))
-        evaluation = target.evaluate(z[part], False)
-        log_likelihood[part], failed[part] = evaluation.log_likelihood, evaluation.failed
-        observe(Activity("evaluating the model", part.stop, len(z)))
-    return log_likelihood, failed
+def observed_values(target: Target, z: Array, observe: Observer) -> tuple[Array, Bools]:
+    """log L (n,) and failures (n,) at z (n, d), with an event per batch."""
+
+    def told(done: int) -> None:
+        observe(Activity("evaluating the model", done, len(z)))
+
+    found = target.evaluate(z, False, told)
+    return found.log_likelihood, found.failed
 
 
 def _nowhere(target: Target, z: Array, failed: Bools) -> str:

@@ -95,7 +95,7 @@ def command(
     and goes on. With --array every task has a seed of its own and writes RESULT-seedN.h5; the
     script that --combine prints pools them in RESULT.
     """
-    from nfanneal.spec.load import read_spec  # noqa: PLC0415  (so that wrong options are refused fast)
+    from nfanneal.spec.load import read_spec  # noqa: PLC0415  (wrong options fail fast)
 
     output = output or Path(f"{config.stem}.h5")
     if seconds(time) < SHORTEST_SECONDS:

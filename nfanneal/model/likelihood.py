@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,27 +12,10 @@ from nfanneal.arrays import Array, Bools
 from nfanneal.model.python_model import PythonLikelihood
 from nfanneal.model.series import ObservedSeries
 from nfanneal.model.simulator import Predictions, Simulator
-from nfanneal.runtime.threads import over_threads, rows_at_once
-
-Answer = TypeVar("Answer")
+from nfanneal.target import Evaluation
 
 NOT_A_DENSITY = "the function returned nan or +infinity; return -inf where the likelihood is zero"
 """Why a draw of a log-likelihood failed."""
-
-
-@dataclass(frozen=True)
-class LikelihoodValues:
-    """log L (n,), failures (n,), why; if asked for, ∂ log L/∂θ (n, p) and the Fisher information
-
-    (n, p, p), the latter only where the model's Jacobian comes for free. `dropped` (n,) are draws
-    whose gradient is not finite although log L is."""
-
-    log_likelihood: Array
-    failed: Bools
-    reasons: Mapping[str, int]
-    gradient: Array | None = None
-    information: Array | None = None
-    dropped: Bools | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +40,16 @@ class DataLikelihood:
         return self.simulator.has_jacobian
 
     @property
+    def by_parts(self) -> bool:
+        """Whether draws can be asked about a few at a time, on several threads at once."""
+        return self.simulator.by_parts
+
+    @property
+    def cells(self) -> int:
+        """How many numbers are predicted for a draw."""
+        return sum(map(len, self.times)) * len(self.simulator.observables)
+
+    @property
     def all_times(self) -> Array:
         """The m times of all experiments, as the series index them."""
         return np.concatenate(self.times)
@@ -77,27 +68,8 @@ class DataLikelihood:
         times = tuple(t[:k] for t, k in zip(self.times, kept, strict=True))
         return replace(self, times=times, series=series)
 
-    def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
-        """log L at θ (n, p); −inf where the model failed.
-
-        A model that can be asked by parts is: no more sensitivities are there at a time than those
-        of the draws that the threads are at, and they are gone when their draws' gradients are
-        known.
-        """
-        numbers = sum(map(len, self.times)) * len(self.simulator.observables)
-        numbers *= theta.shape[1] if gradient else 1
-        parts = self._by_parts(theta, numbers, lambda rows: self._evaluate(rows, gradient))
-        return parts[0] if len(parts) == 1 else _joined(parts)
-
-    def _by_parts(self, theta: Array, numbers: int, ask: Callable[[Array], Answer]) -> list[Answer]:
-        """The answers for all draws θ (n, p), in order; so many numbers of each are held."""
-        if not self.simulator.by_parts:
-            return [ask(theta)]
-        size = rows_at_once(len(theta), numbers)
-        parts = [theta[i : i + size] for i in range(0, max(len(theta), 1), size)]
-        return over_threads(ask, parts)
-
-    def _evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
+    def evaluate(self, theta: Array, gradient: bool) -> Evaluation:
+        """log L at θ (n, p); −inf where the model failed."""
         predictions = self.simulator.predict(theta, self.times, gradient)
         values = _filled(predictions)
         if not gradient or predictions.pullback is None:
@@ -117,14 +89,7 @@ class DataLikelihood:
 
     def predict(self, theta: Array, times: tuple[Array, ...] | None = None) -> Predictions:
         """Predictions for θ (n, p) at the data's times, or at others of each experiment."""
-        at = self.times if times is None else times
-        numbers = sum(map(len, at)) * len(self.simulator.observables)
-        parts = self._by_parts(theta, numbers, lambda rows: self.simulator.predict(rows, at, False))
-        return Predictions(
-            np.concatenate([part.values for part in parts]),
-            np.concatenate([part.failed for part in parts]),
-            _summed(part.reasons for part in parts),
-        )
+        return self.simulator.predict(theta, self.times if times is None else times, False)
 
     def pointwise(self, theta: Array, predictions: Predictions) -> dict[str, Array]:
         """log p of each cell, (n, c) per observable; −inf where the model failed."""
@@ -155,36 +120,27 @@ class DirectLikelihood:
         """A bare log-likelihood does not tell."""
         return False
 
-    def evaluate(self, theta: Array, gradient: bool) -> LikelihoodValues:
+    @property
+    def by_parts(self) -> bool:
+        """A user's function gets all draws at once."""
+        return False
+
+    @property
+    def cells(self) -> int:
+        """A log-likelihood is one number."""
+        return 1
+
+    def evaluate(self, theta: Array, gradient: bool) -> Evaluation:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
         values, slope = self.function.evaluate(theta, gradient)
         failed = np.isnan(values) | (values == np.inf)
         reasons = {NOT_A_DENSITY: int(failed.sum())} if failed.any() else {}
         values = np.where(failed, -np.inf, values)
         slope, dropped = _finite_rows(slope, values)
-        return LikelihoodValues(values, failed, reasons, slope, dropped=dropped)
+        return Evaluation(values, failed, slope, dropped=dropped, reasons=reasons)
 
 
 Likelihood = DataLikelihood | DirectLikelihood
-
-
-def _joined(parts: Sequence[LikelihoodValues]) -> LikelihoodValues:
-    """All draws of several parts."""
-
-    def joined(name: str) -> Any:
-        arrays = [getattr(part, name) for part in parts]
-        return None if arrays[0] is None else np.concatenate(arrays)
-
-    reasons = _summed(part.reasons for part in parts)
-    names = ("log_likelihood", "failed", "gradient", "information", "dropped")
-    return LikelihoodValues(reasons=reasons, **{name: joined(name) for name in names})
-
-
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total = Counter[str]()
-    for each in counts:
-        total.update(each)
-    return dict(total)
 
 
 def _filled(predictions: Predictions) -> Array:
@@ -192,7 +148,7 @@ def _filled(predictions: Predictions) -> Array:
     return np.where(predictions.failed[:, None, None], 1.0, predictions.values)
 
 
-def _with_failures(total: Array, predictions: Predictions, slope: Array | None) -> LikelihoodValues:
+def _with_failures(total: Array, predictions: Predictions, slope: Array | None) -> Evaluation:
     """Failures of the model and non-finite densities become a likelihood of zero."""
     odd = ~predictions.failed & (np.isnan(total) | (total == np.inf))
     reasons = dict(predictions.reasons)
@@ -203,7 +159,7 @@ def _with_failures(total: Array, predictions: Predictions, slope: Array | None) 
     slope, dropped = _finite_rows(slope, values)
     if dropped is not None and predictions.overflowed is not None:
         dropped |= predictions.overflowed & np.isfinite(values)
-    return LikelihoodValues(values, failed, reasons, slope, dropped=dropped)
+    return Evaluation(values, failed, slope, dropped=dropped, reasons=reasons)
 
 
 def _finite_rows(slope: Array | None, values: Array) -> tuple[Array | None, Bools | None]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
 from nfanneal.arrays import Array
-from nfanneal.errors import ModelError, ModelMemoryError
+from nfanneal.model.calls import Executor, LogLikelihood, Prediction, on_threads
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
-from nfanneal.target import EVALUATION_CHUNK, Evaluation, Opening, Target, joined
-
-Answer = TypeVar("Answer")
+from nfanneal.model.simulator import Predictions
+from nfanneal.target import EVALUATION_CHUNK, Evaluation, Target, in_batches, no_points
 
 LARGEST = 1e100
 """A gradient or information beyond this says nothing of a direction, and its powers overflow."""
@@ -25,83 +22,83 @@ LARGEST = 1e100
 class Problem:
     """Priors and a likelihood of θ (n, d), whose columns the latent map names.
 
-    The model is called with `chunk` draws at once, which bounds the memory of sensitivities.
+    The model is called with `chunk` draws at once, which bounds the memory of sensitivities, by
+    the `executor`: all that is asked of it goes there.
     """
 
     name: str
     latent: LatentMap
     likelihood: Likelihood
     chunk: int = EVALUATION_CHUNK
+    executor: Executor = on_threads
+
+    @property
+    def data(self) -> DataLikelihood | None:
+        """The likelihood, if it is one of data under a model's predictions."""
+        return self.likelihood if isinstance(self.likelihood, DataLikelihood) else None
 
     @property
     def target(self) -> Target:
-        """The problem as annealing sees it."""
+        """The problem as a sampler sees it."""
+        likelihood = self.likelihood
+        in_order = self.data is not None and likelihood.has_information
         return Target(
             self.latent.dimension,
-            self.evaluate,
-            differentiable=self.likelihood.differentiable,
-            has_information=self.likelihood.has_information,
-            opening=self._opening,
+            self._at_latent,
+            differentiable=likelihood.differentiable,
+            has_information=likelihood.has_information,
+            ask_opening=self._opening if in_order else None,
             in_words=self.latent.in_words,
             chunk=self.chunk,
         )
 
-    @property
-    def _opening(self) -> Opening | None:
-        likelihood = self.likelihood
-        if not (isinstance(likelihood, DataLikelihood) and likelihood.has_information):
-            return None
-        return partial(_opening, self, likelihood)
-
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
-        if not len(z):
-            return Evaluation(np.empty(0), np.empty(0, dtype=bool))
-        starts = range(0, len(z), self.chunk)
-        parts = [
-            part
-            for i in starts
-            for part in by_halves(partial(self._evaluate, gradient=gradient), z[i : i + self.chunk])
-        ]
-        return joined(parts)
+        return self.target.evaluate(z, gradient)
 
-    def _evaluate(self, z: Array, gradient: bool) -> Evaluation:
+    def at_parameters(self, theta: Array) -> Evaluation:
+        """log L at θ (n, d)."""
+        return in_batches(self.ask_log_likelihood, theta, self.chunk)
+
+    def ask_log_likelihood(self, theta: Array) -> Evaluation:
+        """log L at one batch of θ, at most `chunk` rows."""
+        return self.executor(self.likelihood, LogLikelihood(), theta)
+
+    def ask_predictions(self, theta: Array, times: tuple[Array, ...] | None = None) -> Predictions:
+        """Predictions for one batch of θ, at the data's times, or at others of each experiment."""
+        return self.executor(self.likelihood, Prediction(times), theta)
+
+    def predict(
+        self,
+        theta: Array,
+        times: tuple[Array, ...] | None = None,
+        told: Callable[[int], None] = lambda done: None,
+    ) -> Predictions:
+        """The same for any number of θ (n, d)."""
+        return in_batches(lambda rows: self.ask_predictions(rows, times), theta, self.chunk, told)
+
+    def _opening(self, z: Array, share: float) -> Evaluation:
+        return self._at_latent(z, True, share)
+
+    def _at_latent(self, z: Array, gradient: bool, share: float = 1.0) -> Evaluation:
+        if not len(z):
+            return no_points()
         theta = self.latent.from_latent(z)
-        values = self.likelihood.evaluate(theta, gradient)
-        if values.gradient is None:
-            return Evaluation(values.log_likelihood, values.failed)
+        found = self.executor(self.likelihood, LogLikelihood(gradient, share), theta)
+        if found.gradient is None:
+            return found
         latent_slope = self.latent.latent_slope(z, theta)
         with np.errstate(over="ignore", invalid="ignore"):
-            slope = values.gradient * latent_slope
+            slope = found.gradient * latent_slope
             good = np.asarray((np.abs(slope) < LARGEST).all(axis=1))
         slope = np.where(good[:, None], slope, 0.0)
-        dropped = ~good & np.isfinite(values.log_likelihood)
-        if values.dropped is not None:
-            dropped |= values.dropped
-        if values.information is None:
-            return Evaluation(values.log_likelihood, values.failed, slope, dropped=dropped)
+        dropped = ~good & np.isfinite(found.log_likelihood)
+        if found.dropped is not None:
+            dropped |= found.dropped
+        found = replace(found, gradient=slope, dropped=dropped)
+        if found.information is None:
+            return found
         with np.errstate(over="ignore", invalid="ignore"):
-            metric = values.information * latent_slope[:, :, None] * latent_slope[:, None, :]
+            metric = found.information * latent_slope[:, :, None] * latent_slope[:, None, :]
             usable = (np.abs(metric) < LARGEST).all(axis=(1, 2), keepdims=True)
-        metric = np.where(usable, metric, 0.0)
-        return Evaluation(values.log_likelihood, values.failed, slope, metric, dropped)
-
-
-def _opening(problem: Problem, likelihood: DataLikelihood, z: Array, share: float) -> Evaluation:
-    """log L of the first `share` of the data at latent z (n, d), with its gradient."""
-    return replace(problem, likelihood=likelihood.opening(share)).evaluate(z, True)
-
-
-def by_halves(ask: Callable[[Array], Answer], points: Array) -> list[Answer]:
-    """What the model says of the points (n, d), in parts where there is no memory for all.
-
-    Raises:
-        ModelError: there is none for a single one.
-    """
-    try:
-        return [ask(points)]
-    except (MemoryError, ModelMemoryError) as error:
-        if len(points) <= 1:
-            raise ModelError("not enough memory to evaluate the model at one draw") from error
-    half = len(points) // 2
-    return [*by_halves(ask, points[:half]), *by_halves(ask, points[half:])]
+        return replace(found, information=np.where(usable, metric, 0.0))

@@ -11,13 +11,14 @@ from scipy.stats import chi2
 
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import mixture_log_density
+from nfanneal.arrays import concatenated
 from nfanneal.errors import ResultError
 from nfanneal.model.latent import LatentMap
 from nfanneal.results.diagnostics import Diagnostics
-from nfanneal.results.draws import WeightedDraws, equal_weight_indices, joined
+from nfanneal.results.draws import WeightedDraws, equal_weight_indices
 from nfanneal.results.observed import observed_at
 from nfanneal.results.rebuild import refuse_other_model, revived_problem, stored_proposal
-from nfanneal.results.result import Combination, History, ObservedData, Result, StoredFlow
+from nfanneal.results.result import Combination, ObservedData, Result, StoredFlow
 from nfanneal.results.sample import with_draws
 from nfanneal.spec.load import spec_from_text
 
@@ -58,7 +59,7 @@ def combine(
     return replace(
         made,
         warnings=(*_disagreement(agreement), *made.warnings),
-        history=_histories(results),
+        history=concatenated([r.history for r in results]),
         flow=_mixed_flow(results),
         n_likelihood_evaluations=sum(r.n_likelihood_evaluations for r in results),
         n_gradient_evaluations=sum(r.n_gradient_evaluations for r in results),
@@ -104,7 +105,7 @@ def _reweighted(results: Sequence[Result]) -> WeightedDraws:
     is weighted as if no other run could have drawn it.
     """
     latent = LatentMap(spec_from_text(results[0].spec_yaml).meaning.free)
-    draws = joined([r.draws for r in results])
+    draws = concatenated([r.draws for r in results])
     counts = [len(r.draws.log_weight) for r in results]
     z = latent.to_latent(draws.theta)
     inside = np.isfinite(z).all(axis=1)
@@ -154,17 +155,6 @@ def _pooled(results: Sequence[Result]) -> Diagnostics:
         path_log_evidence=float(precision @ path / precision.sum()),
         path_log_evidence_error=float(precision.sum() ** -0.5),
         reached_beta=min(d.reached_beta for d in all_of),
-    )
-
-
-def _histories(results: Sequence[Result]) -> History:
-    """The histories one after the other: each begins anew at level 0."""
-    parts = [r.history for r in results]
-    return History(
-        levels={n: np.concatenate([p.levels[n] for p in parts]) for n in parts[0].levels},
-        losses=np.concatenate([p.losses for p in parts]),
-        loss_levels=np.concatenate([p.loss_levels for p in parts]),
-        seconds=np.concatenate([p.seconds for p in parts]),
     )
 
 

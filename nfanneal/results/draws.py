@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nfanneal.anneal.final_draws import LatentDraws
 from nfanneal.anneal.weights import effective_sample_size, normalized, systematic_resample
 from nfanneal.arrays import Array
+from nfanneal.model.latent import LatentMap
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,24 @@ class WeightedDraws:
         )
 
 
-def joined(parts: Sequence[WeightedDraws]) -> WeightedDraws:
-    """All draws of several sets."""
-    names = (field.name for field in fields(WeightedDraws))
-    return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+def in_parameters(draws: LatentDraws, latent: LatentMap) -> WeightedDraws:
+    """Latent draws as those of θ, with the prior's density there."""
+    theta = latent.from_latent(draws.z)
+    log_prior = latent.log_density(theta)
+    return WeightedDraws(
+        theta=theta,
+        log_weight=draws.log_weight,
+        log_prior=log_prior,
+        log_likelihood=draws.log_likelihood,
+        log_proposal=log_prior - draws.log_ratio,
+    )
+
+
+def in_latent(draws: WeightedDraws, latent: LatentMap) -> LatentDraws:
+    """Draws of θ as latent ones; where the model failed at them has been counted before."""
+    nowhere = np.zeros(len(draws.theta), dtype=bool)
+    z = latent.to_latent(draws.theta)
+    return LatentDraws(z, draws.log_ratio, draws.log_likelihood, nowhere)
 
 
 def equal_weight_indices(log_weight: Array, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,10 +9,10 @@ import numpy as np
 from nfanneal.anneal.journal import Journal, Values
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.arrays import Array
-from nfanneal.model.likelihood import DataLikelihood
-from nfanneal.model.problem import Problem, by_halves
+from nfanneal.model.problem import Problem
 from nfanneal.model.simulator import Predictions
 from nfanneal.results.result import ObservedData
+from nfanneal.target import in_batches
 
 
 def observed_at(
@@ -24,10 +24,10 @@ def observed_at(
     journal: Journal | None = None,
 ) -> Mapping[str, ObservedData]:
     """Data, pointwise log-likelihood and posterior predictive replicates per observable."""
-    likelihood = problem.likelihood
-    if not isinstance(likelihood, DataLikelihood):
+    likelihood = problem.data
+    if likelihood is None:
         return {}
-    predictions = _predictions(problem, likelihood, posterior, observe, journal or Journal())
+    predictions = _predictions(problem, posterior, observe, journal or Journal())
     pointwise = likelihood.pointwise(posterior, predictions)
     replicates = likelihood.draw(posterior, predictions, rng)
     return {
@@ -43,24 +43,22 @@ def observed_at(
 
 def _predictions(
     problem: Problem,
-    likelihood: DataLikelihood,
     posterior: Array,
     observe: Observer,
     journal: Journal,
 ) -> Predictions:
-    """Predictions at the posterior draws θ (n, d), a chunk at a time, by way of the journal."""
-    parts: list[Values] = []
-    for start in range(0, len(posterior), problem.chunk):
-        theta = posterior[start : start + problem.chunk]
+    """Predictions at the posterior draws θ (n, d), by way of the journal."""
 
-        def ask(theta: Array = theta) -> Values:
-            found = by_halves(likelihood.predict, theta)
-            return {
-                "values": np.concatenate([part.values for part in found]),
-                "failed": np.concatenate([part.failed for part in found]),
-            }
+    def told(done: int) -> None:
+        observe(Activity("predicting the data", done, len(posterior)))
 
-        parts.append(journal.answer(theta, "predictions", ask))
-        observe(Activity("predicting the data", start + len(theta), len(posterior)))
-    values = np.concatenate([part["values"] for part in parts])
-    return Predictions(values, np.concatenate([part["failed"] for part in parts]), {})
+    def ask(theta: Array) -> Predictions:
+        answer = journal.answer(theta, "predictions", lambda: _values(problem, theta))
+        return Predictions(answer["values"], answer["failed"], {})
+
+    return in_batches(ask, posterior, problem.chunk, told)
+
+
+def _values(problem: Problem, theta: Array) -> Values:
+    found = problem.ask_predictions(theta)
+    return {"values": found.values, "failed": found.failed}

@@ -29,7 +29,7 @@ def predict(
         ResultError: the model gives a log-likelihood, not predictions.
     """
     likelihood = predicting(problem)
-    found = likelihood.predict(theta, tuple(times.values()))
+    found = problem.predict(theta, tuple(times.values()))
     bad = found.failed[:, None]
     filled = np.where(bad[:, :, None], 1.0, found.values)
     noises = {series.name: series for series in likelihood.series}
@@ -55,9 +55,9 @@ def predicting(problem: Problem) -> DataLikelihood:
     Raises:
         ResultError: it gives a log-likelihood, not predictions.
     """
-    if not isinstance(problem.likelihood, DataLikelihood):
+    if problem.data is None:
         raise ResultError("the model gives a log-likelihood only; there is nothing to predict")
-    return problem.likelihood
+    return problem.data
 
 
 def times_of(result: Result, problem: Problem) -> dict[str, Array]:

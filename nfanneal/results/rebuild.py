@@ -86,7 +86,7 @@ def first_difference(result: Result, problem: Problem) -> str | None:
     theta = draws.theta[rows]
     pairs = {
         "log-likelihood": (
-            problem.likelihood.evaluate(theta, False).log_likelihood,
+            problem.at_parameters(theta).log_likelihood,
             draws.log_likelihood[rows],
         ),
         "log-prior": (problem.latent.log_density(theta), draws.log_prior[rows]),

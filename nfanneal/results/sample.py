@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from nfanneal.anneal.final_draws import final_draws, refuse_zero
 from nfanneal.anneal.weights import effective_sample_size, normalized, systematic_resample
+from nfanneal.arrays import concatenated
 from nfanneal.errors import ModelError, ResultError
 from nfanneal.results.diagnostics import rediagnosed, warnings_of
-from nfanneal.results.draws import WeightedDraws, equal_weight_indices, joined
+from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_parameters
 from nfanneal.results.observed import observed_at
 from nfanneal.results.rebuild import revived_problem, stored_proposal
 from nfanneal.results.result import ObservedData, Result
@@ -54,12 +55,12 @@ def sample(
     while _wanting(parts, n, resampled):
         wanted = expected if resampled else n - sum(len(p.log_weight) for p in parts)
         size = min(BATCH, wanted)
-        draws, bad = final_draws(problem, proposal, size, generator)
-        parts.append(draws)
-        refuse_zero(parts)
-        failed += int(bad.sum())
+        drawn = final_draws(problem.target, proposal, size, generator)
+        parts.append(in_parameters(drawn, problem.latent))
+        refuse_zero([part.log_likelihood for part in parts])
+        failed += int(drawn.failed.sum())
     fresh = sum(len(part.log_weight) for part in parts)
-    draws = joined([result.draws, *parts] if append else parts)
+    draws = concatenated([result.draws, *parts] if append else parts)
     rng = np.random.default_rng(choice_seed)
     if resampled:
         chosen = systematic_resample(normalized(draws.log_weight), n, rng)
@@ -84,7 +85,7 @@ def _wanting(parts: Sequence[WeightedDraws], n: int, resampled: bool) -> bool:
         return drawn < n
     if drawn > MOST_PER_DRAW * n + BATCH:
         raise ModelError(f"{drawn:,} draws are not worth {n:,} equal-weight ones; train more")
-    return effective_sample_size(normalized(joined(parts).log_weight)) < n
+    return effective_sample_size(normalized(concatenated(parts).log_weight)) < n
 
 
 def with_draws(

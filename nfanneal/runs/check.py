@@ -51,7 +51,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         warnings += _dropped_warnings(problem, z, dropped)
         warnings += _roughness(problem, z[finite], values[finite])
     warnings += _coarseness(problem, z[finite], values[finite])
-    outcomes, reasons = _outcomes(problem, z), _reasons(problem, z[evaluation.failed])
+    outcomes, reasons = _outcomes(problem, z), dict(evaluation.reasons)
     failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
     warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
     data = problem.likelihood
@@ -153,13 +153,6 @@ def _dropped_warnings(problem: Problem, z: Array, dropped: Bools) -> list[str]:
         f"is, first at {problem.latent.in_words(z[dropped][0])}: such gradients are dropped. Look "
         f"for {causes}"
     ]
-
-
-def _reasons(problem: Problem, z: Array) -> dict[str, int]:
-    """Why draws failed, and how many each; the name of a status where a trajectory did."""
-    if not len(z):
-        return {}
-    return dict(problem.likelihood.evaluate(problem.latent.from_latent(z), False).reasons)
 
 
 def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:

@@ -12,17 +12,23 @@ import numpy as np
 import torch
 
 from nfanneal.anneal.coverage import check_coverage
-from nfanneal.anneal.final_draws import FinalDraws, around_heavy, drawn_until, final_draws
+from nfanneal.anneal.final_draws import (
+    FinalDraws,
+    LatentDraws,
+    around_heavy,
+    drawn_until,
+    final_draws,
+)
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import stored
 from nfanneal.anneal.weights import evidence
-from nfanneal.arrays import Bools
+from nfanneal.arrays import concatenated, rows_of
 from nfanneal.model.problem import Problem
 from nfanneal.results.diagnostics import Diagnostics, diagnose, warnings_of
-from nfanneal.results.draws import WeightedDraws, equal_weight_indices
+from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_latent, in_parameters
 from nfanneal.results.observed import observed_at
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.runs.extension import Earlier
@@ -33,10 +39,6 @@ from nfanneal.version import __version__
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
-
-
-Drawn = tuple[WeightedDraws, Bools]
-"""Draws, and at which of them the model failed."""
 
 
 def estimate(
@@ -68,20 +70,22 @@ def estimate(
         annealed = anneal(target, settings.flow, annealing, anneal_seed, observe, journal=journal)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
 
-    def draw(n: int) -> Drawn:
-        return final_draws(problem, annealed.proposal, n, generator, observe, target=target)
+    def draw(n: int) -> LatentDraws:
+        return final_draws(target, annealed.proposal, n, generator, observe)
 
-    if earlier and not earlier.rounds:
-        final = FinalDraws(earlier.result.draws, np.empty(0, dtype=bool), annealed.proposal)
+    kept = earlier.result.draws if earlier and not earlier.rounds else None
+    if kept:
+        final = FinalDraws(in_latent(kept, problem.latent), annealed.proposal)
     else:
         final = _enough_draws(settings, annealed.n_evaluations, annealed.proposal, draw)
     if earlier:
         wanted = earlier.target_ess or 0.0
         final = drawn_until(final, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
     if settings.most_samples > settings.samples:
-        left = _left(settings, annealed.n_evaluations + len(final.failed))
-        final = around_heavy(final, problem, target, left, generator, observe)
-    draws, failed, annealed = final.draws, final.failed, _after(annealed, final)
+        left = _left(settings, annealed.n_evaluations + _fresh(final, kept))
+        final = around_heavy(final, target, left, generator, observe)
+    draws, failed = _of_parameters(final, annealed.proposal, kept, problem), final.draws.failed
+    annealed = _after(annealed, final)
     observe(Activity("checking coverage", 0, 1))
     diagnostics = _diagnostics(draws, annealed)
     if earlier:
@@ -90,7 +94,6 @@ def estimate(
     posterior = draws.theta[chosen]
     noise = np.random.default_rng(noise_seed)
     failed_theta = problem.latent.from_latent(annealed.failed_z)
-    fresh = draws.theta[len(draws.theta) - len(failed) :]
     return Result(
         name=problem.name,
         spec_yaml=spec_yaml,
@@ -107,15 +110,33 @@ def estimate(
         history=_history(annealed.history),
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
-        n_likelihood_evaluations=annealed.n_evaluations + len(failed),
+        n_likelihood_evaluations=annealed.n_evaluations + _fresh(final, kept),
         n_gradient_evaluations=annealed.n_gradients,
         n_gradients_dropped=annealed.n_dropped,
         n_failed=annealed.n_failed + int(failed.sum()),
-        failed_theta=np.concatenate([failed_theta, fresh[failed]]),
+        failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
         wall_time=journal.seconds,
         versions=_versions(),
         command=command,
     )
+
+
+def _fresh(final: FinalDraws, kept: WeightedDraws | None) -> int:
+    """How many draws were evaluated, past those that an earlier result had."""
+    return len(final.draws.z) - (0 if kept is None else len(kept.theta))
+
+
+def _of_parameters(
+    final: FinalDraws, drawn_from: Proposal, kept: WeightedDraws | None, problem: Problem
+) -> WeightedDraws:
+    """The final draws of θ; those that were kept stay as they stood but for a new proposal."""
+    if kept is None:
+        return in_parameters(final.draws, problem.latent)
+    n = len(kept.theta)
+    if final.proposal is not drawn_from:
+        kept = kept.weighted(final.draws.log_ratio[:n])
+    fresh = in_parameters(rows_of(final.draws, slice(n, None)), problem.latent)
+    return concatenated([kept, fresh])
 
 
 def _after(annealed: AnnealResult, final: FinalDraws) -> AnnealResult:
@@ -136,7 +157,7 @@ def _as_it_was(journal: Journal) -> AnnealResult:
 
 
 def _enough_draws(
-    settings: Settings, spent: int, proposal: Proposal, draw: Callable[[int], Drawn]
+    settings: Settings, spent: int, proposal: Proposal, draw: Callable[[int], LatentDraws]
 ) -> FinalDraws:
     """The final draws, and more until enough are effective: they are cheap beside the training.
 
@@ -144,7 +165,7 @@ def _enough_draws(
     """
     affordable = min(spent, _left(settings, spent))
     most = int(max(min(settings.most_samples, affordable), settings.samples))
-    first = FinalDraws(*draw(settings.samples), proposal)
+    first = FinalDraws(draw(settings.samples), proposal)
     return drawn_until(first, settings.enough_ess, most, draw)
 
 

@@ -65,14 +65,19 @@ def default_threads() -> int:
     return available_threads() if _Count.chosen is None else _Count.chosen
 
 
-def rows_at_once(rows: int, numbers: int, threads: int | None = None) -> int:
-    """How many of so many rows, which hold so many numbers each, a thread should take at a time.
+def over_rows(
+    work: Callable[[slice], Answer], rows: int, numbers: int, threads: int | None = None
+) -> list[Answer]:
+    """`work` of some of so many rows at a time, in order, for rows that hold so many numbers each.
 
-    Few enough that threads end together, and that no more than some megabytes are held by each.
+    Few enough that threads end together, and that no more than some megabytes are held by each. Of
+    no rows it is called once.
     """
     count = threads or default_threads()
     share = rows if count == 1 else rows // (4 * count)
-    return max(min(share, MOST, NUMBERS // max(numbers, 1)), FEWEST)
+    size = max(min(share, MOST, NUMBERS // max(numbers, 1)), FEWEST)
+    parts = [slice(i, min(i + size, rows)) for i in range(0, max(rows, 1), size)]
+    return over_threads(work, parts, threads)
 
 
 def over_threads(

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from cases import CASES, ROOT
 
-from nfanneal.model.likelihood import Likelihood, LikelihoodValues
+from nfanneal.model.likelihood import Likelihood
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import read_spec
+from nfanneal.target import Evaluation
 
 pytestmark = pytest.mark.accuracy
 
@@ -27,7 +28,15 @@ class WithoutGradients:
     differentiable: bool = False
     has_information: bool = False
 
-    def evaluate(self, theta: np.ndarray, gradient: bool) -> LikelihoodValues:
+    @property
+    def by_parts(self) -> bool:
+        return self.likelihood.by_parts
+
+    @property
+    def cells(self) -> int:
+        return self.likelihood.cells
+
+    def evaluate(self, theta: np.ndarray, gradient: bool) -> Evaluation:
         assert not gradient
         return self.likelihood.evaluate(theta, False)
 

@@ -148,7 +148,7 @@ def drawn_from_one(problem, n, seed, prior=1e-3):
     one = StudentMixture(np.array([[1.0]]), np.array([[[0.06]]]), np.zeros(1), 5.0)
     proposal = Mixture((one, PriorProposal(1)), (1.0 - prior, prior))
     generator = torch.Generator().manual_seed(seed)
-    return FinalDraws(*final_draws(problem, proposal, n, generator), proposal), generator
+    return FinalDraws(final_draws(problem.target, proposal, n, generator), proposal), generator
 
 
 def heaviest(final):
@@ -163,18 +163,18 @@ def test_local_draws_around_heavy_ones_say_how_much_is_there(wells):
     seen = 0
     for seed in range(7):
         first, generator = drawn_from_one(problem, 20_000, seed)
-        final = around_heavy(first, problem, problem.target, math.inf, generator)
+        final = around_heavy(first, problem.target, math.inf, generator)
         if heaviest(first) <= HEAVY:
             assert final is first
             continue
         seen += 1
         assert heaviest(final) < HEAVY
-        assert len(final.failed) == len(final.draws.log_weight) >= 21_024
+        assert len(final.draws.failed) == len(final.draws.log_weight) >= 21_024
         assert final.spent.gradients >= 1
         found = evidence(final.draws.log_weight)
         assert found.error < 0.25 * evidence(first.draws.log_weight).error
         assert abs(found.log_evidence - exact) < 4 * found.error
-        z = problem.latent.to_latent(final.draws.theta)
+        z = final.draws.z
         log_weight = (
             log_standard_normal(z) + final.draws.log_likelihood - final.proposal.log_density(z)
         )
@@ -189,8 +189,8 @@ def test_heavy_draws_stay_alone_without_a_budget_or_information(wells):
         for final, generator in (drawn_from_one(problem, 20_000, seed) for seed in range(7))
         if heaviest(final) > HEAVY
     )
-    assert around_heavy(first, problem, problem.target, AROUND - 1, generator) is first
+    assert around_heavy(first, problem.target, AROUND - 1, generator) is first
     blind = replace(problem.target, has_information=False)
-    assert around_heavy(first, problem, blind, math.inf, generator) is first
-    once = around_heavy(first, problem, problem.target, AROUND, generator)
+    assert around_heavy(first, blind, math.inf, generator) is first
+    once = around_heavy(first, problem.target, AROUND, generator)
     assert len(once.draws.log_weight) == 20_000 + AROUND

@@ -26,7 +26,7 @@ def without_gradient(target: Target) -> Target:
         found = target.evaluate(z, False)
         return Evaluation(found.log_likelihood, found.failed)
 
-    return replace(target, evaluate=evaluate, differentiable=False)
+    return replace(target, ask=evaluate, differentiable=False)
 
 
 def walk(target, start, beta, covariance, transitions, rng):

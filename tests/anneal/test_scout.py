@@ -65,7 +65,7 @@ def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place():
         return linear(z, share)
 
     z = np.random.default_rng(1).standard_normal((2048, 3))
-    target = Target(3, evaluate, True, True, opening=opening)
+    target = Target(3, evaluate, True, True, ask_opening=opening)
     ends, spent = scout(target, z, evaluate(z, False).log_likelihood)
     assert sorted(set(shares)) == [k / STAGES for k in range(1, STAGES + 1)]
     assert shares == sorted(shares)
@@ -111,7 +111,7 @@ def of_rows(tmp_path_factory):
 def test_the_first_share_of_the_times_is_that_of_the_first_rows(of_rows, share, fast, slow):
     """Replicates belong to one time; each experiment has its own times."""
     z = np.random.default_rng(2).standard_normal((7, 2))
-    found = of_rows(5, 3).target.opening(z, share)
+    found = of_rows(5, 3).target.evaluate_opening(z, share)
     expected = of_rows(fast, slow).target.evaluate(z, True)
     for name in ("log_likelihood", "gradient", "information"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
@@ -125,13 +125,13 @@ def test_what_a_share_was_asked_is_written_down_apart():
         asked.append(share)
         return linear(z, share)
 
-    target = Target(3, lambda z, gradient: linear(z), True, True, opening=opening)
+    target = Target(3, lambda z, gradient: linear(z), True, True, ask_opening=opening)
     z = np.zeros((4, 3))
     journal = Journal()
     recorded = journal.recorded(target)
     for share in (0.2, 0.6):
         expected = linear(z, share).log_likelihood
-        np.testing.assert_array_equal(recorded.opening(z, share).log_likelihood, expected)
+        np.testing.assert_array_equal(recorded.evaluate_opening(z, share).log_likelihood, expected)
     first, second = journal._answers
     assert first.question != second.question
     assert asked == [0.2, 0.6]

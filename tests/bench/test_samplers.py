@@ -22,13 +22,13 @@ from nfanneal.bench.samplers.peers import PEERS, run_peer, stuck_walkers
 from nfanneal.bench.samplers.race import INSTALL, Plan, by_schedule, own_name, race, score
 from nfanneal.bench.samplers.results import Outcome, Run
 from nfanneal.model.latent import LatentMap, Parameter
-from nfanneal.model.likelihood import LikelihoodValues
 from nfanneal.model.priors import make_prior
 from nfanneal.model.problem import Problem
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.load import spec_from_text
+from nfanneal.target import Evaluation
 
 SD = 0.3
 EXACT = -2.0 * math.log(4.0)
@@ -74,7 +74,7 @@ class Normal:
     def evaluate(self, theta, gradient):
         log_likelihood = norm(0.0, SD).logpdf(theta).sum(axis=1)
         log_likelihood[theta[:, 0] > self.edge] = -np.inf
-        return LikelihoodValues(log_likelihood, np.zeros(len(theta), bool), {})
+        return Evaluation(log_likelihood, np.zeros(len(theta), bool))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import torch
 from nfanneal.arrays import Array
 from nfanneal.model.latent import Transform, transform_of
 from nfanneal.model.problem import Problem
+from nfanneal.target import Evaluation, in_batches
 
 ZERO = -1e100
 """log L where the likelihood is zero, for samplers that cannot take −inf."""
@@ -68,13 +69,15 @@ class Meter:
         Raises:
             BudgetSpent: the run's time is over.
         """
-        parts = []
-        for i in range(0, len(theta), self.problem.chunk):
-            self.check()
-            part = np.ascontiguousarray(theta[i : i + self.problem.chunk])
-            parts.append(self.problem.likelihood.evaluate(part, False).log_likelihood)
-            self.calls += len(part)
-        return np.concatenate(parts) if parts else np.empty(0)
+        if not len(theta):
+            return np.empty(0)
+        return in_batches(self._ask, theta, self.problem.chunk).log_likelihood
+
+    def _ask(self, theta: Array) -> Evaluation:
+        self.check()
+        found = self.problem.ask_log_likelihood(np.ascontiguousarray(theta))
+        self.calls += len(theta)
+        return found
 
     def at_latent(self, z: Array) -> Array:
         """log L (n,) at latent z (n, d)."""

@@ -23,7 +23,7 @@ from nfanneal.bench.solvers.truth import function_of, with_sensitivities
 from nfanneal.model.expressions.functions import Power
 from nfanneal.model.ode import OdeSystem, compile_system
 from nfanneal.model.ode_model import weighted_sums
-from nfanneal.runtime.threads import over_threads, rows_at_once
+from nfanneal.runtime.threads import over_rows
 
 Values = Callable[[Array], Array]
 
@@ -78,9 +78,9 @@ def own_gradient(known: KnownSystem, weights: Array, threads: int) -> Values:
         return weighted_sums(np.broadcast_to(weights, slopes.shape[:3]), slopes)
 
     def gradient(theta: Array) -> Array:
-        size = rows_at_once(len(theta), weights.size * theta.shape[1], threads)
-        parts = [theta[i : i + size] for i in range(0, len(theta), size)]
-        return np.concatenate(over_threads(of_rows, parts, threads))
+        numbers = weights.size * theta.shape[1]
+        parts = over_rows(lambda rows: of_rows(theta[rows]), len(theta), numbers, threads)
+        return np.concatenate(parts)
 
     return gradient
 

@@ -26,7 +26,7 @@ from nfanneal.model.ode.solver.constants import (
 )
 from nfanneal.model.ode.system import OdeSystem, SolverSettings, Status, with_stops
 from nfanneal.runtime.kernel_cache import load_module
-from nfanneal.runtime.threads import over_threads, rows_at_once
+from nfanneal.runtime.threads import over_rows
 
 LINE = 8
 """Numbers in a line of the processor's cache."""
@@ -122,10 +122,7 @@ class CompiledSystem:
         progress = np.full((n, PROGRESS), -1.0)
         overflowed = np.zeros(n, dtype=bool)
 
-        size = rows_at_once(n, m * k * (p if sensitivities else 1), threads)
-
-        def solve_rows(first: int) -> None:
-            rows = slice(first, min(first + size, n))
+        def solve_rows(rows: slice) -> None:
             self._solve_rows(
                 theta[rows], times, settings, values[rows], slopes[rows], status[rows],
                 progress[rows],
@@ -135,7 +132,7 @@ class CompiledSystem:
             if sensitivities:
                 overflowed[rows] = _without_overflow(slopes[rows], failed)
 
-        over_threads(solve_rows, range(0, n, size), threads)
+        over_rows(solve_rows, n, m * k * (p if sensitivities else 1), threads)
         steps = progress[:, TRIED].astype(np.int64)
         return Trajectories(
             values, slopes if sensitivities else None, status, steps, overflowed,

@@ -15,7 +15,6 @@ Source: Cappé et al. (2004), Population Monte Carlo, doi:10.1198/106186004X1280
 
 import json
 import sys
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ import torch
 from scipy.special import logsumexp
 
 import nfanneal.anneal.scout as scouting
-from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import (
     effective_sample_size,
@@ -32,6 +30,7 @@ from nfanneal.anneal.weights import (
     pareto_k,
     systematic_resample,
 )
+from nfanneal.arrays import concatenated
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import read_spec
 
@@ -78,7 +77,7 @@ def main(seed):
         rows = np.union1d(heaviest, systematic_resample(weights, 3 * COMPONENTS // 4, rng))
         centres, more = scouting.local_points(target, points[rows])
         spent += more
-    proposal = reduce(LocalPoints.joined, last).mixture(1.0)
+    proposal = concatenated(last).mixture(1.0)
     parts = [weighted(target, proposal, CHUNK, generator)[1] for _ in range(FRESH // CHUNK)]
     log_weight = np.concatenate(parts)
     final = evidence(log_weight)
