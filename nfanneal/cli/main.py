@@ -33,6 +33,7 @@ COMMANDS = {
     "slurm": "Print a batch script for SLURM that runs a spec.",
     "init": "Write a commented example to start from.",
     "schema": "Print the JSON Schema of a spec, for editors.",
+    "guide": "Show a page of the guide: models, results, clusters and more.",
 }
 
 WITHIN = {"bench engine": "engine"}
