@@ -1,7 +1,7 @@
 # make demo   the main job on the repressilator, in a virtual environment of its own
 # make test   the tests; make lint style and types
 # make fuzz   atheris on expressions, specs and tables, FUZZ_SECONDS (600) in all
-# make accuracy  the README's accuracy table; make reference  slow comparisons with other samplers
+# make accuracy  the guide's accuracy table; make reference  slow comparisons with other samplers
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +24,7 @@ fuzz: $(STAMP)
 	done
 
 accuracy: $(STAMP)
-	$(BIN)/python -m pytest -m accuracy -rP --table=README.md tests/accuracy/test_accuracy.py
+	$(BIN)/python -m pytest -m accuracy -rP --table=nfanneal/guide/accuracy.md tests/accuracy/test_accuracy.py
 
 reference: $(STAMP)
 	$(BIN)/python -m pytest -m slow -rP

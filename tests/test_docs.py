@@ -1,19 +1,28 @@
-"""Documents that can fail: every config loads, and the README's spec, names and codes are true."""
+"""Documents that can fail: every config loads, and what README and guide say of names is true."""
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from nfanneal.cli.guide import TOPICS
 from nfanneal.cli.main import COMMANDS
 from nfanneal.errors import ExitCode
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
+from nfanneal.run.settings import ENOUGH_ESS, MOST_SAMPLES, SAMPLES
+from nfanneal.spec import document, table
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec, spec_from_text
+from nfanneal.spec.reader import MOST_OPERATIONS
+from nfanneal.spec.schema import PythonSpec
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
+GUIDE = {topic: Path(str(resources.files("nfanneal") / "guide" / f"{topic}.md"))
+         for topic in TOPICS}  # fmt: skip
+DOCUMENTS = [README, *GUIDE.values()]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.stem)
@@ -28,8 +37,9 @@ def test_every_config_loads_and_says_how_to_run_it(path):
         assert problem.latent.dimension > 0
 
 
-def test_the_spec_of_the_readme_is_the_config():
-    text = re.search(r"```yaml\n(name: lotka.*?)```", README, re.DOTALL).group(1)
+@pytest.mark.parametrize("path", [README, GUIDE["models"]], ids=lambda p: p.stem)
+def test_the_spec_that_is_shown_is_the_config(path):
+    text = re.search(r"```yaml\n(name: lotka.*?)```", path.read_text(), re.DOTALL).group(1)
     shown = spec_from_text(text, ROOT / "configs").spec
     real = load_spec(ROOT / "configs" / "lotka_volterra.yaml").spec
     assert shown.model == real.model
@@ -39,11 +49,67 @@ def test_the_spec_of_the_readme_is_the_config():
     }
 
 
-def test_the_readme_names_every_prior_noise_model_command_and_exit_code():
+def test_every_prior_and_noise_model_is_named():
     for name in (*PRIORS, *NOISE_MODELS):
-        assert f"`{name}" in README
-    for name in COMMANDS:
-        assert f"nfanneal {name}" in README
-    codes = README.split("### Exit codes")[1].split("##")[0]
+        assert f"`{name}" in GUIDE["models"].read_text()
+
+
+def test_the_readme_names_every_command_page_and_exit_code():
+    text = README.read_text()
+    for name, what in COMMANDS.items():
+        said = what[0].lower() + what[1:].removesuffix(".")
+        assert f"| `nfanneal {name}` | {said} |" in text
+    for topic in TOPICS:
+        assert f"| [{topic}](nfanneal/guide/{topic}.md) |" in text
+    codes = text.split("### Exit codes")[1].split("##")[0]
     for code in ExitCode:
         assert re.search(rf"(^|· ){int(code)} ", codes, re.MULTILINE)
+
+
+def test_limits_that_are_named_are_those_of_the_program():
+    said = {name: " ".join(path.read_text().split()) for name, path in GUIDE.items()}
+    for words in (
+        f"at most {document.LARGEST_FILE / 1e6:g} MB, {document.MOST_NODES:,} values and "
+        f"{MOST_OPERATIONS:,} operations",
+        f"at most {table.LARGEST_FILE / 1e6:g} MB and a million lines",
+    ):
+        assert words in said["models"]
+    assert table.MOST_LINES == 1_000_000 + 1  # the header
+    batch = PythonSpec.model_fields["batch"].default
+    assert f"called with {batch} draws at once (`model.batch`)" in said["stopping"]
+    usual = f"{SAMPLES:,} of them, and more until {ENOUGH_ESS:,} are effective"
+    assert usual in said["method"]
+    assert f"at most {MOST_SAMPLES:,} and" in said["method"]
+
+
+def prose(text):
+    """The text without its code: `a[0](b)` is no link."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(    .*\n)+", "", text, flags=re.MULTILINE)
+    return re.sub(r"`[^`]*`", "", text)
+
+
+def anchors(path):
+    """What headings of the page are called in links, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(path.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.stem)
+def test_links_point_at_what_is_there(path):
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(path.read_text()))
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.is_file(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_accuracy_table_is_where_it_is_written():
+    (target,) = re.findall(r"--table=(\S+)", (ROOT / "Makefile").read_text())
+    assert (ROOT / target).samefile(GUIDE["accuracy"])
+    text = (ROOT / target).read_text()
+    assert text.count("<!-- accuracy: written by `make accuracy` -->\n") == 1
+    assert text.count("<!-- /accuracy -->\n") == 1

@@ -1,6 +1,6 @@
 """The accuracy table: problems with a known evidence, default settings, through the command line.
 
-`make accuracy` runs them, two at a time on a thread each, and writes the README's table. Tolerances
+`make accuracy` runs them, two at a time on a thread each, and writes the guide's table. Tolerances
 are promises to users, not noise levels; each run's own error must also be right (see the tests of
 calibration at the end). `pytest -m accuracy -rP --set anneal.scout=off --set anneal.moves=0` prints
 the rows without scouting and moves.
@@ -102,7 +102,7 @@ def runs(chosen, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(request, chosen):
-    """Rows of the table, written into the README's when all tests have filled theirs.
+    """Rows of the table, written into the guide's when all tests have filled theirs.
 
     What was not chosen stays as it is there.
     """

@@ -1,6 +1,6 @@
 """Real data against published values and peers on the same likelihood: minutes, so marked slow.
 
-What is measured is printed; the README's table holds these numbers.
+What is measured is printed; the guide's page `comparison` holds these numbers.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import h5py
@@ -221,15 +222,14 @@ def test_pruning_warns_of_a_mode_that_the_flow_under_covers(folder, capsys):
     assert "lie together" in out
 
 
-def test_the_commands_of_the_readme(folder, capsys, monkeypatch):
-    """Every nfanneal line of the section on what comes after a run, on results of such names."""
+def test_the_commands_of_the_guide(folder, capsys, monkeypatch):
+    """Every nfanneal line of the page on what comes after a run, on results of such names."""
     names = {"model": "ode", "a": "ode", "b": "ode2", "seed1": "ode", "seed2": "ode2"}
     names |= {"linear": "line0", "quadratic": "flat"}
     for name, source in names.items():
         shutil.copy(folder / f"{source}.h5", folder / f"{name}.h5")
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    section = readme.split("## After the run")[1].split("\n## ")[0]
-    commands = re.findall(r"^    (nfanneal [^#|\n]*)", section, re.MULTILINE)
+    page = resources.files("nfanneal").joinpath("guide", "afterwards.md").read_text("utf-8")
+    commands = re.findall(r"^    (nfanneal [^#|\n]*)", page, re.MULTILINE)
     assert len(commands) >= 8
     monkeypatch.chdir(folder)
     for command in commands:
