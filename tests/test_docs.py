@@ -11,7 +11,7 @@ from nfanneal.cli.main import COMMANDS
 from nfanneal.errors import ExitCode
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
-from nfanneal.run.settings import ENOUGH_ESS, MOST_SAMPLES, SAMPLES
+from nfanneal.runs.settings import ENOUGH_ESS, MOST_SAMPLES, SAMPLES
 from nfanneal.spec import document, table
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec, spec_from_text

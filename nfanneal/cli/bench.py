@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from nfanneal.anneal.schedule import SCHEDULES
 from nfanneal.bench.samplers.peers import PEERS
 from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
+from nfanneal.cli.completion import files_or
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
@@ -24,11 +26,18 @@ from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import read_spec
 
 
+def _config_or_engine(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """CONFIG, or the second word of `bench engine` if it is begun: it would hide files in bash."""
+    return files_or(["engine"] if incomplete else [], incomplete)
+
+
 @click.command(
     "bench",
     epilog="Example: nfanneal bench model.yaml --against dynesty,nautilus -o bench.json",
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path), shell_complete=_config_or_engine)
 @click.option(
     "--against", default=",".join(PEERS), show_default=True, metavar="NAME,…",
     help="Samplers to run beside nfanneal; `none` for nfanneal alone.",

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from nfanneal.errors import STOPPING, ExitCode, NfannealError
 from nfanneal.version import __version__
@@ -63,13 +64,24 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What TAB offers: the commands, without importing them, or the options."""
+        fitting = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*fitting, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a typo gets the nearest name."""
+        """Find the command; a typo gets the nearest name, TAB after one gets nothing."""
         if inner := WITHIN.get(" ".join(args[:2])):
             return " ".join(args[:2]), self._command_in(inner), args[2:]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            if ctx.resilient_parsing:
+                return args[0], click.Command(args[0], add_help_option=False), []
             from nfanneal.cli.words import nearest_word  # noqa: PLC0415
 
             raise click.UsageError(f"no command '{args[0]}'{nearest_word(args[0], COMMANDS)}", ctx)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
+from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
@@ -16,15 +18,29 @@ from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.document import read_numbers
 
 
+def _files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return files_or([], incomplete)
+
+
+def _result_or_kind(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """A result first; after it another one, or a kind that is not there yet."""
+    given = ctx.params.get("words") or ()
+    return files_or([kind for kind in KINDS if given and kind not in given], incomplete)
+
+
 @click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")
-@click.argument("words", nargs=-1, required=True, metavar="RESULT… KIND…")
+@click.argument(
+    "words", nargs=-1, required=True, metavar="RESULT… KIND…", shell_complete=_result_or_kind
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path),
     help="PDF, PNG or SVG; several kinds get their names in it. [RESULT.KIND.pdf]",
 )  # fmt: skip
 @click.option("--parameters", metavar="a,b", help="Which parameters to show.")
 @click.option(
-    "--truth", multiple=True, metavar="FILE|NAME=VALUE",
+    "--truth", multiple=True, metavar="FILE|NAME=VALUE", shell_complete=_files,
     help="True values to mark: a YAML or JSON file, or one value; repeatable.",
 )  # fmt: skip
 @click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")

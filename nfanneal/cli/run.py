@@ -6,10 +6,13 @@ import logging
 import shlex
 import sys
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
+from nfanneal.cli.completion import files_or
 from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
@@ -31,12 +34,20 @@ class _WithOptionalValue(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Make `--resume` `--resume=must` unless the word after it is `auto`."""
-        after = [*args[1:], ""]
         given = [
             "--resume=must" if arg == "--resume" and following != "auto" else arg
-            for arg, following in zip(args, after, strict=True)
+            for arg, following in pairwise([*args, ""])
         ]
         return super().parse_args(ctx, given)
+
+
+def _after_resume(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """`auto`, or CONFIG: `must` is never typed."""
+    if ctx.params.get("config") is None:
+        return files_or(["auto"], incomplete)
+    return [CompletionItem("auto")] if "auto".startswith(incomplete) else []
 
 
 @click.command(
@@ -53,6 +64,7 @@ class _WithOptionalValue(click.Command):
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
 @click.option(
     "--resume", type=click.Choice(["must", "auto"]), metavar="[auto]",
+    shell_complete=_after_resume,
     help="Go on from the checkpoint of a run that was stopped; auto: start if there is none.",
 )  # fmt: skip
 @click.option(

@@ -69,13 +69,6 @@ likelihood: {x: {normal: 0.001}}
         assert any("100 times as precise" in warning for warning in warnings) == coarse
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_every_command_has_help_with_an_example(name, capsys):
-    code, out, _ = inside(capsys, name, "--help")
-    assert code == 0
-    assert f"nfanneal {name}" in out.split("Example:")[1]
-
-
 def test_help_lists_the_commands(capsys):
     code, out, _ = inside(capsys, "--help")
     assert code == 0
