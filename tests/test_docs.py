@@ -14,9 +14,9 @@ from nfanneal.model.priors import PRIORS
 from nfanneal.runs.settings import ENOUGH_ESS, MOST_SAMPLES, SAMPLES
 from nfanneal.spec import document, table
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.kinds.python import PythonSpec
 from nfanneal.spec.load import load_spec, spec_from_text
 from nfanneal.spec.reader import MOST_OPERATIONS
-from nfanneal.spec.schema import PythonSpec
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -113,7 +113,7 @@ def command(
     if any(not text.isprintable() for text in overrides):
         raise click.UsageError("--set: must be on one line")
     checked = read_spec(config, overrides)
-    model = checked.spec.model
+    code = [str(config.parent / file) for file in checked.spec.model.code_files().values()]
     job = Job(
         name=config.stem,
         config=str(config),
@@ -121,7 +121,7 @@ def command(
         options=tuple(word for text in overrides for word in ("--set", text)),
         array=array,
         retries=retries,
-        model_file=str(config.parent / model.file) if model.kind == "python" else None,
+        model_file=next(iter(code), None),
         made_by=_words(click.get_current_context(), config, output),
     )
     make = combine_script if combine else run_script

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nfanneal.arrays import Array, Bools
-from nfanneal.model.python_model import PythonLikelihood
+from nfanneal.model.python_model import GRADIENT_CAUSES, PythonLikelihood
 from nfanneal.model.series import ObservedSeries
 from nfanneal.model.simulator import Predictions, Simulator
 from nfanneal.target import Evaluation
@@ -38,6 +38,11 @@ class DataLikelihood:
     def has_information(self) -> bool:
         """Whether the Fisher information comes with the gradient."""
         return self.simulator.has_jacobian
+
+    @property
+    def gradient_causes(self) -> str:
+        """What to look for where gradients are not finite."""
+        return self.simulator.gradient_causes
 
     @property
     def by_parts(self) -> bool:
@@ -119,6 +124,11 @@ class DirectLikelihood:
     def has_information(self) -> bool:
         """A bare log-likelihood does not tell."""
         return False
+
+    @property
+    def gradient_causes(self) -> str:
+        """What to look for where gradients are not finite."""
+        return GRADIENT_CAUSES
 
     @property
     def by_parts(self) -> bool:

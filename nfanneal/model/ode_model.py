@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy, differentiate
 from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
-from nfanneal.model.simulator import Predictions
+from nfanneal.model.simulator import Outcomes, Predictions
+
+MORE_STEPS = 10
+"""So many times as many steps are allowed where tolerances are tighter, for comparison."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,6 @@ class OdeExperiment:
 
 
 @dataclass(frozen=True)
-class Outcomes:
-    """The share of a trajectory's steps that the stiff solver took, (n, experiments).
-
-    `reached` (n,) is the time that the first trajectory to fail got to; nan where none did.
-    """
-
-    stiff: Array
-    reached: Array
-
-
-@dataclass(frozen=True)
 class OdeSimulator:
     """Trajectories of an ODE model in each of its experiments."""
 
@@ -99,6 +91,13 @@ class OdeSimulator:
     differentiable: bool = True
     has_jacobian: bool = True
     by_parts: bool = True
+    by_steps: bool = True
+    gradient_causes: str = "sqrt or abs at 0, or tighten model.solver.rtol and atol"
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """The time of each experiment's initial values."""
+        return tuple(e.settings.start for e in self.experiments)
 
     def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
         """Solve one trajectory per row of θ (n, p) and experiment, on the thread that asks.
@@ -140,15 +139,39 @@ class OdeSimulator:
         return Predictions(values, failed, reasons, pullback, jacobian, overflowed)
 
     def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
-        """How the trajectories of θ (n, p) went, without their values."""
+        """How the trajectories of θ (n, p) go, without their values, on the thread that asks."""
         solved = [
-            e.system.solve(e.parameters.of(theta), at, e.settings, sensitivities=False)
+            e.system.solve(e.parameters.of(theta), at, e.settings, sensitivities=False, threads=1)
             for e, at in zip(self.experiments, times, strict=True)
         ]
         reached = np.full(len(theta), np.nan)
         for each in reversed(solved):
             reached = np.where(each.status == Status.OK, reached, each.reached)
         return Outcomes(np.stack([each.stiff for each in solved], axis=1), reached)
+
+    def precise(self, factor: float) -> OdeSimulator:
+        """The same with tolerances so many times smaller, and steps enough for them."""
+        return replace(self, experiments=tuple(_precise(e, factor) for e in self.experiments))
+
+    def compile_all(self) -> None:
+        """Compile the stiff solvers, whether draws have needed them so far or not."""
+        for experiment in self.experiments:
+            settings, parameters = experiment.settings, experiment.system.system.parameters
+            theta, times = np.ones((1, len(parameters))), np.array([settings.start])
+            for sensitivities in (False, True) if settings.method == "auto" else ():
+                stiff = replace(settings, method="stiff")
+                experiment.system.solve(theta, times, stiff, sensitivities=sensitivities)
+
+
+def _precise(experiment: OdeExperiment, factor: float) -> OdeExperiment:
+    settings = experiment.settings
+    tighter = replace(
+        settings,
+        rtol=settings.rtol / factor,
+        atol=settings.atol / factor,
+        max_steps=MORE_STEPS * settings.max_steps,
+    )
+    return replace(experiment, settings=tighter)
 
 
 def weighted_sums(weights: Array, slopes: Array) -> Array:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nfanneal.arrays import Array
-from nfanneal.model.calls import Executor, LogLikelihood, Prediction, on_threads
+from nfanneal.model.calls import Answer, Executor, LogLikelihood, Question, on_threads
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
-from nfanneal.model.simulator import Predictions
 from nfanneal.target import EVALUATION_CHUNK, Evaluation, Target, in_batches, no_points
 
 LARGEST = 1e100
@@ -56,26 +55,18 @@ class Problem:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
         return self.target.evaluate(z, gradient)
 
-    def at_parameters(self, theta: Array) -> Evaluation:
-        """log L at θ (n, d)."""
-        return in_batches(self.ask_log_likelihood, theta, self.chunk)
+    def ask(self, question: Question[Answer], theta: Array) -> Answer:
+        """The answer to a question at θ (n, d), n at most `chunk`."""
+        return self.executor(self.likelihood, question, theta)
 
-    def ask_log_likelihood(self, theta: Array) -> Evaluation:
-        """log L at one batch of θ, at most `chunk` rows."""
-        return self.executor(self.likelihood, LogLikelihood(), theta)
-
-    def ask_predictions(self, theta: Array, times: tuple[Array, ...] | None = None) -> Predictions:
-        """Predictions for one batch of θ, at the data's times, or at others of each experiment."""
-        return self.executor(self.likelihood, Prediction(times), theta)
-
-    def predict(
+    def ask_all(
         self,
+        question: Question[Answer],
         theta: Array,
-        times: tuple[Array, ...] | None = None,
         told: Callable[[int], None] = lambda done: None,
-    ) -> Predictions:
-        """The same for any number of θ (n, d)."""
-        return in_batches(lambda rows: self.ask_predictions(rows, times), theta, self.chunk, told)
+    ) -> Answer:
+        """The same at any number of θ (n, d); `told` after every batch how many are done."""
+        return in_batches(lambda rows: self.ask(question, rows), theta, self.chunk, told)
 
     def _opening(self, z: Array, share: float) -> Evaluation:
         return self._at_latent(z, True, share)
@@ -84,7 +75,7 @@ class Problem:
         if not len(z):
             return no_points()
         theta = self.latent.from_latent(z)
-        found = self.executor(self.likelihood, LogLikelihood(gradient, share), theta)
+        found = self.ask(LogLikelihood(gradient, share), theta)
         if found.gradient is None:
             return found
         latent_slope = self.latent.latent_slope(z, theta)

@@ -6,6 +6,7 @@ an ODE model by compiled trajectories (`nfanneal.model.ode_model`).
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -20,10 +21,12 @@ from nfanneal.arrays import Array
 from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.model.latent import NAMED_COLUMNS, point_in_words
 from nfanneal.model.python_file import LibrarySettings, own_lines
-from nfanneal.model.simulator import Predictions
+from nfanneal.model.simulator import Outcomes, Predictions
 
 NOT_FINITE = "the function returned nan or infinity; look for what overflows, or log(0) and 0/0"
 """Why a draw of a Python model failed."""
+GRADIENT_CAUSES = "sqrt or abs at 0, and for torch.where around a branch that overflows"
+"""Why the gradient of a torch model may not be finite."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +169,33 @@ class PythonSimulator:
     observables: tuple[str, ...]
     has_jacobian: bool = False
     by_parts: bool = False
+    by_steps: bool = False
+    gradient_causes: str = GRADIENT_CAUSES
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """The function may predict at any time."""
+        return (-math.inf,) * len(self.functions)
 
     @property
     def differentiable(self) -> bool:
         """Whether predictions come with a pull-back."""
         return self.functions[0].differentiable
+
+    def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
+        """A function takes no steps that could be told of.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("a Python model does not go by steps")
+
+    def precise(self, factor: float) -> PythonSimulator:
+        """A function has no tolerances that could be made smaller."""
+        return self
+
+    def compile_all(self) -> None:
+        """Nothing of a function is compiled."""
 
     def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
         """Call the function on θ (n, p) and the times of each experiment."""

@@ -30,6 +30,17 @@ class Predictions:
     overflowed: Bools | None = None
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """The share of a trajectory's steps that the stiff solver took, (n, experiments).
+
+    `reached` (n,) is the time that the first trajectory to fail got to; nan where none did.
+    """
+
+    stiff: Array
+    reached: Array
+
+
 class Simulator(Protocol):
     """A model that predicts observables."""
 
@@ -48,6 +59,27 @@ class Simulator(Protocol):
     @property
     def by_parts(self) -> bool:
         """Whether draws can be predicted a few at a time, on several threads at once."""
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """The time before which nothing is predicted, in each experiment; −inf if there is none."""
+
+    @property
+    def gradient_causes(self) -> str:
+        """What to look for where gradients are not finite."""
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether trajectories are found step by step: their outcomes can be asked for."""
+
+    def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
+        """How the trajectories of θ (n, p) go, for a model that goes by steps."""
+
+    def precise(self, factor: float) -> Simulator:
+        """The same with tolerances so many times smaller, for a model that goes by steps."""
+
+    def compile_all(self) -> None:
+        """Compile what a run may need and has not needed so far."""
 
     def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
         """Observables at each experiment's `times` for θ (n, p)."""

@@ -15,7 +15,6 @@ from nfanneal.results.compare import Comparison, compare
 from nfanneal.results.diagnostics import FEWEST_EFFECTIVE, UNCOVERED_LIMIT, Diagnostics
 from nfanneal.results.result import Result
 from nfanneal.spec.load import spec_from_text
-from nfanneal.spec.schema import OdeSpec
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem;
@@ -117,8 +116,7 @@ def _about(source: str, result: Result, *, single: bool) -> str:
 def _kinds(result: Result) -> list[str]:
     """The figures that a result has: trajectories only if no file of the user's need run."""
     with_data = ["predictive"] if result.observed else []
-    is_ode = isinstance(spec_from_text(result.spec_yaml).spec.model, OdeSpec)
-    if with_data and is_ode:
+    if with_data and not spec_from_text(result.spec_yaml).spec.model.code_files():
         with_data.append("trajectories")
     return ["corner", *with_data, "modes", "history", "weights"]
 

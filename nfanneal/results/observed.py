@@ -9,6 +9,7 @@ import numpy as np
 from nfanneal.anneal.journal import Journal, Values
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.arrays import Array
+from nfanneal.model.calls import Prediction
 from nfanneal.model.problem import Problem
 from nfanneal.model.simulator import Predictions
 from nfanneal.results.result import ObservedData
@@ -60,5 +61,5 @@ def _predictions(
 
 
 def _values(problem: Problem, theta: Array) -> Values:
-    found = problem.ask_predictions(theta)
+    found = problem.ask(Prediction(), theta)
     return {"values": found.values, "failed": found.failed}

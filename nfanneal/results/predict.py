@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
+from nfanneal.model import calls
 from nfanneal.model.likelihood import DataLikelihood
-from nfanneal.model.ode_model import OdeSimulator
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Prediction, Result
 from nfanneal.spec.experiments import within
@@ -29,7 +28,7 @@ def predict(
         ResultError: the model gives a log-likelihood, not predictions.
     """
     likelihood = predicting(problem)
-    found = problem.predict(theta, tuple(times.values()))
+    found = problem.ask_all(calls.Prediction(tuple(times.values())), theta)
     bad = found.failed[:, None]
     filled = np.where(bad[:, :, None], 1.0, found.values)
     noises = {series.name: series for series in likelihood.series}
@@ -72,10 +71,8 @@ def times_of(result: Result, problem: Problem) -> dict[str, Array]:
 
 def starts_of(result: Result, problem: Problem) -> dict[str, float]:
     """The time before which the model predicts nothing, by experiment; −inf if there is none."""
-    simulator, names = predicting(problem).simulator, times_of(result, problem)
-    if not isinstance(simulator, OdeSimulator):
-        return dict.fromkeys(names, -math.inf)
-    return {n: e.settings.start for n, e in zip(names, simulator.experiments, strict=True)}
+    starts = predicting(problem).simulator.starts
+    return dict(zip(times_of(result, problem), starts, strict=True))
 
 
 def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import restored
 from nfanneal.errors import ResultError
+from nfanneal.model.calls import LogLikelihood
 from nfanneal.model.observations import Observations
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
@@ -16,7 +17,6 @@ from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.experiments import within
 from nfanneal.spec.load import spec_from_text
-from nfanneal.spec.schema import PythonSpec
 
 RECHECKED = 16
 """So many stored draws are evaluated again to see that a Python file is the result's model."""
@@ -32,20 +32,22 @@ def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
             result names it.
     """
     checked = spec_from_text(result.spec_yaml)
-    if not isinstance(checked.spec.model, PythonSpec):
+    model, files = checked.spec.model, checked.spec.model.code_files()
+    if not files:
         if model_file is not None:
             raise ResultError(
-                f"--model {model_file}: the model is an ODE, which the result holds itself"
+                f"--model {model_file}: the model is {model.words}, which the result holds itself"
             )
         return checked
+    ((key, file),) = files.items()
     if model_file is None:
         raise ResultError(
-            f"the model is the Python file '{checked.spec.model.file}', which runs only if you "
+            f"the model is the {model.code_words} '{file}', which runs only if you "
             "name it: --model FILE"
         )
     if not model_file.is_file():
         raise ResultError(f"--model {model_file}: no such file")
-    return spec_from_text(result.spec_yaml, overrides=[f"model.file={model_file.resolve()}"])
+    return spec_from_text(result.spec_yaml, overrides=[f"model.{key}={model_file.resolve()}"])
 
 
 def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
@@ -86,7 +88,7 @@ def first_difference(result: Result, problem: Problem) -> str | None:
     theta = draws.theta[rows]
     pairs = {
         "log-likelihood": (
-            problem.at_parameters(theta).log_likelihood,
+            problem.ask_all(LogLikelihood(), theta).log_likelihood,
             draws.log_likelihood[rows],
         ),
         "log-prior": (problem.latent.log_density(theta), draws.log_prior[rows]),

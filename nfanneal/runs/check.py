@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import torch
 
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.arrays import Array, Bools
-from nfanneal.model.likelihood import DataLikelihood
-from nfanneal.model.ode import SolverSettings, Status
-from nfanneal.model.ode_model import OdeSimulator, Outcomes
+from nfanneal.model.likelihood import DataLikelihood, Likelihood
+from nfanneal.model.ode import Status
 from nfanneal.model.problem import Problem
+from nfanneal.model.simulator import Outcomes
 
 DRAWS = 2048
 SAME = 1e-6
@@ -54,8 +55,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     outcomes, reasons = _outcomes(problem, z), dict(evaluation.reasons)
     failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
     warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
-    data = problem.likelihood
-    series = data.series if isinstance(data, DataLikelihood) else ()
+    series = problem.data.series if problem.data else ()
     return {
         "parameters": list(problem.latent.column_names),
         "n_data": sum(len(s.values) for s in series),
@@ -79,10 +79,24 @@ def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
     return evaluation, max(time.perf_counter() - start, 1e-9)
 
 
+@dataclass(frozen=True)
+class _Course:
+    """How the trajectories of a model go, as a question to it."""
+
+    def of(self, likelihood: Likelihood, theta: Array) -> Outcomes:
+        assert isinstance(likelihood, DataLikelihood)
+        return likelihood.simulator.outcomes(theta, likelihood.times)
+
+    def numbers(self, likelihood: Likelihood, columns: int) -> int:
+        return likelihood.cells
+
+
 def _outcomes(problem: Problem, z: Array) -> Outcomes | None:
-    """How the trajectories of an ODE model go; None for other models."""
-    odes = _odes(problem)
-    return odes and odes[1].outcomes(problem.latent.from_latent(z), odes[0].times)
+    """How the trajectories of a model that goes by steps go; None for other models."""
+    if problem.data is None or not problem.data.simulator.by_steps:
+        return None
+    theta = problem.latent.from_latent(z)
+    return problem.ask_all(_Course(), theta)
 
 
 def _failure_warnings(
@@ -103,14 +117,6 @@ def _failure_warnings(
     return [share, f"{first}{got}"]
 
 
-def _odes(problem: Problem) -> tuple[DataLikelihood, OdeSimulator] | None:
-    """The likelihood of an ODE model, and its simulator; None for other models."""
-    data = problem.likelihood
-    if isinstance(data, DataLikelihood) and isinstance(data.simulator, OdeSimulator):
-        return data, data.simulator
-    return None
-
-
 def _zero_warnings(problem: Problem, zero: Bools) -> list[str]:
     warnings = []
     if zero.mean() > 0.5:
@@ -118,9 +124,10 @@ def _zero_warnings(problem: Problem, zero: Bools) -> list[str]:
             f"the likelihood is zero at {zero.mean():.1%} of the prior: "
             "check the priors, the noise model and the units of the data"
         )
-    if odes := _odes(problem):
-        for experiment, times in zip(odes[1].experiments, odes[0].times, strict=True):
-            start = experiment.settings.start
+    if data := problem.data:
+        for start, times in zip(data.simulator.starts, data.times, strict=True):
+            if math.isinf(start):
+                continue
             if len(times) > 1 and times[0] - start > 2.0 * (times[-1] - times[0]):
                 warnings.append(
                     f"the data begin at {times[0]:g}, long after model.start = {start:g}; "
@@ -145,13 +152,10 @@ def _whim_warnings(problem: Problem, z: Array, once: Array, again: Array) -> lis
 def _dropped_warnings(problem: Problem, z: Array, dropped: Bools) -> list[str]:
     if not dropped.any():
         return []
-    causes = "sqrt or abs at 0, and for torch.where around a branch that overflows"
-    if _odes(problem):
-        causes = "sqrt or abs at 0, or tighten model.solver.rtol and atol"
     return [
         f"the gradient is not finite at {dropped.mean():.1%} of the prior although the likelihood "
         f"is, first at {problem.latent.in_words(z[dropped][0])}: such gradients are dropped. Look "
-        f"for {causes}"
+        f"for {problem.likelihood.gradient_causes}"
     ]
 
 
@@ -185,14 +189,12 @@ def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
 
 
 def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
-    """Compare the best draws of an ODE model with those of a solver that is far more precise."""
-    odes, best = _odes(problem), np.argsort(values)[-PROBE:]
-    if odes is None or not len(best):
+    """Compare the best draws of a model that goes by steps with those of far smaller tolerances."""
+    data, best = problem.data, np.argsort(values)[-PROBE:]
+    if data is None or not data.simulator.by_steps or not len(best):
         return []
-    data, simulator = odes
-    precise = tuple(replace(e, settings=_precise(e.settings)) for e in simulator.experiments)
-    data = replace(data, simulator=replace(simulator, experiments=precise))
-    other = replace(problem, likelihood=data).evaluate(z[best], False).log_likelihood
+    precise = replace(data, simulator=data.simulator.precise(PRECISE))
+    other = replace(problem, likelihood=precise).evaluate(z[best], False).log_likelihood
     found = np.isfinite(other)
     change = np.abs(other - values[best])[found]
     if not len(change) or np.median(change - COARSE_SHARE * np.abs(other[found])) < COARSE:
@@ -201,13 +203,3 @@ def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
         f"the log-likelihood of good draws changes by {np.median(change):.2g} where the solver is "
         f"{PRECISE:g} times as precise: tighten model.solver.rtol and atol"
     ]
-
-
-def _precise(settings: SolverSettings) -> SolverSettings:
-    """With smaller tolerances, and steps enough for them."""
-    return replace(
-        settings,
-        rtol=settings.rtol / PRECISE,
-        atol=settings.atol / PRECISE,
-        max_steps=10 * settings.max_steps,
-    )

@@ -13,12 +13,10 @@ import numpy as np
 
 from nfanneal.anneal.journal import Checkpoint, packed, unpacked
 from nfanneal.errors import ResultError
-from nfanneal.model.likelihood import DataLikelihood
 from nfanneal.model.problem import Problem
 from nfanneal.runs.checkpoint_file import Plain
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.load import spec_from_text
-from nfanneal.spec.schema import PythonSpec
 
 FREE = ("name", "anneal", "output", "data", "model.file", "model.batch")
 """What a resumed run may change. Data and model files are compared by what they hold."""
@@ -63,17 +61,17 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def _contents(checked: CheckedSpec, problem: Problem) -> dict[str, str]:
     found = {}
-    likelihood, model = problem.likelihood, checked.spec.model
-    if isinstance(likelihood, DataLikelihood):
+    likelihood = problem.data
+    if likelihood is not None:
         text = hashlib.sha256(likelihood.all_times.tobytes())
         for series in likelihood.series:
             text.update(series.name.encode())
             text.update(np.ascontiguousarray(series.time_index, dtype=np.int64).tobytes())
             text.update(np.ascontiguousarray(series.values).tobytes())
         found["the data"] = text.hexdigest()
-    if isinstance(model, PythonSpec):
-        content = (checked.folder / model.file).read_bytes()
-        found["the model's Python file"] = hashlib.sha256(content).hexdigest()
+    for file in checked.code_files.values():
+        what = f"the model's {checked.spec.model.code_words}"
+        found[what] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
 
 

@@ -14,7 +14,7 @@ from nfanneal.errors import Location
 from nfanneal.spec.document import Document, read_scalar
 from nfanneal.spec.inputs import input_files, with_tables, without_unused
 from nfanneal.spec.meaning import Meaning
-from nfanneal.spec.schema import DataSpec, OdeSpec, PythonSpec, Spec
+from nfanneal.spec.schema import DataSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class CheckedSpec:
         return self.folder / self.data[experiment].file
 
     @property
+    def code_files(self) -> dict[str, Path]:
+        """The files of the user's code, by their keys in the section `model`."""
+        return {key: self.folder / file for key, file in self.spec.model.code_files().items()}
+
+    @property
     def standalone(self) -> Spec:
         """The spec with the tables of inputs instead of their files."""
         return with_tables(self.spec, self.document, self.folder)
@@ -51,16 +56,15 @@ class CheckedSpec:
         for experiment in self.data:
             section = content["experiments"][experiment] if experiment else content
             section["data"]["file"] = str(self.data_file(experiment).resolve())
-        if isinstance(self.spec.model, PythonSpec):
-            content["model"]["file"] = str((self.folder / self.spec.model.file).resolve())
+        for key, file in self.code_files.items():
+            content["model"][key] = str(file.resolve())
         return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
     @property
     def digest(self) -> str:
         """SHA-256 of what the problem is made of: spec, data files and model file, wherever."""
-        model = self.spec.model
         files = [self.data_file(experiment) for experiment in self.data]
-        files += [self.folder / model.file] if isinstance(model, PythonSpec) else []
+        files += self.code_files.values()
         files += [self.folder / file for file in input_files(self.spec).values()]
         contents = [path.read_bytes() for path in files if path.is_file()]
         parts = [self.spec.model_dump_json().encode(), *contents]
@@ -69,7 +73,7 @@ class CheckedSpec:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed, but hardly meant: parameters that nothing depends on."""
-        if not isinstance(self.spec.model, OdeSpec):
+        if not self.spec.model.transparent:
             return ()
         meaning, used = self.meaning, set[str]()
         for experiment in meaning.experiments:
@@ -93,6 +97,9 @@ class _Dumper(yaml.SafeDumper):
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None if isinstance(read_scalar(text), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quoted)
 
 
 def _data_sections(spec: Spec) -> Iterator[tuple[str, DataSpec]]:

@@ -11,13 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from nfanneal.errors import Complaint, Location, nearest
 from nfanneal.spec.document import Document, KeyPath, Override
+from nfanneal.spec.kinds import KINDS
 from nfanneal.spec.reader import MOST_COMPLAINTS
-from nfanneal.spec.schema import TIMED, ExperimentSpec, OdeSpec, ParameterSpec, PythonSpec, Spec
+from nfanneal.spec.schema import ExperimentSpec, ParameterSpec, Spec
 
 _SECTIONS = ("name", "flow", "anneal", "output", "seed")
 """Sections of the top level that have defaults and say nothing about the others."""
-_OPTIONAL = ("solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "positive")
-"""Parts of an ODE model that have defaults."""
 
 
 def _with_placeholders(
@@ -61,7 +60,7 @@ def _put_placeholder(data: dict[str, Any], path: KeyPath, kind: str) -> bool:
         experiment = data["experiments"][rest[0]]
         experiment.pop(rest[1], None)
         experiment.setdefault("data", {"file": "-"})
-    elif section == "model" and rest[:1] and rest[0] in _OPTIONAL:
+    elif section == "model" and rest[:1] and rest[0] in _optional():
         model.pop(rest[0], None)
     elif section == "model" and len(rest) == 2 and isinstance(model[rest[0]], dict):
         model[rest[0]][rest[1]] = 0.0
@@ -71,6 +70,11 @@ def _put_placeholder(data: dict[str, Any], path: KeyPath, kind: str) -> bool:
     else:
         return False
     return True
+
+
+def _optional() -> set[str | int]:
+    """Keys of models that have defaults."""
+    return {key for kind in KINDS.values() for key in kind.optional}
 
 
 def _in_order(complaints: list[Complaint]) -> list[Complaint]:
@@ -114,14 +118,13 @@ def _complaint(document: Document, error: dict[str, Any]) -> Complaint:
 
 
 def _about_kind(document: Document, message: str) -> Complaint:
-    kinds = ("ode", "python")
     model = document.data.get("model")
     if not isinstance(model, dict):
         return Complaint("model must hold keys and values", document.place(("model",)).value)
     if "kind" not in model:
         return Complaint(message, document.place(("model",)).key)
     where = document.place(("model", "kind")).value
-    return Complaint(f"{message}{_shown(model['kind'])}", where, nearest(str(model["kind"]), kinds))
+    return Complaint(f"{message}{_shown(model['kind'])}", where, nearest(str(model["kind"]), KINDS))
 
 
 def _shown(value: Any) -> str:
@@ -168,14 +171,15 @@ def _known_keys(data: dict[str, Any], path: KeyPath) -> list[str]:
     """The keys that the schema has at `path`."""
     schema: type[BaseModel] = Spec
     if path[:1] == ("model",):
-        schema = OdeSpec if data["model"].get("kind") == "ode" else PythonSpec
+        schema = KINDS[data["model"]["kind"]]
         path = path[1:]
     elif path[:1] == ("parameters",):
         return list(ParameterSpec.model_fields)
     elif path[:1] == ("experiments",):
         schema, path = ExperimentSpec, path[2:]
-    if schema in (OdeSpec, ExperimentSpec) and path and path[0] in TIMED:
-        return list(TIMED[str(path[0])].model_fields)
+    for kind in KINDS.values():
+        if schema in (kind, ExperimentSpec) and path and path[0] in kind.sections:
+            return list(kind.sections[str(path[0])].model_fields)
     for key in path:
         annotation = schema.model_fields[str(key)].annotation
         options = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]

@@ -176,7 +176,7 @@ class _Builder:
         mark = node.start_mark
         return Location(self._document.path, mark.line + 1, mark.column + 1 + offset)
 
-    def _complain(self, message: str, where: Location) -> None:
+    def complain(self, message: str, where: Location) -> None:
         self._document.complaints.append(Complaint(message, where))
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -190,7 +190,7 @@ class _Builder:
             _SCALARS if isinstance(node, yaml.ScalarNode) else kinds
         ):
             shown = node.tag.replace(_TAG, "!!")[:60]
-            self._complain(f"the tag {shown} is not allowed", self._location(node))
+            self.complain(f"the tag {shown} is not allowed", self._location(node))
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -206,7 +206,7 @@ class _Builder:
         for character in text:
             if unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r\x85":
                 message = f"the character {ascii(character)[1:-1]} is not allowed"
-                self._complain(message, self._location(node))
+                self.complain(message, self._location(node))
                 return
 
     def _value(self, node: yaml.Node, path: KeyPath, key: Location | None) -> Any:
@@ -220,12 +220,12 @@ class _Builder:
         for key_node, value_node in node.value:
             where = self._location(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self._complain("a key must be a word", where)
+                self.complain("a key must be a word", where)
                 continue
             key = str(key_node.value)
             self._refuse_odd(key, key_node)
             if key in data:
-                self._complain(f"the key '{key}' stands here twice", where)
+                self.complain(f"the key '{key}' stands here twice", where)
                 continue
             data[key] = self._value(value_node, (*path, key), where)
         return data

@@ -14,8 +14,9 @@ from nfanneal.model.expressions import Names, symbol, with_numbers
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.experiments import ExperimentMeaning
 from nfanneal.spec.inputs import inputs_of
+from nfanneal.spec.kinds.ode import DoseSpec, InputSpec, OdeSpec
 from nfanneal.spec.reader import Reader
-from nfanneal.spec.schema import DoseSpec, InputSpec, OdeSpec, ParameterSpec, Spec
+from nfanneal.spec.schema import ParameterSpec, Spec
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,19 @@ class TimingMeaning:
         return (*doses, *changes, *self.before.values(), *self.intervals)
 
 
-def start_of(spec: Spec, model: OdeSpec, experiment: str) -> tuple[float, Sequence[str]]:
-    """The time of an experiment's initial values, and the keys of the spec that say so."""
+def start_of(spec: Spec, experiment: str) -> tuple[float, Sequence[str]]:
+    """The time before which an experiment has no predictions, and the keys that say so."""
     said = spec.experiments.get(experiment)
     if said is None or said.start is None:
-        return model.start, ("model", "start")
+        return spec.model.starts_at, ("model", "start")
     return said.start, ("experiments", experiment, "start")
 
 
 class TimingReader(Reader):
     """Reads the sections of an ODE model that say what happens at certain times."""
 
-    def timing(self, experiments: Sequence[ExperimentMeaning]) -> TimingMeaning:
-        """The meaning of those sections in all experiments; empty for a Python model."""
-        model = self._spec.model
-        if not isinstance(model, OdeSpec):
-            return TimingMeaning()
+    def timing(self, model: OdeSpec, experiments: Sequence[ExperimentMeaning]) -> TimingMeaning:
+        """The meaning of those sections in all experiments."""
         for (*path, name), table in inputs_of(self._spec).items():
             self._check_input((*path, name), str(name), table)
         names = self._parameters | self._constants
@@ -81,9 +79,9 @@ class TimingReader(Reader):
         for name in given:
             path: KeyPath = ("model", section, name)
             if name not in known:
-                self._complain_key(path, f"there is no {what} '{name}'", nearest(name, known))
+                self.complain_key(path, f"there is no {what} '{name}'", nearest(name, known))
             elif what != "state" and known[name] is not None:
-                self._complain_key(path, f"'{name}' is a vector: only scalars can change")
+                self.complain_key(path, f"'{name}' is a vector: only scalars can change")
 
     def _doses(
         self, model: OdeSpec, names: Names, experiments: Sequence[ExperimentMeaning]
@@ -107,7 +105,7 @@ class TimingReader(Reader):
 
     def _every(self, dose: DoseSpec, path: KeyPath, names: Names) -> sympy.Expr | None:
         if (dose.every is None) != (dose.count == 1):
-            self._complain_key(path, "several doses need both every and count")
+            self.complain_key(path, "several doses need both every and count")
         return sympy.S.Zero if dose.every is None else self._expression(dose.every, path, names)
 
     def _check_interval(
@@ -118,7 +116,7 @@ class TimingReader(Reader):
             value = self._number(every, experiment)
             if value is not None and not value > 0:
                 where = f"in experiment {experiment.name}, " if experiment.name else ""
-                self._complain(path, f"{where}the time between doses is {value:g}, not above 0")
+                self.complain(path, f"{where}the time between doses is {value:g}, not above 0")
                 return
 
     def _changes(
@@ -134,7 +132,7 @@ class TimingReader(Reader):
                 if time is None or value is None:
                     continue
                 if each and time.is_Number and each[-1][0].is_Number and time <= each[-1][0]:
-                    self._complain((*path, "time"), "the times of changes must increase")
+                    self.complain((*path, "time"), "the times of changes must increase")
                 each.append((time, value))
             found[name] = tuple(each)
         return found
@@ -152,7 +150,7 @@ class TimingReader(Reader):
     ) -> None:
         """No dose whose time is known may be left out, unless its amount is 0 anyway."""
         for experiment in experiments:
-            start, key = start_of(self._spec, model, experiment.name)
+            start, key = start_of(self._spec, experiment.name)
             time = self._number(dose.time, experiment)
             if time is None or time >= start or self._number(dose.amount, experiment) == 0:
                 continue
@@ -162,13 +160,13 @@ class TimingReader(Reader):
             if experiment.name:
                 hint += "; an experiment's amount may be 0, by a constant of its own"
             message = f"{where}a dose at {time:g}, before {dotted} = {start:g}"
-            self._complain(path, message, hint)
+            self.complain(path, message, hint)
             return
 
     def _number(self, expression: sympy.Expr, experiment: ExperimentMeaning) -> float | None:
         """What it is in an experiment; None if a free parameter decides, or it has no value."""
-        model, parameters = self._spec.model, self._spec.parameters
-        known = dict(model.constants) if isinstance(model, OdeSpec) else {}
+        parameters = self._spec.parameters
+        known = dict(self._spec.model.names_of("constants"))
         known |= {k: v for k, v in parameters.items() if not isinstance(v, ParameterSpec)}
         known |= experiment.numbers
         here = expression.xreplace(dict(experiment.instead))
@@ -182,10 +180,10 @@ class TimingReader(Reader):
         times, values = table.times, table.values
         if (table.file is None) == (times is None) or (times is None) != (values is None):
             hint = "give file, or times and values"
-            self._complain_key(path, f"the input '{name}' needs one table", hint)
+            self.complain_key(path, f"the input '{name}' needs one table", hint)
         elif times is not None and values is not None:
             if len(times) != len(values):
                 message = f"{len(times)} times, but {len(values)} values"
-                self._complain((*path, "values"), message)
+                self.complain((*path, "values"), message)
             if any(b <= a for a, b in itertools.pairwise(times)):
-                self._complain((*path, "times"), "the times of an input must increase")
+                self.complain((*path, "times"), "the times of an input must increase")

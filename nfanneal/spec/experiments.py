@@ -14,7 +14,7 @@ from nfanneal.model.expressions import Names, symbol
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader
-from nfanneal.spec.schema import ExperimentSpec, ParameterSpec, PythonSpec
+from nfanneal.spec.schema import ExperimentSpec, ParameterSpec
 
 PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
 """What the result file appends to an observable: with its data, and in predictions."""
@@ -58,24 +58,23 @@ class MeasuredReader(Reader):
     def experiments(self) -> tuple[ExperimentMeaning, ...]:
         """Every experiment; a nameless one if the spec names none; none for a log-likelihood."""
         spec = self._spec
-        if isinstance(spec.model, PythonSpec) and spec.model.log_likelihood is not None:
+        itself = spec.model.likelihood_key
+        if itself is not None:
             for section in ("data", "likelihood", "experiments"):
                 if section in spec.model_fields_set:
-                    self._complain_key(
-                        (section,), f"'{section}' is not used with model.log_likelihood"
-                    )
+                    self.complain_key((section,), f"'{section}' is not used with model.{itself}")
             return ()
         shared = self._noises(spec.likelihood, ("likelihood",))
         self._check_stored_names()
         if spec.experiments:
             if spec.data is not None:
-                self._complain_key(("data",), "with experiments, each has its own data section")
+                self.complain_key(("data",), "with experiments, each has its own data section")
             self._check_names(spec.experiments, ("experiments",))
             return tuple(self._experiment(name, shared) for name in spec.experiments)
         if not spec.likelihood:
-            self._complain_key((), "a likelihood is needed: {observable: {noise model: …}}")
+            self.complain_key((), "a likelihood is needed: {observable: {noise model: …}}")
         if spec.data is None:
-            self._complain_key((), "data are needed: {file: …, time: …}")
+            self.complain_key((), "data are needed: {file: …, time: …}")
         else:
             self._check_columns(spec.data.columns, spec.likelihood, ("data", "columns"))
         return (ExperimentMeaning(noise=tuple(shared.values())),)
@@ -87,12 +86,12 @@ class MeasuredReader(Reader):
             if observable not in self._spec.likelihood:
                 hint = nearest(observable, self._spec.likelihood)
                 message = f"'{observable}' is not in the likelihood section"
-                self._complain((*path, "observed", i), message, hint)
+                self.complain((*path, "observed", i), message, hint)
         noise = {n: shared[n] for n in observed if n in shared}
         noise |= self._noises(given.likelihood, (*path, "likelihood"))
         measured = {*observed, *given.likelihood}
         if not measured:
-            self._complain_key(
+            self.complain_key(
                 path, f"{name}: nothing was measured; the likelihood section says what"
             )
         self._check_columns(given.data.columns, measured, (*path, "data", "columns"))
@@ -120,7 +119,7 @@ class MeasuredReader(Reader):
             here = (*path, "parameters", parameter)
             if self._parameters.get(parameter) is not None:
                 hint = "a vector parameter is shared, or each experiment's own (per: experiment)"
-                self._complain(here, f"'{parameter}' is a vector", hint)
+                self.complain(here, f"'{parameter}' is a vector", hint)
             elif isinstance(text, str):
                 others |= self._other(parameter, text, here, own)
                 self._check_own(others.get(symbol(parameter)), given, here)
@@ -133,10 +132,10 @@ class MeasuredReader(Reader):
         self, parameter: str, text: str, path: KeyPath, own: Mapping[sympy.Symbol, sympy.Expr]
     ) -> dict[sympy.Symbol, sympy.Expr]:
         """An expression that stands for a parameter."""
-        if isinstance(self._spec.model, PythonSpec):
-            self._complain(
-                path, f"{parameter}: the experiments of a python model take numbers here"
-            )
+        model = self._spec.model
+        if not model.transparent:
+            message = f"{parameter}: the experiments of a {model.kind} model take numbers here"
+            self.complain(path, message)
             return {}
         expression = self._expression(text, path, self._parameters | self._constants)
         return {} if expression is None else {symbol(parameter): expression.xreplace(own)}
@@ -149,17 +148,21 @@ class MeasuredReader(Reader):
             gone = isinstance(said, ParameterSpec) and said.per and name in given.parameters
             if gone and expression is not None and symbol(name) in expression.free_symbols:
                 message = f"'{name}' has no value of its own here: something else stands for it"
-                self._complain(path, message, "write that instead")
+                self.complain(path, message, "write that instead")
 
     def _own_initial(self, given: ExperimentSpec, path: KeyPath) -> dict[str, sympy.Expr]:
         model = self._spec.model
-        if isinstance(model, PythonSpec):
-            for section in ("constants", "inputs", "states", "start"):
-                if section in given.model_fields_set:
-                    self._complain_key((*path, section), f"a python model has no {section}")
+        absent = [s for s in ("constants", "inputs", "states", "start")
+                  if s not in model.in_experiments]  # fmt: skip
+        for section in absent:
+            if section in given.model_fields_set:
+                self.complain_key((*path, section), f"a {model.kind} model has no {section}")
+        for section, what in (("inputs", "input"), ("states", "state")):
+            if section not in absent:
+                names = model.names_of(section)
+                self._check_known(getattr(given, section), names, (*path, section), what)
+        if "states" in absent:
             return {}
-        self._check_known(given.inputs, model.inputs, (*path, "inputs"), "input")
-        self._check_known(given.states, model.states, (*path, "states"), "state")
         anywhere = self._parameters | self._constants
         return self._expressions(given.states, (*path, "states"), anywhere)
 
@@ -168,7 +171,7 @@ class MeasuredReader(Reader):
     ) -> None:
         for name in names:
             if name not in known:
-                self._complain_key(
+                self.complain_key(
                     (*path, name), f"the model has no {what} '{name}'", nearest(name, known)
                 )
 
@@ -192,7 +195,7 @@ class MeasuredReader(Reader):
     def _complain_observable(self, name: str, message: str) -> None:
         is_used = name in self._spec.likelihood
         section: KeyPath = ("likelihood",) if is_used else ("model", "observables")
-        self._complain_key((*section, name), message)
+        self.complain_key((*section, name), message)
 
     def _check_columns(
         self, columns: Mapping[str, str], measured: Collection[str], path: KeyPath
@@ -200,15 +203,15 @@ class MeasuredReader(Reader):
         for name in columns:
             if name not in measured:
                 hint = nearest(name, measured)
-                self._complain_key((*path, name), f"'{name}' has a column but no likelihood", hint)
+                self.complain_key((*path, name), f"'{name}' has a column but no likelihood", hint)
 
     @functools.cached_property
     def _observables(self) -> Mapping[str, Any]:
-        model = self._spec.model
-        if isinstance(model, PythonSpec):
-            own = [said.likelihood for said in self._spec.experiments.values()]
-            return {name: None for part in (self._spec.likelihood, *own) for name in part}
-        return model.states if model.observables is None else model.observables
+        known = self._spec.model.observable_names
+        if known is not None:
+            return known
+        own = [said.likelihood for said in self._spec.experiments.values()]
+        return {name: None for part in (self._spec.likelihood, *own) for name in part}
 
     @functools.cached_property
     def _noise_names(self) -> Names:
@@ -223,20 +226,20 @@ class MeasuredReader(Reader):
         known = self._observables
         if name not in known:
             hint = nearest(name, known) or f"observables: {', '.join(known)}"
-            if name in getattr(self._spec.model, "states", ()):
+            if name in self._spec.model.names_of("states"):
                 hint = f"add `{name}: {name}` to model.observables, which replace the states"
-            self._complain_key(path, f"no observable '{name}'", hint)
+            self.complain_key(path, f"no observable '{name}'", hint)
         if isinstance(given, str):
             given = {given: {}}
         if not isinstance(given, dict) or len(given) != 1:
-            self._complain(
+            self.complain(
                 path, f"{'.'.join(map(str, path))}: expected one {{noise model: arguments}}"
             )
             return None
         ((family, arguments),) = given.items()
         if family not in NOISE_MODELS:
             hint = nearest(family, NOISE_MODELS) or f"known: {', '.join(NOISE_MODELS)}"
-            self._complain_key((*path, family), f"unknown noise model '{family}'", hint)
+            self.complain_key((*path, family), f"unknown noise model '{family}'", hint)
             return None
         parsed = self._noise_arguments(family, arguments, (*path, family))
         return NoiseMeaning(name, family, parsed) if parsed is not None and name in known else None
@@ -252,15 +255,15 @@ class MeasuredReader(Reader):
         elif isinstance(given, dict):
             path_of = {argument: (*path, argument) for argument in given}
         else:
-            self._complain(path, f"{family} takes {{{', '.join(wanted)}}}")
+            self.complain(path, f"{family} takes {{{', '.join(wanted)}}}")
             return None
         for argument in given:
             if argument not in wanted:
                 hint = nearest(argument, wanted) or f"it takes: {', '.join(wanted) or 'none'}"
-                self._complain_key(path_of[argument], f"{family} has no '{argument}'", hint)
+                self.complain_key(path_of[argument], f"{family} has no '{argument}'", hint)
         missing = [argument for argument in wanted if argument not in given]
         if missing:
-            self._complain_key(path, f"{family} needs {', '.join(missing)}")
+            self.complain_key(path, f"{family} needs {', '.join(missing)}")
             return None
         parsed = [self._expression(given[a], path_of[a], self._noise_names) for a in wanted]
         return tuple(p for p in parsed if p is not None) if None not in parsed else None

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 LARGEST_WHOLE = 2**63
 """Result files, and the generators of random numbers, have 64 bits."""
@@ -71,6 +71,7 @@ Interval = Annotated[
 ]
 """Seconds, or the word `off`."""
 Number = Annotated[float, BeforeValidator(_number)]
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Word = Annotated[str, BeforeValidator(_word)]
 Expression = Annotated[

@@ -11,7 +11,8 @@ import numpy as np
 from nfanneal.arrays import Array
 from nfanneal.errors import Complaint, DataError, Location
 from nfanneal.spec.document import Document, KeyPath
-from nfanneal.spec.schema import InputSpec, OdeSpec, Spec
+from nfanneal.spec.kinds.ode import InputSpec
+from nfanneal.spec.schema import Spec
 from nfanneal.spec.table import Several, Table, read_table
 
 LONGEST = 10_000
@@ -26,9 +27,7 @@ def input_path(name: str, experiment: str = "") -> KeyPath:
 
 def inputs_of(spec: Spec) -> dict[KeyPath, InputSpec]:
     """The inputs of a model, and as they are in experiments that say something of them."""
-    if not isinstance(spec.model, OdeSpec):
-        return {}
-    shared = spec.model.inputs
+    shared = spec.model.names_of("inputs")
     return {input_path(name): said for name, said in shared.items()} | {
         input_path(name, experiment): _changed(shared[name], own)
         for experiment, said in spec.experiments.items()
@@ -95,7 +94,7 @@ def input_files(spec: Spec) -> dict[KeyPath, str]:
 
 def with_tables(spec: Spec, document: Document, folder: Path) -> Spec:
     """The spec with the tables of its inputs instead of their files."""
-    if not input_files(spec) or not isinstance(spec.model, OdeSpec):
+    if not input_files(spec):
         return spec
     tables = dict[KeyPath, InputSpec]()
     for path, said in inputs_of(spec).items():
@@ -105,7 +104,7 @@ def with_tables(spec: Spec, document: Document, folder: Path) -> Spec:
         e: said.model_copy(update={"inputs": {n: tables[input_path(n, e)] for n in said.inputs}})
         for e, said in spec.experiments.items()
     }
-    inputs = {name: tables[input_path(name)] for name in spec.model.inputs}
+    inputs = {name: tables[input_path(name)] for name in spec.model.names_of("inputs")}
     model = spec.model.model_copy(update={"inputs": inputs})
     return spec.model_copy(update={"model": model, "experiments": experiments})
 

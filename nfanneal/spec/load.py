@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from nfanneal.errors import Complaint, Location, SpecError
-from nfanneal.spec.checked import CheckedSpec, _data_sections, _Dumper, _quoted
+from nfanneal.spec.checked import CheckedSpec, _data_sections
 from nfanneal.spec.complaints import _complaint, _in_order, _with_placeholders
 from nfanneal.spec.document import (
     Document,
@@ -22,12 +22,7 @@ from nfanneal.spec.document import (
 )
 from nfanneal.spec.inputs import input_files
 from nfanneal.spec.meaning import Meaning, find_meaning
-from nfanneal.spec.schema import (
-    PythonSpec,
-    Spec,
-)
-
-_Dumper.add_representer(str, _quoted)
+from nfanneal.spec.schema import Spec
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
@@ -77,17 +72,16 @@ def _check(document: Document, folder: Path, *, with_files: bool = False) -> Che
 def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Complaint]:
     """Complaints about the data and the model file, where they are not there."""
     named: dict[KeyPath, str] = {
-        ("experiments", experiment, "data") if experiment else ("data",): said.file
+        (*(("experiments", experiment) if experiment else ()), "data", "file"): said.file
         for experiment, said in _data_sections(spec)
     }
-    if isinstance(spec.model, PythonSpec):
-        named[("model",)] = spec.model.file
-    named |= input_files(spec)
-    for section, file in named.items():
+    named |= {("model", key): file for key, file in spec.model.code_files().items()}
+    named |= {(*path, "file"): file for path, file in input_files(spec).items()}
+    for place, file in named.items():
         path = folder / file
-        wrong = _wrong_with(path, str(section[-1]))
+        wrong = _wrong_with(path, str(place[-2]))
         if wrong is not None:
-            yield Complaint(f"{wrong}: '{path}'", document.place((*section, "file")).value)
+            yield Complaint(f"{wrong}: '{path}'", document.place(place).value)
 
 
 def _wrong_with(path: Path, section: str) -> str | None:

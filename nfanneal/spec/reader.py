@@ -11,7 +11,7 @@ import sympy
 from nfanneal.errors import Complaint, Location
 from nfanneal.model.expressions import FUNCTIONS, Cost, ExpressionError, Names, cost_of, parse
 from nfanneal.spec.document import Document, KeyPath
-from nfanneal.spec.schema import OdeSpec, ParameterSpec, Spec
+from nfanneal.spec.schema import ParameterSpec, Spec
 
 MOST_COMPLAINTS = 100
 """Nobody reads more: expressions after so many complaints are not looked at."""
@@ -32,23 +32,24 @@ class Reader:
             name: p.shape if isinstance(p, ParameterSpec) else None
             for name, p in spec.parameters.items()
         }
-        ode = spec.model if isinstance(spec.model, OdeSpec) else None
-        self._constants: dict[str, int | None] = dict.fromkeys(ode.constants) if ode else {}
+        self._constants: dict[str, int | None] = dict.fromkeys(spec.model.names_of("constants"))
 
-    def _complain(self, path: KeyPath, message: str, hint: str | None = None) -> None:
+    def complain(self, path: KeyPath, message: str, hint: str | None = None) -> None:
+        """Something is wrong with the value at `path`."""
         self.complaints.append(Complaint(message, self._document.place(path).value, hint))
 
-    def _complain_key(self, path: KeyPath, message: str, hint: str | None = None) -> None:
+    def complain_key(self, path: KeyPath, message: str, hint: str | None = None) -> None:
+        """Something is wrong with the key at `path`."""
         self.complaints.append(Complaint(message, self._document.place(path).key, hint))
 
     def _check_names(self, names: Iterable[str], path: KeyPath) -> None:
         for name in names:
             if not name.isidentifier() or keyword.iskeyword(name):
-                self._complain_key(
+                self.complain_key(
                     (*path, name), f"'{name}' is not a name: use letters, digits and _"
                 )
             elif name in FUNCTIONS:
-                self._complain_key((*path, name), f"'{name}' is a function of expressions")
+                self.complain_key((*path, name), f"'{name}' is a function of expressions")
 
     def _expressions(
         self, given: Mapping[str, Any], path: KeyPath, names: Names
@@ -84,15 +85,15 @@ class Reader:
         cost = cost_of(expression)
         dotted = ".".join(map(str, path))
         if cost.depth > DEEPEST:
-            self._complain(path, f"{dotted}: nested more than {DEEPEST} levels deep, once expanded")
+            self.complain(path, f"{dotted}: nested more than {DEEPEST} levels deep, once expanded")
             return None
         if self._cost.derivatives + cost.derivatives > MOST_DERIVATIVES:
             hint = "split long products, or make parts of them states"
             message = f"the derivatives up to here would have more than {MOST_DERIVATIVES:,} terms"
-            self._complain(path, f"{dotted}: {message}", hint)
+            self.complain(path, f"{dotted}: {message}", hint)
             return None
         self._cost += cost
         if self._cost.operations > MOST_OPERATIONS:
             message = f"the expressions up to here have more than {MOST_OPERATIONS:,} operations"
-            self._complain(path, f"{dotted}: {message}")
+            self.complain(path, f"{dotted}: {message}")
         return expression

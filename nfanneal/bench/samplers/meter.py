@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from nfanneal.arrays import Array
+from nfanneal.model.calls import LogLikelihood
 from nfanneal.model.latent import Transform, transform_of
 from nfanneal.model.problem import Problem
 from nfanneal.target import Evaluation, in_batches
@@ -75,7 +76,7 @@ class Meter:
 
     def _ask(self, theta: Array) -> Evaluation:
         self.check()
-        found = self.problem.ask_log_likelihood(np.ascontiguousarray(theta))
+        found = self.problem.ask(LogLikelihood(), np.ascontiguousarray(theta))
         self.calls += len(theta)
         return found
 

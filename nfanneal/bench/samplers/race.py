@@ -24,7 +24,6 @@ from nfanneal.bench.samplers import merit
 from nfanneal.bench.samplers.meter import BudgetSpent, Meter
 from nfanneal.bench.samplers.peers import PEERS, Drawn, Settings, changed, metered_run
 from nfanneal.bench.samplers.results import Bench, Outcome, Reference, Run, Score
-from nfanneal.model.ode_model import OdeSimulator
 from nfanneal.model.problem import Problem
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.settings import Settings as OwnSettings
@@ -143,19 +142,8 @@ def _warm_up(problem: Problem) -> None:
     problem.evaluate(z, False)
     if problem.likelihood.differentiable:
         problem.evaluate(z, True)
-    simulator = getattr(problem.likelihood, "simulator", None)
-    if isinstance(simulator, OdeSimulator):
-        _compile_stiff_solvers(simulator)
-
-
-def _compile_stiff_solvers(simulator: OdeSimulator) -> None:
-    """Those that a run may need, whether draws of the prior do or not."""
-    for experiment in simulator.experiments:
-        settings, parameters = experiment.settings, experiment.system.system.parameters
-        theta, times = np.ones((1, len(parameters))), np.array([settings.start])
-        for sensitivities in (False, True) if settings.method == "auto" else ():
-            stiff = replace(settings, method="stiff")
-            experiment.system.solve(theta, times, stiff, sensitivities=sensitivities)
+    if problem.data is not None:
+        problem.data.simulator.compile_all()
 
 
 @contextmanager

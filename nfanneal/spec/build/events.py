@@ -12,7 +12,7 @@ from nfanneal.model.expressions.functions import Where, compare
 from nfanneal.model.ode import Dose, InputTable, OdeSystem, Switch, Timetable, changed, tabulated
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.inputs import input_path, inputs_of, read_input
-from nfanneal.spec.schema import OdeSpec
+from nfanneal.spec.kinds.ode import OdeSpec
 
 
 @dataclass(frozen=True)

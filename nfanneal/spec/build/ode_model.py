@@ -15,7 +15,7 @@ from nfanneal.model.ode_model import OdeExperiment, OdeSimulator, SystemParamete
 from nfanneal.spec.build.events import on_log_scale, time_course
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
-from nfanneal.spec.schema import OdeSpec
+from nfanneal.spec.kinds.ode import OdeSpec
 
 Differences = dict[sympy.Symbol, tuple[sympy.Expr, ...]]
 """What stands for a symbol in each experiment."""
@@ -23,8 +23,7 @@ Differences = dict[sympy.Symbol, tuple[sympy.Expr, ...]]
 
 def known_numbers(checked: CheckedSpec) -> dict[str, float]:
     """Constants and fixed parameters, also those that an experiment has to itself."""
-    model = checked.spec.model
-    constants = model.constants if isinstance(model, OdeSpec) else {}
+    constants = checked.spec.model.names_of("constants")
     own = [experiment.numbers for experiment in checked.meaning.experiments]
     return {**constants, **checked.meaning.fixed, **{k: v for part in own for k, v in part.items()}}
 
@@ -89,7 +88,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
 
 
 def _settings(checked: CheckedSpec, model: OdeSpec, experiment: str) -> SolverSettings:
-    solver, (start, _) = model.solver, start_of(checked.spec, model, experiment)
+    solver, (start, _) = model.solver, start_of(checked.spec, experiment)
     atol = solver.rtol if model.positive else solver.atol  # of logarithms: both are relative
     return SolverSettings(solver.rtol, atol, solver.max_steps, start, solver.method)
 

@@ -7,22 +7,18 @@ from collections.abc import Mapping
 from nfanneal.errors import Complaint, DataError, SpecError
 from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
-from nfanneal.model.likelihood import DataLikelihood, DirectLikelihood, Likelihood
+from nfanneal.model.likelihood import DataLikelihood, Likelihood
 from nfanneal.model.noise import NOISE_MODELS, check_support
 from nfanneal.model.observations import Observations
 from nfanneal.model.problem import Problem
-from nfanneal.model.python_model import PythonLikelihood, PythonSimulator
 from nfanneal.model.series import NoiseArguments, ObservedSeries
 from nfanneal.model.simulator import Simulator
 from nfanneal.runtime.limits import affordable_draws
-from nfanneal.spec.build.ode_model import known_numbers, ode_simulator, substituted
-from nfanneal.spec.build.python_model import _python_function
+from nfanneal.spec.build.ode_model import known_numbers, substituted
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
 from nfanneal.spec.experiments import ExperimentMeaning, NoiseMeaning, within
-from nfanneal.spec.schema import OdeSpec, PythonSpec
 from nfanneal.spec.table import observations, read_table
-from nfanneal.target import EVALUATION_CHUNK
 
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
@@ -46,14 +42,12 @@ def build_problem(
     """
     latent = LatentMap(checked.meaning.free)
     model = checked.spec.model
-    if isinstance(model, PythonSpec) and model.log_likelihood is not None:
-        function = _python_function(checked, model, model.log_likelihood, latent, None)
-        likelihood: Likelihood = DirectLikelihood(PythonLikelihood(function))
+    if model.likelihood_key is not None:
+        likelihood: Likelihood = model.direct_likelihood(checked, latent)
     else:
         data = read_observations(checked) if data is None else data
         likelihood = _data_likelihood(checked, data, latent)
-    chunk = model.batch if isinstance(model, PythonSpec) else EVALUATION_CHUNK
-    chunk = affordable_draws(chunk, _bytes_per_draw(likelihood, latent), memory)
+    chunk = affordable_draws(model.draws_per_call, _bytes_per_draw(likelihood, latent), memory)
     return Problem(checked.spec.name, latent, likelihood, chunk)
 
 
@@ -61,31 +55,22 @@ def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:
     """What the arrays of an evaluation take; a user's own are not known."""
     if not isinstance(likelihood, DataLikelihood):
         return 8.0 * COPIES * latent.dimension
-    cells = len(likelihood.all_times) * len(likelihood.simulator.observables)
     derivatives = latent.dimension if likelihood.has_information else 1
-    return 8.0 * COPIES * cells * (1 + derivatives)
+    return 8.0 * COPIES * likelihood.cells * (1 + derivatives)
 
 
 def _data_likelihood(
     checked: CheckedSpec, data: Mapping[str, Observations], latent: LatentMap
 ) -> DataLikelihood:
-    model, experiments = checked.spec.model, checked.meaning.experiments
-    if isinstance(model, OdeSpec):
-        _check_starts(checked, model, data)
-        simulator: Simulator = ode_simulator(checked, model, latent)
-    else:
-        functions = tuple(
-            _python_function(checked, model, str(model.simulate), latent, e) for e in experiments
-        )
-        names = dict.fromkeys(n.observable for e in experiments for n in e.noise)
-        simulator = PythonSimulator(functions, tuple(names))
-    times = tuple(data[e.name].times for e in experiments)
+    _check_starts(checked, data)
+    simulator = checked.spec.model.simulator(checked, latent)
+    times = tuple(data[e.name].times for e in checked.meaning.experiments)
     return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
 
 
-def _check_starts(checked: CheckedSpec, model: OdeSpec, data: Mapping[str, Observations]) -> None:
+def _check_starts(checked: CheckedSpec, data: Mapping[str, Observations]) -> None:
     for experiment in checked.meaning.experiments:
-        start, place = start_of(checked.spec, model, experiment.name)
+        start, place = start_of(checked.spec, experiment.name)
         begin = data[experiment.name].times[0]
         if begin < start:
             first = f"{begin:g}, before the initial values at {'.'.join(place)} = {start:g}"

@@ -6,12 +6,39 @@ from pathlib import Path
 
 from nfanneal.errors import Complaint, SpecError, nearest
 from nfanneal.model.latent import LatentMap
+from nfanneal.model.likelihood import DirectLikelihood
 from nfanneal.model.python_file import load_python_file
-from nfanneal.model.python_model import PythonFunction
+from nfanneal.model.python_model import PythonFunction, PythonLikelihood, PythonSimulator
 from nfanneal.spec.build.ode_model import known_numbers
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.experiments import ExperimentMeaning, within
-from nfanneal.spec.schema import PythonSpec
+from nfanneal.spec.kinds.python import PythonSpec
+
+
+def python_likelihood(
+    checked: CheckedSpec, model: PythonSpec, latent: LatentMap
+) -> DirectLikelihood:
+    """The log-likelihood that the user's function gives.
+
+    Raises:
+        SpecError: the file or its function is missing.
+        ModelError: importing it raised.
+    """
+    function = _python_function(checked, model, str(model.log_likelihood), latent, None)
+    return DirectLikelihood(PythonLikelihood(function))
+
+
+def python_simulator(checked: CheckedSpec, model: PythonSpec, latent: LatentMap) -> PythonSimulator:
+    """What the user's function predicts, in each experiment.
+
+    Raises:
+        SpecError: the file or its function is missing.
+        ModelError: importing it raised.
+    """
+    experiments, name = checked.meaning.experiments, str(model.simulate)
+    functions = tuple(_python_function(checked, model, name, latent, e) for e in experiments)
+    names = dict.fromkeys(n.observable for e in experiments for n in e.noise)
+    return PythonSimulator(functions, tuple(names))
 
 
 def _python_function(

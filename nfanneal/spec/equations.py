@@ -1,0 +1,61 @@
+"""The expressions of an ODE model: initial values, equations, observables, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nfanneal.errors import nearest
+from nfanneal.model.expressions import Names, parse
+from nfanneal.spec.document import KeyPath
+from nfanneal.spec.kinds.kind import ModelMeaning
+from nfanneal.spec.kinds.ode import OdeSpec
+from nfanneal.spec.reader import Reader
+
+
+class EquationsReader(Reader):
+    """Reads the sections of an ODE model that hold expressions by name."""
+
+    def equations(self, model: OdeSpec) -> ModelMeaning:
+        """The parsed sections; complaints are collected."""
+        self._check_ode_names(model)
+        anywhere = self._parameters | self._constants
+        inside: Names = anywhere | dict.fromkeys((*model.states, *model.inputs, model.time))
+        initial = self._expressions(model.states, ("model", "states"), anywhere)
+        equations = self._expressions(model.equations, ("model", "equations"), inside)
+        given = model.observables
+        if given is None:
+            names: Names = dict.fromkeys(model.states)
+            observables = {s: parse(s, names) for s in names if s.isidentifier()}
+        else:
+            observables = self._expressions(given, ("model", "observables"), inside)
+        return ModelMeaning(initial, equations, observables)
+
+    def _check_ode_names(self, model: OdeSpec) -> None:
+        sections: dict[KeyPath, Iterable[str]] = {
+            ("model", "states"): model.states,
+            ("model", "constants"): model.constants,
+            ("model", "inputs"): model.inputs,
+            ("model", "observables"): model.observables or {},
+        }
+        for path, names in sections.items():
+            self._check_names(names, path)
+        taken: dict[str, str] = {model.time: "the time"}
+        taken |= dict.fromkeys(self._spec.parameters, "a parameter")
+        if model.time in self._spec.parameters:
+            self.complain_key(("parameters", model.time), f"'{model.time}' is the time's name")
+        for path in (("model", "constants"), ("model", "inputs"), ("model", "states")):
+            for name in sections[path]:
+                if name in taken:
+                    self.complain_key((*path, name), f"'{name}' is already {taken[name]}")
+                taken[name] = f"one of the {path[1]}"
+        for name in model.observables or {}:
+            if name in taken and name not in model.states:
+                self.complain_key(("model", "observables", name), f"'{name}' is {taken[name]}")
+        for state in model.states:
+            if state not in model.equations:
+                self.complain_key(("model", "states", state), f"state '{state}' has no equation")
+        for name in model.equations:
+            if name not in model.states:
+                hint = nearest(name, model.states)
+                path = ("model", "equations", name)
+                self.complain_key(path, f"an equation for '{name}', which is no state", hint)

@@ -1,0 +1,108 @@
+"""What the program must know of a kind of model: its keys, what it can do, how it is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import sympy
+
+from nfanneal.spec.fields import Section
+from nfanneal.target import EVALUATION_CHUNK
+
+if TYPE_CHECKING:
+    from nfanneal.model.latent import LatentMap
+    from nfanneal.model.likelihood import DirectLikelihood
+    from nfanneal.model.simulator import Simulator
+    from nfanneal.spec.checked import CheckedSpec
+    from nfanneal.spec.events import TimingMeaning
+    from nfanneal.spec.experiments import ExperimentMeaning
+    from nfanneal.spec.meaning import SpecReader
+
+
+@dataclass(frozen=True)
+class ModelMeaning:
+    """A model's expressions by name; empty for a model that has none."""
+
+    initial: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    equations: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    observables: Mapping[str, sympy.Expr] = field(default_factory=dict)
+
+
+class ModelSpec(Section):
+    """The section `model` of a spec: its keys, and what its kind can do.
+
+    A kind is a subclass of this in a file of its own and a line in `KINDS`; nothing else asks which
+    kind a model has. What takes long to import is imported where it is used.
+    """
+
+    kind: str
+
+    words: ClassVar[str]
+    """What messages call such a model."""
+    code_words: ClassVar[str] = ""
+    """What they call the file that its user wrote."""
+    sections: ClassVar[Mapping[str, type[Section]]] = {}
+    """What the keys hold that have entries by name."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Keys that have defaults, and of which nothing else depends."""
+    in_experiments: ClassVar[tuple[str, ...]] = ()
+    """Keys of an experiment, beside data and parameters, that say something of such a model."""
+    transparent: ClassVar[bool] = False
+    """Whether the spec says all that its parameters are for: expressions may stand for them."""
+
+    @property
+    def likelihood_key(self) -> str | None:
+        """The key that gives the log-likelihood itself; None for a model that predicts data."""
+        return None
+
+    @property
+    def draws_per_call(self) -> int:
+        """How many draws it is asked about at once, at most."""
+        return EVALUATION_CHUNK
+
+    @property
+    def starts_at(self) -> float:
+        """The time before which it predicts nothing."""
+        return -math.inf
+
+    @property
+    def observable_names(self) -> Mapping[str, Any] | None:
+        """The observables that it has; None: those that the data are of."""
+        return None
+
+    def code_files(self) -> dict[str, str]:
+        """Files of the user's code, by their keys; they run only where the user names them."""
+        return {}
+
+    def names_of(self, section: str) -> Mapping[str, Any]:
+        """What a section such as `constants` or `inputs` holds; nothing if there is none."""
+        return getattr(self, section, None) or {}
+
+    def read(self, reader: SpecReader) -> ModelMeaning:
+        """Check what the schema cannot see, and parse all expressions."""
+        return ModelMeaning()
+
+    def read_timing(
+        self, reader: SpecReader, experiments: Sequence[ExperimentMeaning]
+    ) -> TimingMeaning | None:
+        """What it says of certain times."""
+        return None
+
+    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> Simulator:
+        """The model that predicts, compiled or imported.
+
+        Raises:
+            SpecError, ModelError: it cannot be built; what the message says.
+        """
+        raise NotImplementedError
+
+    def direct_likelihood(self, checked: CheckedSpec, latent: LatentMap) -> DirectLikelihood:
+        """The log-likelihood of a model that has a `likelihood_key`.
+
+        Raises:
+            SpecError, ModelError: it cannot be built; what the message says.
+        """
+        raise NotImplementedError

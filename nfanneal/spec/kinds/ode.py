@@ -1,0 +1,146 @@
+"""Models of ordinary differential equations, as a spec states them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from nfanneal.spec.fields import Expression, Finite, Section, Whole, Word
+from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
+
+if TYPE_CHECKING:
+    from nfanneal.model.latent import LatentMap
+    from nfanneal.model.ode_model import OdeSimulator
+    from nfanneal.spec.checked import CheckedSpec
+    from nfanneal.spec.events import TimingMeaning
+    from nfanneal.spec.experiments import ExperimentMeaning
+    from nfanneal.spec.meaning import SpecReader
+
+
+class SolverSpec(Section):
+    """How trajectories are computed."""
+
+    method: Literal["auto", "tsit5", "stiff"] = Field(
+        "auto", description="explicit (tsit5), stiff (Rodas5P), or each where it takes fewer steps"
+    )
+    rtol: Finite = Field(1e-6, gt=0, lt=1, description="relative tolerance per step")
+    atol: Finite = Field(1e-8, gt=0, description="absolute tolerance per step")
+    max_steps: Whole = Field(10_000, ge=1, description="steps after which a trajectory fails")
+
+
+class InputSpec(Section):
+    """A known function of time, from a table: in a file, or given here."""
+
+    file: Word | None = Field(None, description="CSV or TSV file with a header")
+    time: Word = Field("t", description="column of the times")
+    column: Word | None = Field(None, description="column of the values; by default its name")
+    times: list[Finite] | None = Field(None, min_length=1, description="instead of a file")
+    values: list[Finite] | None = Field(None, min_length=1, description="one for each time")
+    kind: Literal["step", "linear"] = Field(
+        "step", description="step: a value holds until the next; linear: on lines between them"
+    )
+
+
+class DoseSpec(Section):
+    """An amount that is added to a state at a time, or repeatedly from then on."""
+
+    time: Expression = Field(description="when, an expression of parameters")
+    amount: Expression = Field(description="how much, an expression of parameters")
+    every: Expression | None = Field(None, description="time from a dose to the next")
+    count: Whole = Field(1, ge=1, le=1000, description="how many doses")
+
+
+class ChangeSpec(Section):
+    """A constant or parameter takes another value from a time on."""
+
+    time: Expression = Field(description="when, an expression of parameters")
+    value: Expression = Field(description="its value from then on, an expression of parameters")
+
+
+def _list_of(kind: Any, words: str) -> BeforeValidator:
+    """One mapping may stand without a list; `words` say what is expected."""
+
+    def as_list(value: Any) -> Any:
+        items = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, dict) for item in items):
+            raise ValueError(f"must be {words}, or a list of such")
+        return items
+
+    return BeforeValidator(as_list, json_schema_input_type=kind | list[kind])
+
+
+DoseList = Annotated[list[DoseSpec], _list_of(DoseSpec, "{time: …, amount: …}")]
+ChangeList = Annotated[list[ChangeSpec], _list_of(ChangeSpec, "{time: …, value: …}")]
+
+
+class OdeSpec(ModelSpec):
+    """A model of ordinary differential equations."""
+
+    words: ClassVar[str] = "an ODE"
+    sections: ClassVar[Mapping[str, type[Section]]] = {
+        "inputs": InputSpec,
+        "doses": DoseSpec,
+        "changes": ChangeSpec,
+    }
+    optional: ClassVar[tuple[str, ...]] = (
+        "solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "positive",
+    )  # fmt: skip
+    in_experiments: ClassVar[tuple[str, ...]] = ("constants", "inputs", "states", "start")
+    transparent: ClassVar[bool] = True
+
+    kind: Literal["ode"]
+    time: Word = Field("t", description="name of the time in expressions")
+    start: Finite = Field(0.0, description="time of the initial values")
+    states: dict[str, Expression] = Field(
+        min_length=1, description="state: initial value, an expression of parameters"
+    )
+    equations: dict[str, Expression] = Field(
+        min_length=1, description="state: its derivative by time"
+    )
+    constants: dict[str, Finite] = Field({}, description="name: number")
+    inputs: dict[str, InputSpec] = Field({}, description="name: a table of times and values")
+    doses: dict[str, DoseList] = Field({}, description="state: what is added to it, and when")
+    changes: dict[str, ChangeList] = Field(
+        {}, description="constant or parameter: its values from certain times on"
+    )
+    initial: Literal["given", "steady_state"] = Field(
+        "given", description="steady_state: start where nothing changes, found from the states"
+    )
+    pre_equilibration: dict[str, Expression] = Field(
+        {}, description="constant or parameter: its value while the steady state is found"
+    )
+    positive: bool = Field(
+        False, description="solve for the logarithms of the states, which are positive"
+    )
+    observables: dict[str, Expression] | None = Field(
+        None, description="observable: expression; by default the states are observed"
+    )
+    solver: SolverSpec = SolverSpec()
+
+    @property
+    def starts_at(self) -> float:
+        """The time of the initial values."""
+        return self.start
+
+    @property
+    def observable_names(self) -> Mapping[str, Any]:
+        """The observables; by default the states."""
+        return self.states if self.observables is None else self.observables
+
+    def read(self, reader: SpecReader) -> ModelMeaning:
+        """Initial values, equations and observables."""
+        return reader.equations(self)
+
+    def read_timing(
+        self, reader: SpecReader, experiments: Sequence[ExperimentMeaning]
+    ) -> TimingMeaning:
+        """Doses, changes, inputs and the state to start from."""
+        return reader.timing(self, experiments)
+
+    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> OdeSimulator:
+        """The system, compiled once for all experiments."""
+        from nfanneal.spec.build.ode_model import ode_simulator  # noqa: PLC0415  (compilers)
+
+        return ode_simulator(checked, self, latent)
