@@ -12,11 +12,11 @@ from nfanneal.anneal.schedule import SCHEDULES
 from nfanneal.bench.samplers.peers import PEERS
 from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
 from nfanneal.cli.completion import files_or
-from nfanneal.cli.consoles import console
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
 from nfanneal.errors import ExitCode
 from nfanneal.report.bench import bench_json, print_bench, run_line
+from nfanneal.report.consoles import console
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.files import replaced

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from nfanneal.cli.consoles import console
 from nfanneal.errors import ExitCode
 from nfanneal.report.check import print_check
+from nfanneal.report.consoles import console
 from nfanneal.runs.check import try_likelihood
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads

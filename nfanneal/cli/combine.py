@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
 from nfanneal.report.combination import combination_json, print_combination
+from nfanneal.report.consoles import console
 from nfanneal.results import store
 from nfanneal.results.combine import combine
 from nfanneal.runtime.threads import set_threads

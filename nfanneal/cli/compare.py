@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from nfanneal.cli.consoles import console
 from nfanneal.errors import ResultError
 from nfanneal.report.comparison import comparison_json, print_comparison
+from nfanneal.report.consoles import console
 from nfanneal.results import store
 from nfanneal.results.compare import compare
 

@@ -10,9 +10,9 @@ import click
 from nfanneal.bench.solvers.engine import costs, throughput
 from nfanneal.bench.solvers.solvers import SOLVERS
 from nfanneal.bench.solvers.systems import SYSTEMS
-from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import listed_words
+from nfanneal.report.consoles import console
 from nfanneal.report.engine import cost_line, engine_json, print_engine
 from nfanneal.runtime.threads import set_threads
 

@@ -7,8 +7,8 @@ from importlib import resources
 
 import click
 
-from nfanneal.cli.consoles import console
 from nfanneal.cli.words import nearest_word
+from nfanneal.report.consoles import console
 from nfanneal.report.guide import laid_out
 
 TOPICS = (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
+from nfanneal.report.consoles import console
 from nfanneal.report.pruning import print_pruning, pruning_json
 from nfanneal.results import store
 from nfanneal.results.prune import METHODS, prune

@@ -13,10 +13,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from nfanneal.cli.completion import files_or
-from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
+from nfanneal.report.consoles import console
 from nfanneal.report.progress import LiveProgress, PlainProgress
 from nfanneal.report.summary import print_summary
 from nfanneal.results import store

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from nfanneal.cli.consoles import console
 from nfanneal.cli.files import refuse_existing
 from nfanneal.errors import ExitCode
+from nfanneal.report.consoles import console
 from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import store
 from nfanneal.results.sample import sample
