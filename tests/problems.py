@@ -10,9 +10,8 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from nfanneal.anneal.loop import AnnealResult
-from nfanneal.anneal.proposals.architectures import default_flow_settings
 from nfanneal.anneal.proposals.base import log_standard_normal
-from nfanneal.anneal.settings import default_anneal_settings
+from nfanneal.anneal.settings import default_anneal_settings, default_flow_settings
 from nfanneal.anneal.weights import Evidence, evidence
 from nfanneal.target import Evaluation, Target
 

@@ -11,8 +11,8 @@ from nfanneal.cli.main import COMMANDS
 from nfanneal.errors import ExitCode
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
-from nfanneal.runs.settings import ENOUGH_ESS, MOST_SAMPLES, SAMPLES
 from nfanneal.spec import document, table
+from nfanneal.spec.annealing import MOST_SAMPLES, USUAL
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.kinds.python import PythonSpec
 from nfanneal.spec.load import load_spec, spec_from_text
@@ -77,7 +77,7 @@ def test_limits_that_are_named_are_those_of_the_program():
     assert table.MOST_LINES == 1_000_000 + 1  # the header
     batch = PythonSpec.model_fields["batch"].default
     assert f"called with {batch} draws at once (`model.batch`)" in said["stopping"]
-    usual = f"{SAMPLES:,} of them, and more until {ENOUGH_ESS:,} are effective"
+    usual = f"{USUAL.samples:,} of them, and more until {USUAL.enough_ess:,} are effective"
     assert usual in said["method"]
     assert f"at most {MOST_SAMPLES:,} and" in said["method"]
 

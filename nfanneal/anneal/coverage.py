@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nfanneal.anneal.pool import Generation, tempered
+from nfanneal.anneal.pool import Generation
 from nfanneal.anneal.proposals.base import Proposal
-from nfanneal.anneal.weights import Evidence, evidence, mixture_log_density, normalized
+from nfanneal.anneal.weights import Evidence, evidence, mixture_log_density, normalized, tempered
 
 RARE = 30.0
 """A point is under-covered if the proposal draws its surroundings this many times too rarely."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from nfanneal.anneal.pool import Pool, tempered
+from nfanneal.anneal.pool import Pool
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
-from nfanneal.anneal.weights import normalized, truncated
+from nfanneal.anneal.weights import normalized, tempered, truncated
 from nfanneal.arrays import Array
 
 LEAST_SHARE = 0.05

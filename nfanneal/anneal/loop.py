@@ -20,13 +20,13 @@ from nfanneal.anneal.explore import (
 )
 from nfanneal.anneal.final_mixture import final_mixture
 from nfanneal.anneal.journal import Journal
-from nfanneal.anneal.pool import Generation, Pool, tempered
+from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import Activity, LevelInfo, Observer
-from nfanneal.anneal.proposals.architectures import FlowSettings, make_flow
+from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
-from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.settings import AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import HOT_BETA, HOT_DRAWS, Means, State, add, affords, pool_weights
 from nfanneal.anneal.training import Training, WeightedPoints, train
@@ -36,6 +36,7 @@ from nfanneal.anneal.weights import (
     evidence,
     normalized,
     pareto_k,
+    tempered,
     truncated,
 )
 from nfanneal.arrays import Array

@@ -75,10 +75,3 @@ class Pool:
         counts = [len(g.z) for g in self.generations]
         log_mixture = np.concatenate([mixture_log_density(row, counts) for row in self.densities])
         return np.concatenate([g.log_prior for g in self.generations]) - log_mixture
-
-
-def tempered(log_base_weights: Array, log_likelihood: Array, beta: float) -> Array:
-    """log-weights of the target prior·L^β, (n,); a likelihood of zero has no weight for β > 0."""
-    if beta == 0.0:
-        return log_base_weights
-    return log_base_weights + beta * log_likelihood

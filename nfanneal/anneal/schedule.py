@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nfanneal.anneal.pool import tempered
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.weights import effective_sample_size, truncated
+from nfanneal.anneal.weights import effective_sample_size, tempered, truncated
 from nfanneal.arrays import Array
 
 ESS_CEILING = 0.3

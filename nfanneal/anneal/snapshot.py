@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import LevelInfo
-from nfanneal.anneal.proposals.architectures import FlowSettings
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.stored import restored, stored
+from nfanneal.anneal.settings import FlowSettings
 from nfanneal.anneal.state import Means, State
 
 Arrays = Mapping[str, NDArray[np.generic]]

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from nfanneal.anneal.local import LocalPoints
-from nfanneal.anneal.pool import Generation, Pool, make_generation, tempered
+from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.weights import truncated
+from nfanneal.anneal.weights import tempered, truncated
 from nfanneal.arrays import Array, Bools
 from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target

@@ -161,3 +161,10 @@ def systematic_resample(weights: Array, size: int, rng: np.random.Generator) -> 
     points = (rng.random() + np.arange(size)) / size * cumulative[-1]
     chosen = np.minimum(np.searchsorted(cumulative, points), len(weights) - 1)
     return rng.permutation(chosen)
+
+
+def tempered(log_base_weights: Array, log_likelihood: Array, beta: float) -> Array:
+    """log-weights of the target prior·L^β, (n,); a likelihood of zero has no weight for β > 0."""
+    if beta == 0.0:
+        return log_base_weights
+    return log_base_weights + beta * log_likelihood

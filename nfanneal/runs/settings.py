@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nfanneal.anneal.explore import walks
-from nfanneal.anneal.proposals.architectures import FlowSettings, default_flow_settings
-from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.anneal.settings import (
+    AnnealSettings,
+    FlowSettings,
+    default_anneal_settings,
+    default_flow_settings,
+)
 from nfanneal.errors import Complaint, SpecError
 from nfanneal.model.likelihood import Likelihood
 from nfanneal.model.problem import Problem
+from nfanneal.spec.annealing import MOST_SAMPLES, PRESETS, USUAL, Preset
 from nfanneal.spec.checked import CheckedSpec
 
 
@@ -25,14 +30,6 @@ class Settings:
     most_samples: int
     enough_ess: float
     seed: int
-
-
-SAMPLES, QUICK_SAMPLES, MOST_SAMPLES = 10_000, 20_000, 100_000
-"""Final draws if the spec says nothing of them; of the quick preset, fewer of whose are effective;
-
-and at most, where too few are."""
-ENOUGH_ESS, QUICK_ENOUGH_ESS = 4_000, 2_000
-"""Effective draws that are enough: errors of log Z of 0.016 and 0.022."""
 
 
 def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
@@ -54,17 +51,20 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
                 )
             ]
         )
-    samples = spec.output.samples
-    quick = spec.anneal.preset == "quick"
-    usual = QUICK_SAMPLES if quick else SAMPLES
+    samples, preset = spec.output.samples, _preset(checked)
     return Settings(
         flow=_flow_settings(checked, dimension, annealing),
         anneal=annealing,
-        samples=samples or usual,
+        samples=samples or preset.samples,
         most_samples=samples or MOST_SAMPLES,
-        enough_ess=QUICK_ENOUGH_ESS if quick else ENOUGH_ESS,
+        enough_ess=preset.enough_ess,
         seed=spec.seed,
     )
+
+
+def _preset(checked: CheckedSpec) -> Preset:
+    name = checked.spec.anneal.preset
+    return USUAL if name is None else PRESETS[name]
 
 
 def _anneal_settings(
@@ -72,7 +72,7 @@ def _anneal_settings(
 ) -> AnnealSettings:
     spec = checked.spec.anneal
     given = spec.model_dump(exclude={"preset"})
-    if spec.preset == "quick" and spec.moves is None and walks(likelihood):
+    if not _preset(checked).walk and spec.moves is None and walks(likelihood):
         given["moves"] = 0  # a walk takes many evaluations
     scouting = likelihood.has_information and spec.scout == "auto"
     return default_anneal_settings(dimension, scouting=scouting, **given)
@@ -87,5 +87,5 @@ def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettin
         transforms=flow.transforms,
         bins=flow.bins,
         hidden=None if flow.hidden is None else tuple(flow.hidden),
-        light=checked.spec.anneal.preset == "quick",
+        light=_preset(checked).light,
     )

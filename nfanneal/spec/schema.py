@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, Tag
 
-from nfanneal.spec.annealing import AnnealSpec, FlowSpec
+from nfanneal.spec.annealing import MOST_SAMPLES, PRESETS, USUAL, AnnealSpec, FlowSpec
 from nfanneal.spec.fields import Expression, Finite, Interval, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
 from nfanneal.spec.kinds.ode import InputSpec
+
+QUICK = PRESETS["quick"]
 
 
 class ParameterSpec(Section):
@@ -62,9 +64,10 @@ class OutputSpec(Section):
         None,
         ge=100,
         le=100_000_000,
-        description="fresh weighted draws of the final flow; by default 10,000 (preset "
-        "quick: 20,000); where fewer than a tenth of them are effective, more: at most "
-        "100,000, and at most as many as the annealing took",
+        description=f"fresh weighted draws of the final flow; by default {USUAL.samples:,} (preset "
+        f"quick: {QUICK.samples:,}), and more until {USUAL.enough_ess:,} of them are effective "
+        f"(quick: {QUICK.enough_ess:,}): at most {MOST_SAMPLES:,}, and at most as many as the "
+        "annealing took",
     )
     checkpoint: Interval = Field(
         60.0,
@@ -79,7 +82,7 @@ def _parameter_kind(value: Any) -> str:
 
 def _model_kind(value: Any) -> str | None:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if kind in KINDS else None
+    return kind if isinstance(kind, str) and kind in KINDS else None
 
 
 AnyParameter = Annotated[

@@ -20,12 +20,13 @@ from nfanneal.anneal.final_mixture import (
     mixture_shares,
 )
 from nfanneal.anneal.loop import anneal
-from nfanneal.anneal.pool import Pool, make_generation, tempered
+from nfanneal.anneal.pool import Pool, make_generation
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.schedule import SCHEDULES, LevelView, largest_beta
 from nfanneal.anneal.settings import AnnealSettings, default_anneal_settings
+from nfanneal.anneal.weights import tempered
 from nfanneal.errors import ModelError
 from nfanneal.target import Evaluation, Target
 

@@ -16,7 +16,7 @@ from nfanneal.anneal.final_draws import AROUND, HEAVY, FinalDraws, around_heavy,
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.weights import evidence, normalized
-from nfanneal.runs.settings import ENOUGH_ESS
+from nfanneal.spec.annealing import USUAL
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec
 
@@ -56,7 +56,7 @@ def test_poor_draws_become_more(estimated):
     poor = estimated(0.02, 2)
     d = poor.diagnostics
     assert 10_000 < d.n_samples < 100_000
-    assert d.ess < ENOUGH_ESS
+    assert d.ess < USUAL.enough_ess
     # not more than the annealing itself, if that is less than ten times as many
     assert d.n_samples == poor.n_likelihood_evaluations - d.n_samples
     assert len(poor.draws.log_weight) == d.n_samples

@@ -350,7 +350,7 @@ def test_every_prior_and_noise_model_can_be_written():
 
 def test_reading_a_spec_does_not_import_torch(write):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom nfanneal.spec import load_spec\n"
+        "import sys\nfrom pathlib import Path\nfrom nfanneal.spec.load import load_spec\n"
         f"load_spec(Path({str(write(BASE).resolve())!r}))\n"
         "heavy = {'torch', 'numba', 'matplotlib', 'h5py', 'zuko'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"

@@ -1,10 +1,8 @@
-"""Normalizing flows: which kinds there are, their defaults, and how they start."""
+"""Normalizing flows: how each kind is built, and how they start."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,37 +10,7 @@ import zuko
 
 from nfanneal.anneal.proposals.autoregressive import MaskedAutoregressive
 from nfanneal.anneal.proposals.spline import CompiledSpline
-
-
-@dataclass(frozen=True)
-class FlowSettings:
-    """Which flow: a name in `FLOWS`, how many transforms, spline bins and hidden layer widths."""
-
-    kind: str
-    transforms: int
-    bins: int
-    hidden: tuple[int, ...]
-
-
-def default_flow_settings(
-    dimension: int,
-    *,
-    kind: str = "nsf",
-    transforms: int | None = None,
-    bins: int | None = None,
-    hidden: tuple[int, ...] | None = None,
-    light: bool = False,
-) -> FlowSettings:
-    """Fill in what is None by the dimension d of the latent space; half as deep if `light`."""
-    width = 64 if dimension <= 32 else 128
-    coupling = kind in ("coupling_nsf", "realnvp")
-    deep = 6 if coupling else 5 if dimension <= 2 else 4
-    return FlowSettings(
-        kind=kind,
-        transforms=transforms or (math.ceil(deep / 2) if light else deep),
-        bins=bins or (16 if dimension <= 2 else 12 if dimension <= 4 else 8),
-        hidden=hidden or (width, width),
-    )
+from nfanneal.anneal.settings import FLOW_KINDS, FlowSettings
 
 
 def _spline_shapes(bins: int) -> list[tuple[int, ...]]:
@@ -90,28 +58,25 @@ def _coupling(
     return transforms
 
 
-_SPLINE = CompiledSpline
-_AFFINE = zuko.transforms.MonotonicAffineTransform
-
-FLOWS: dict[str, Callable[[int, FlowSettings], list[Any]]] = {
-    "nsf": lambda d, s: _autoregressive(d, s, _SPLINE, _spline_shapes(s.bins)),
-    "maf": lambda d, s: _autoregressive(d, s, _AFFINE, [(), ()]),
-    "coupling_nsf": lambda d, s: _coupling(d, s, _SPLINE, _spline_shapes(s.bins)),
-    "realnvp": lambda d, s: _coupling(d, s, _AFFINE, [(), ()]),
-}
+def _transforms(dimension: int, settings: FlowSettings) -> list[Any]:
+    kind = FLOW_KINDS[settings.kind]
+    layout = _coupling if kind.coupling else _autoregressive
+    if kind.spline:
+        return layout(dimension, settings, CompiledSpline, _spline_shapes(settings.bins))
+    return layout(dimension, settings, zuko.transforms.MonotonicAffineTransform, [(), ()])
 
 
 def make_flow(dimension: int, settings: FlowSettings, seed: int) -> torch.nn.Module:
     """A flow of `dimension` features that starts as the identity; weights drawn from `seed`.
 
     Raises:
-        ValueError: `settings.kind` is not in `FLOWS`.
+        ValueError: `settings.kind` is not in `FLOW_KINDS`.
     """
-    if settings.kind not in FLOWS:
-        raise ValueError(f"unknown flow kind '{settings.kind}'; known: {', '.join(FLOWS)}")
+    if settings.kind not in FLOW_KINDS:
+        raise ValueError(f"unknown flow kind '{settings.kind}'; known: {', '.join(FLOW_KINDS)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        transforms = FLOWS[settings.kind](dimension, settings)
+        transforms = _transforms(dimension, settings)
     for transform in transforms:
         _start_at_identity(transform)
     base = zuko.lazy.UnconditionalDistribution(

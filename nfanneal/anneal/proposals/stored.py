@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.anneal.proposals.architectures import FlowSettings, make_flow
+from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.student import StudentMixture
+from nfanneal.anneal.settings import FlowSettings
 
 
 def stored(proposal: Proposal, settings: FlowSettings) -> tuple[dict[str, Any], dict[str, Any]]:
