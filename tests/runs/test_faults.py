@@ -90,7 +90,7 @@ def test_what_cannot_be_synced_is_not_there_and_what_was_there_is(
 ):
     result = store.read(whole / "whole.h5")
     output = tmp_path / "x.h5"
-    plain = store.Plain({"number": 1}, {})
+    plain = checkpoint_file.Plain({"number": 1}, {})
     for _ in range(2):
         checkpoint_file.write_checkpoint(plain, output)
     store.write(result, output)
@@ -103,7 +103,7 @@ def test_what_cannot_be_synced_is_not_there_and_what_was_there_is(
     with pytest.raises(OutputError, match=rf"x\.h5: writing failed: {os.strerror(number)}"):
         store.write(result, output)
     with pytest.raises(OutputError, match=r"x\.h5\.checkpoint: writing failed"):
-        checkpoint_file.write_checkpoint(store.Plain({"number": 2}, {}), output)
+        checkpoint_file.write_checkpoint(checkpoint_file.Plain({"number": 2}, {}), output)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
 
 
@@ -204,7 +204,7 @@ def test_leftovers_of_a_killed_write_are_removed(whole, tmp_path, capsys):
 def test_files_that_cannot_be_removed_are_told_or_left(tmp_path, monkeypatch):
     output = tmp_path / "x.h5"
     held = claim.claim(output, lambda text: None)
-    checkpoint_file.write_checkpoint(store.Plain({}, {}), output)
+    checkpoint_file.write_checkpoint(checkpoint_file.Plain({}, {}), output)
 
     def failing(path, missing_ok=False):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))

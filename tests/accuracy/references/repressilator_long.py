@@ -22,6 +22,7 @@ import torch
 from scipy.special import logsumexp
 
 import nfanneal.anneal.scout as scouting
+from nfanneal.anneal import local
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import (
     effective_sample_size,
@@ -60,7 +61,7 @@ def weighted(target, proposal, n, generator):
 
 def main(seed):
     target = build_problem(read_spec(CONFIG)).target
-    scouting.STIFFNESS = STIFFNESS
+    local.STIFFNESS = STIFFNESS
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     prior = rng.standard_normal((STARTS, target.dimension))
     ends, spent = scouting.scout(target, prior, target.evaluate(prior, False).log_likelihood)
@@ -75,7 +76,7 @@ def main(seed):
         heaviest = np.argsort(-log_weights)[: COMPONENTS // 4]
         weights = tempered(log_weights, 2 * COMPONENTS)
         rows = np.union1d(heaviest, systematic_resample(weights, 3 * COMPONENTS // 4, rng))
-        centres, more = scouting.local_points(target, points[rows])
+        centres, more = local.local_points(target, points[rows])
         spent += more
     proposal = concatenated(last).mixture(1.0)
     parts = [weighted(target, proposal, CHUNK, generator)[1] for _ in range(FRESH // CHUNK)]
