@@ -27,8 +27,12 @@ TOPICS = (
 """The pages of `nfanneal/guide/`, in the order in which to read them."""
 
 
+def _fitting(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [topic for topic in TOPICS if topic.startswith(incomplete)]
+
+
 @click.command("guide", epilog="Example: nfanneal guide models")
-@click.argument("topic", required=False)
+@click.argument("topic", required=False, shell_complete=_fitting)
 def command(topic: str | None) -> None:
     """Show the guide's page on TOPIC; without one, list the topics.
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
+from nfanneal.errors import nearest
 from nfanneal.runtime.limits import bytes_of
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` if a known word is close, else the list of them."""
     known = list(known)
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; there are: {', '.join(known)}"
+    hint = nearest(word, known) or f"there are: {', '.join(known)}"
+    return f"; {hint}"
 
 
 class Duration(click.ParamType):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
@@ -34,7 +32,7 @@ from nfanneal.results.result import Result, StoredFlow
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.history import _history
 from nfanneal.runs.settings import Settings
-from nfanneal.version import __version__
+from nfanneal.version import versions_of
 
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
@@ -116,7 +114,7 @@ def estimate(
         n_failed=annealed.n_failed + int(failed.sum()),
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
         wall_time=journal.seconds,
-        versions=_versions(),
+        versions=versions_of(LIBRARIES),
         command=command,
     )
 
@@ -184,13 +182,3 @@ def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
         path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
         reached_beta=annealed.reached,
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {"nfanneal": __version__, "python": platform.python_version()}
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            found[library] = "unknown"
-    return found

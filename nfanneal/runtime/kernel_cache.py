@@ -27,6 +27,7 @@ import llvmlite
 import numba
 import numpy as np
 
+from nfanneal.runtime.files import write_bytes
 from nfanneal.version import __version__
 
 LOGGER = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def _load(name: str, source: str, what: str) -> ModuleType:
 
 def _from_disk(name: str, source: str, path: Path) -> ModuleType:
     if not path.is_file() or path.read_bytes() != source.encode():
-        _write_atomically(path, source)
+        write_bytes(path, source.encode())
     try:
         return _run(name, source, path)
     except Exception:  # damaged machine code raises all kinds: compile afresh
@@ -143,17 +144,6 @@ def _lock(path: Path, needed: bool) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _write_atomically(path: Path, source: str) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(source.encode())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from commands import inside
 
 from nfanneal.bench.solvers.engine import Throughput
 from nfanneal.cli import engine
+from nfanneal.cli.guide import TOPICS
 from nfanneal.cli.main import COMMANDS, WITHIN
 from nfanneal.cli.main import command as nfanneal
 
@@ -82,7 +83,7 @@ def test_without_arguments_a_command_works_or_tells_its_usage(
     code, out, err = inside(capsys, *name.split())
     if any(parameter.required for parameter in found(name)[0].params):
         assert (code, out) == (2, "")
-        assert err.startswith(f"Usage: nfanneal {name} ")
+        assert f"Usage: nfanneal {name} " in err
         assert "Error: Missing " in err
     else:
         assert code == 0, err
@@ -101,7 +102,8 @@ def test_help_has_an_example(name, capsys):
 def test_tab_offers_arguments_options_and_their_values(name, shell, tab):
     words = name.split()
     takes_files = any(isinstance(p, click.Argument) for p in found(name)[0].params)
-    assert tab(shell, *words, "") == (set(), takes_files)
+    offered = (set(TOPICS), False) if name == "guide" else (set(), takes_files)
+    assert tab(shell, *words, "") == offered
     tab(shell, *words, "x.yaml", "")
     tab(shell, *words, "--no-such-option", "")
     every = {text for option in options(name) for text in long_names(option)}

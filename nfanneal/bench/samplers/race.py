@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import os
 import platform
@@ -29,6 +28,7 @@ from nfanneal.runs.estimate import estimate
 from nfanneal.runs.settings import Settings as OwnSettings
 from nfanneal.runtime.limits import job_cores
 from nfanneal.runtime.threads import default_threads
+from nfanneal.version import versions_of
 
 INSTALL = "pip install 'nfanneal[bench]'"
 NOT_TRUSTED = "not to be trusted (exit code 5 of run)"
@@ -322,14 +322,8 @@ def _settings(problem: Problem, plan: Plan) -> dict[str, Any]:
 
 
 def _versions(plan: Plan) -> dict[str, str]:
-    wanted = ("nfanneal", *LIBRARIES, *(PEERS[name].distribution for name in plan.peers))
-    found = {"python": platform.python_version()}
-    for name in wanted:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    wanted = (*LIBRARIES, *(PEERS[name].distribution for name in plan.peers))
+    return versions_of(wanted, missing="not installed")
 
 
 def _machine() -> dict[str, Any]:
