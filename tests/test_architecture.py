@@ -1,11 +1,12 @@
 """The way data takes shows in the imports, and start-up stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 
 import pytest
-from architecture import FLOORS, ROOT, circle, complaints, loading, modules, room
+from architecture import FLOORS, ROOT, circle, complaints, floor, loading, modules, room
 
 MODULES = modules()
 FORBIDDEN = {
@@ -55,6 +56,24 @@ def test_every_folder_says_what_it_is():
     folders = {p.parent for p in ROOT.rglob("*.py") if "templates" not in p.parts}
     for folder in folders:
         assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
+
+
+def test_the_page_for_developers_names_files_and_floors_that_exist():
+    page = (ROOT / "README.md").read_text()
+    paths = re.findall(r"`((?:nfanneal|tests)/[\w/.]+)`", page)
+    paths += [f"nfanneal/{path}" for path in re.findall(r"`(\w+/[\w/]+\.py)`", page)
+              if not path.startswith(("nfanneal/", "tests/"))]  # fmt: skip
+    assert len(paths) > 30
+    assert [path for path in paths if not (ROOT.parent / path).exists()] == []
+    house = page.split("```")[1]
+    shown = [line.split()[0].removesuffix(".py") for line in house.strip().splitlines()]
+    shown += ["arrays", "errors"]
+    assert all(re.search(rf"\b{name}\.py", house) for name in ("arrays", "errors"))
+    floors = [floor(name) for name in shown]
+    assert floors == sorted(floors, reverse=True)
+    assert set(shown) == {name for rooms in FLOORS for name in rooms} - {
+        "api", "version", "__init__", "__main__",
+    }  # fmt: skip
 
 
 def test_help_imports_nothing_heavy():
