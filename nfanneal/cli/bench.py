@@ -18,6 +18,7 @@ from nfanneal.errors import ExitCode
 from nfanneal.report.bench import bench_json, print_bench, run_line
 from nfanneal.report.consoles import console
 from nfanneal.report.figures.bench import bench_figure
+from nfanneal.results.identity import run_identity
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
@@ -132,7 +133,7 @@ def command(
     bench = race(
         problem,
         Plan(own=own, peers=peers, seeds=seeds, budget=budget),
-        spec_digest=checked.digest,
+        spec_digest=run_identity(checked, problem).digest,
         observe=lambda run: errors.print(run_line(run), soft_wrap=True, highlight=False),
     )
     text = json.dumps(bench_json(bench), indent=2, ensure_ascii=False)

@@ -20,8 +20,8 @@ from nfanneal.report.consoles import console
 from nfanneal.report.progress import LiveProgress, PlainProgress
 from nfanneal.report.summary import print_summary
 from nfanneal.results import store
+from nfanneal.results.identity import FINISHED, differences, result_identity, spec_identity
 from nfanneal.runs.checkpoint_file import checkpoint_path, is_checkpointed
-from nfanneal.runs.identity import spec_changes
 from nfanneal.runs.output_lock import refuse_claimed
 from nfanneal.runs.resumable import Plan, run_kept
 from nfanneal.runs.signals import Stopped
@@ -183,10 +183,11 @@ def _nothing_to_resume(output: Path) -> str:
 def _finished_already(output: Path, checked: CheckedSpec) -> int:
     """The exit code of a result that is there, if it is one of the same spec."""
     result = store.read(output)
-    if result.spec_yaml != checked.yaml:
-        changes = "\n".join(spec_changes(result.spec_yaml, checked))
+    changes = differences(result_identity(result), spec_identity(checked), FINISHED)
+    if changes:
+        listed = "\n".join(changes)
         raise ResultError(
-            f"{output}: is finished, and of another spec:\n{changes}\nundo the change, name "
+            f"{output}: is finished, and of another spec:\n{listed}\nundo the change, name "
             "another --output, or start afresh with --force; for more draws or rounds see "
             "--target-ess and --more-rounds"
         )

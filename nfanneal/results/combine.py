@@ -16,6 +16,7 @@ from nfanneal.errors import ResultError
 from nfanneal.model.latent import LatentMap
 from nfanneal.results.diagnostics import Diagnostics
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices
+from nfanneal.results.identity import COMBINING, SAME_DATA, differences, result_identity
 from nfanneal.results.observed import observed_at
 from nfanneal.results.rebuild import refuse_other_model, revived_problem, stored_proposal
 from nfanneal.results.result import Combination, ObservedData, Result, StoredFlow
@@ -24,7 +25,6 @@ from nfanneal.spec.load import spec_from_text
 
 LEAST_P_VALUE = 0.01
 """Runs disagree if chance makes so large a spread this rarely."""
-PROBLEM_SECTIONS = {"model", "parameters", "likelihood"}
 
 
 def combine(
@@ -76,26 +76,21 @@ def combine(
 def _refuse(results: Sequence[Result], sources: Sequence[str]) -> None:
     if len(results) < 2:
         raise ResultError("combining takes at least two results")
-    first = results[0]
+    first = result_identity(results[0])
     for result, source in zip(results, sources, strict=True):
         if result.pruning is not None:
             raise ResultError(f"{source}: has been pruned; combine the results as they were")
-        if problem_text(result) != problem_text(first):
+        own = result_identity(result)
+        if differences(first, own, COMBINING):
             raise ResultError(
                 f"{source}: another problem than {sources[0]}: model, priors or noise differ; "
                 "`nfanneal compare` compares different models"
             )
-        if result.data_fingerprint != first.data_fingerprint:
+        if differences(first, own, SAME_DATA):
             raise ResultError(f"{source}: other data than {sources[0]}")
     seeds = [(r.seed, r.draws.log_weight[:5].tobytes()) for r in results]
     if len(set(seeds)) < len(seeds):
         raise ResultError("two of the results are the same run (same seed, same draws)")
-
-
-def problem_text(result: Result) -> str:
-    """The part of a result's spec that states the problem."""
-    spec = spec_from_text(result.spec_yaml).spec
-    return spec.model_dump_json(include=PROBLEM_SECTIONS)
 
 
 def _reweighted(results: Sequence[Result]) -> WeightedDraws:

@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
+from nfanneal.results.identity import SAME_DATA, differences, result_identity
 from nfanneal.results.result import Result
 
 KASS_RAFTERY = (
@@ -104,7 +105,7 @@ def compare(
                 kass_raftery="" if i == best else in_words(2.0 * gap, KASS_RAFTERY),
                 jeffreys="" if i == best else in_words(gap / math.log(10.0), JEFFREYS),
                 trusted=result.converged,
-                has_data=result.data_fingerprint is not None,
+                has_data=bool(result.observed),
                 loo=leave_one_out(result),
             )
         )
@@ -124,8 +125,9 @@ def _probabilities(log_evidences: Array, prior: Array) -> Array:
 
 def _refuse_other_data(results: Mapping[str, Result]) -> None:
     (first, one), *others = results.items()
+    its = result_identity(one)
     for source, result in others:
-        if result.data_fingerprint != one.data_fingerprint:
+        if differences(its, result_identity(result), SAME_DATA):
             raise ResultError(
                 f"{source}: not the data of {first}; Bayes factors compare models of the same "
                 "data (--any-data compares all the same)"

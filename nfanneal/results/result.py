@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,17 +143,6 @@ class Result:
         for name, size in zip(self.parameters, self.sizes, strict=True):
             names += [name] if size is None else [f"{name}[{i}]" for i in range(size)]
         return tuple(names)
-
-    @property
-    def data_fingerprint(self) -> str | None:
-        """Hash of the data's times and values, whatever they are called; None without data."""
-        if not self.observed:
-            return None
-        series = sorted(
-            np.column_stack([o.times, o.values]).astype("<f8").tobytes()
-            for o in self.observed.values()
-        )
-        return hashlib.sha256(b"".join(series)).hexdigest()
 
     @property
     def column_units(self) -> dict[str, str]:

@@ -1,34 +1,96 @@
-"""Keeps a run's checkpoints: from any thread, one at a time, and only if there is news."""
+"""A run's checkpoints: what they hold, whether a run may go on from one, and their keeper."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from nfanneal.anneal.journal import Checkpoint, Journal
-from nfanneal.errors import OutputError
+from nfanneal.anneal.journal import Checkpoint, Journal, packed, unpacked
+from nfanneal.errors import OutputError, ResultError
 from nfanneal.results import store
+from nfanneal.results.identity import (
+    RESUMING,
+    SETTINGS,
+    Identity,
+    Purpose,
+    changed_keys,
+    differences,
+    is_among,
+)
 from nfanneal.results.result import Result
 from nfanneal.runs import checkpoint_file
-from nfanneal.runs.identity import Identity, plain_checkpoint
+from nfanneal.runs.checkpoint_file import Plain
 from nfanneal.runs.output_lock import Claim
+
+Extension = Mapping[str, Any]
+"""How a finished result is gone on from, as plain data."""
+
+
+def plain_checkpoint(
+    checkpoint: Checkpoint, about: Identity, extension: Extension | None = None
+) -> Plain:
+    """A checkpoint and what it belongs to, for the disk."""
+    layout, arrays = packed(checkpoint)
+    own = {"yaml": about.yaml, "digest": about.digest, "spec": about.spec}
+    return Plain({"run": layout, **own, "contents": about.contents, "extension": extension}, arrays)
+
+
+def resumed_checkpoint(plain: Plain, about: Identity) -> Checkpoint:
+    """The checkpoint, if it is of the same problem.
+
+    Raises:
+        ResultError: model, priors, data, likelihood, flow or seed are others; with what differs.
+    """
+    refuse_other("the checkpoint", _identity_of(plain), about, RESUMING)
+    return unpacked(plain.layout["run"], plain.arrays)
+
+
+def refuse_other(what: str, before: Identity, now: Identity, purpose: Purpose) -> None:
+    """A run can only go on from what is of the same problem.
+
+    Raises:
+        ResultError: it is of another one; with what differs.
+    """
+    others = differences(before, now, purpose)
+    if others:
+        raise ResultError(
+            f"{what} is of another problem, so the run cannot go on from it:\n"
+            + "\n".join(others)
+            + "\nundo the change, name another --output, or start afresh with --force"
+        )
+
+
+def changed_settings(plain: Plain, about: Identity) -> tuple[str, ...]:
+    """Settings of the annealing and the output that are not what they were, in words."""
+    changed = changed_keys(_identity_of(plain), about)
+    return tuple(words for key, words in changed.items() if is_among(key, SETTINGS))
+
+
+def _identity_of(plain: Plain) -> Identity:
+    said = plain.layout
+    return Identity(said["yaml"], said["contents"], known=said["spec"])
 
 
 class Keeper:
-    """Writes a run's checkpoints beside `output`, for as long as `claim` is held."""
+    """Writes a run's checkpoints beside `output`, for as long as `claim` is held.
+
+    From any thread, one at a time, and only if there is news.
+    """
 
     def __init__(self, output: Path, claim: Claim) -> None:
         self._output = output
         self._claim = claim
-        self._run: tuple[Journal, Identity] | None = None
+        self._run: tuple[Journal, Identity, Extension | None] | None = None
         self._lock = threading.Lock()
         self._written: tuple[int, int] | None = None
         self.seconds = 0.0
 
-    def begin(self, journal: Journal, about: Identity) -> None:
+    def begin(self, journal: Journal, about: Identity, extension: Extension | None) -> None:
         """From here on there is a run, whose `journal` is kept."""
-        self._run = journal, about
+        self._run = journal, about, extension
 
     def keep(self) -> Checkpoint | None:
         """Write a checkpoint unless the last one holds as much; None before the first level.
@@ -45,7 +107,7 @@ class Keeper:
             if holds != self._written:
                 start = time.perf_counter()
                 self._claim.check()
-                plain = plain_checkpoint(checkpoint, self._run[1])
+                plain = plain_checkpoint(checkpoint, *self._run[1:])
                 checkpoint_file.write_checkpoint(plain, self._output)
                 self._written = holds
                 self.seconds = time.perf_counter() - start

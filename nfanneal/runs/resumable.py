@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nfanneal.anneal.journal import Checkpoint, Journal
 from nfanneal.anneal.progress import Observer
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.model.problem import Problem
 from nfanneal.results import store
+from nfanneal.results.identity import EXTENDING, Identity, result_identity, run_identity
 from nfanneal.results.result import Result
 from nfanneal.runs.checkpoint_file import (
     checkpoint_path,
@@ -21,16 +21,15 @@ from nfanneal.runs.checkpoint_file import (
     remove_checkpoints,
     remove_halves,
 )
-from nfanneal.runs.checkpointing import Keeper
-from nfanneal.runs.extension import Earlier, extended_checkpoint
-from nfanneal.runs.from_spec import Beginning, run_checked
-from nfanneal.runs.identity import (
-    Identity,
+from nfanneal.runs.checkpointing import (
+    Extension,
+    Keeper,
     changed_settings,
-    identity,
-    refuse_other_spec,
+    refuse_other,
     resumed_checkpoint,
 )
+from nfanneal.runs.extension import Earlier, extended_checkpoint
+from nfanneal.runs.from_spec import Beginning, run_checked
 from nfanneal.runs.output_lock import Claim, claim
 from nfanneal.runs.settings import Settings
 from nfanneal.runs.signals import Duties, Reason, Stopped, Watch
@@ -80,7 +79,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         keeper = Keeper(plan.output, held)
 
         def begin(problem: Problem, settings: Settings) -> Beginning:
-            about = identity(checked, problem)
+            about = run_identity(checked, problem)
             if plan.resume:
                 checkpoint, earlier = _resumed(plan, about, say)
             elif plan.extends:
@@ -88,7 +87,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             else:
                 checkpoint, earlier = None, None
             journal = Journal(checkpoint)
-            keeper.begin(journal, replace(about, extension=_said(earlier)))
+            keeper.begin(journal, about, _said(earlier))
             return journal, earlier
 
         def leave(reason: Reason) -> None:
@@ -154,7 +153,7 @@ def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, 
     return checkpoint, earlier
 
 
-def _earlier(plan: Plan, extension: Mapping[str, Any] | None) -> Earlier | None:
+def _earlier(plan: Plan, extension: Extension | None) -> Earlier | None:
     """The result that the checkpoint of an extension started from.
 
     Raises:
@@ -179,7 +178,7 @@ def _earlier(plan: Plan, extension: Mapping[str, Any] | None) -> Earlier | None:
     return earlier
 
 
-def _said(earlier: Earlier | None) -> dict[str, Any] | None:
+def _said(earlier: Earlier | None) -> Extension | None:
     """An extension as plain data, with what tells one result from another."""
     if earlier is None:
         return None
@@ -193,7 +192,7 @@ def _extension(
 ) -> tuple[Checkpoint, Earlier]:
     """Go on from the result that is there."""
     result = store.read(plan.output)
-    refuse_other_spec(result.spec_yaml, about)
+    refuse_other("the result", result_identity(result), about, EXTENDING)
     checkpoint = extended_checkpoint(result, problem, settings)
     d = result.diagnostics
     say(f"going on from {plan.output}: {d.ess:.0f} of {d.n_samples} draws are effective")

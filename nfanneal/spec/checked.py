@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 
 from nfanneal.errors import Location
 from nfanneal.spec.document import Document, read_scalar
-from nfanneal.spec.inputs import input_files, with_tables, without_unused
+from nfanneal.spec.inputs import with_tables, without_unused
 from nfanneal.spec.meaning import Meaning
 from nfanneal.spec.schema import DataSpec, Spec
 
@@ -59,16 +58,6 @@ class CheckedSpec:
         for key, file in self.code_files.items():
             content["model"][key] = str(file.resolve())
         return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what the problem is made of: spec, data files and model file, wherever."""
-        files = [self.data_file(experiment) for experiment in self.data]
-        files += self.code_files.values()
-        files += [self.folder / file for file in input_files(self.spec).values()]
-        contents = [path.read_bytes() for path in files if path.is_file()]
-        parts = [self.spec.model_dump_json().encode(), *contents]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -434,14 +434,6 @@ def test_usage(words, text, spec, capsys):
     assert text in err.replace("\n", " ")
 
 
-def test_the_digest_is_of_spec_and_model(spec, tmp_path):
-    first = spec_from_text(SPEC, tmp_path).digest
-    assert spec_from_text(SPEC, tmp_path).digest == first
-    assert spec_from_text(SPEC, tmp_path, ["seed=3"]).digest != first
-    (tmp_path / "model.py").write_text(MODEL + "\n# changed\n")
-    assert spec_from_text(SPEC, tmp_path).digest != first
-
-
 def test_exact_evidence_of_the_tests():
     """The box holds all of the Gaussian but 1e-10."""
     inside_box = multivariate_normal(np.zeros(1), SD**2).cdf(2.0)

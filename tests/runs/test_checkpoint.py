@@ -11,6 +11,7 @@ from stopping import content, differences, write_problem
 from nfanneal.anneal.journal import Journal
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.results import store
+from nfanneal.results.identity import run_identity
 from nfanneal.runs.checkpoint_file import (
     checkpoint_path,
     latest_checkpoint,
@@ -18,8 +19,8 @@ from nfanneal.runs.checkpoint_file import (
     read_checkpoint,
     write_checkpoint,
 )
+from nfanneal.runs.checkpointing import plain_checkpoint, resumed_checkpoint
 from nfanneal.runs.from_spec import run_checked
-from nfanneal.runs.identity import identity, plain_checkpoint, resumed_checkpoint
 from nfanneal.spec.load import spec_from_text
 
 TORCH = """
@@ -75,7 +76,7 @@ def run(checked, output, *, stop_after=None, resume=False):
     kept, seen = {}, 0
 
     def begin(problem, settings):
-        about = identity(checked, problem)
+        about = run_identity(checked, problem)
         kept["about"] = about
         found = resumed_checkpoint(latest_checkpoint(output)[0], about) if resume else None
         kept["journal"] = Journal(found)
@@ -210,6 +211,10 @@ def test_a_checkpoint_holds_no_pickle_and_its_spec(stopped_ode):
     plain = read_checkpoint(checkpoint_path(output))
     assert yaml.safe_load(plain.layout["yaml"])["model"]["kind"] == "ode"
     assert len(plain.layout["digest"]) == 64
+    assert plain.layout["spec"]["model.equations.n"] == "-k*n"
+    assert set(plain.layout) == {"run", "yaml", "digest", "spec", "contents", "extension"}
+    held = "c9720c96478718b96f28771a4d47da4d6ff3cc2409a4d9886e994ccf8231ffb7"
+    assert plain.layout["contents"] == {"the data": held}  # else no earlier checkpoint goes on
     assert b"pickle" not in checkpoint_path(output).read_bytes()
     assert all(array.dtype.kind in "fiub" for array in plain.arrays.values())
 
