@@ -21,8 +21,8 @@ def concatenated(parts: Sequence[Record]) -> Record:
     """Records of consecutive rows as one: their arrays follow one another, their counts add up.
 
     Arguments:
-        parts: at least one, all with the same fields: arrays (n, …), None, or counts or arrays by
-            name.
+        parts: at least one, all with the same fields: arrays (n, …), None, counts, or counts or
+            arrays by name.
     """
     if len(parts) == 1:
         return parts[0]
@@ -39,6 +39,8 @@ def rows_of(record: Record, which: Any) -> Record:
 def _together(values: Sequence[Any]) -> Any:
     if values[0] is None:
         return None
+    if isinstance(values[0], int):
+        return sum(values)
     if isinstance(values[0], Mapping):
         if any(isinstance(value, np.ndarray) for value in values[0].values()):
             return {name: np.concatenate([v[name] for v in values]) for name in values[0]}

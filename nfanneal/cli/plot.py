@@ -82,7 +82,7 @@ def command(
     if alone and len(files) > 1:
         raise click.UsageError(f"the figure '{alone[0]}' shows one result, not {len(files)}")
     truths = _truth(truth)
-    _refuse_unknown(truths, {name for r in results.values() for name in r.column_names})
+    _refuse_unknown(truths, {name for r in results.values() for name in r.columns.names})
     wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
     options = Options(wanted, truths, model)
     set_threads(None)

@@ -19,7 +19,9 @@ def combination_json(result: Result) -> dict[str, Any]:
     agreement = {
         "runs": [
             {"file": file, "log_evidence": float(value), "log_evidence_error": float(error)}
-            for file, value, error in zip(result.sources, c.log_evidences, c.errors, strict=True)
+            for file, value, error in zip(
+                result.provenance.sources, c.log_evidences, c.errors, strict=True
+            )
         ],
         "chi_square": c.chi_square,
         "p_value": c.p_value,
@@ -34,7 +36,9 @@ def print_combination(result: Result, console: Console) -> None:
         table = Table(title="runs", title_justify="left")
         table.add_column("file")
         table.add_column("log-evidence", justify="right")
-        for file, value, error in zip(result.sources, c.log_evidences, c.errors, strict=True):
+        for file, value, error in zip(
+            result.provenance.sources, c.log_evidences, c.errors, strict=True
+        ):
             table.add_row(file, f"{value:.4f} ± {error:.4f}")
         console.print(table)
         console.print(

@@ -93,14 +93,14 @@ def _comparison_table(rows: Sequence[Comparison]) -> str:
 
 
 def _about(source: str, result: Result, *, single: bool) -> str:
-    d = result.diagnostics
+    d, counts, made = result.diagnostics, result.counts, result.provenance
     heading = "Result" if single else escape(source)
     parts = [f"<h2>{heading}</h2>", _verdict(result)]
     parts.append(
         f"<p>log-evidence <strong>{d.log_evidence:.4f} ± {d.log_evidence_error:.4f}</strong>, "
         f"from {d.n_samples:,} final draws worth {d.ess:,.0f} independent ones; "
-        f"{result.n_likelihood_evaluations:,} likelihood evaluations and "
-        f"{result.n_gradient_evaluations:,} gradients in {result.wall_time:,.0f} s.</p>"
+        f"{counts.n_likelihood_evaluations:,} likelihood evaluations and "
+        f"{counts.n_gradient_evaluations:,} gradients in {made.wall_time:,.0f} s.</p>"
     )
     parts.append("<h3>Posterior</h3>" + _parameters(result))
     parts.append("<h3>Can it be trusted?</h3>" + _diagnostics(d, result))
@@ -108,8 +108,8 @@ def _about(source: str, result: Result, *, single: bool) -> str:
     for kind in _kinds(result):
         parts.append(_figure(kind, {source: result}))
     parts.append(f"<h3>Spec</h3>\n<pre>{escape(result.spec_yaml)}</pre>")
-    made = f"nfanneal {result.versions.get('nfanneal', '?')}, seed {result.seed}"
-    parts.append(f"<p>Made by {escape(made)}: <code>{escape(result.command)}</code></p>")
+    by = f"nfanneal {made.versions.get('nfanneal', '?')}, seed {made.seed}"
+    parts.append(f"<p>Made by {escape(by)}: <code>{escape(made.command)}</code></p>")
     return "\n".join(parts)
 
 
@@ -132,7 +132,7 @@ def _parameters(result: Result) -> str:
     rows = [
         (name, *(f"{x:.4g}" for x in (s.mean, s.sd, s.q05, s.median, s.q95)), unit)
         for (name, s), unit in zip(
-            result.summaries().items(), result.column_units.values(), strict=True
+            result.summaries().items(), result.columns.units.values(), strict=True
         )
     ]
     return _table(("parameter", "mean", "sd", "5 %", "median", "95 %", "unit"), rows)
@@ -140,7 +140,6 @@ def _parameters(result: Result) -> str:
 
 def _diagnostics(d: Diagnostics, result: Result) -> str:
     """Each diagnostic, what it should be, what it says, and what to do if it is not so."""
-    failed = result.n_failed / max(result.n_likelihood_evaluations, 1)
     rows = [
         (
             "effective sample size",
@@ -178,7 +177,7 @@ def _diagnostics(d: Diagnostics, result: Result) -> str:
         ),
         (
             "failed evaluations",
-            f"{result.n_failed:,} ({failed:.2%})",
+            f"{result.counts.n_failed:,} ({result.counts.failed_fraction:.2%})",
             "few",
             "Draws at which the model failed count as likelihood zero. Many: look at "
             "nfanneal check, and at the priors.",

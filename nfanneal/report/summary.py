@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.model.latent import point_in_words
+from nfanneal.results.records import Counts
 from nfanneal.results.result import Result
 
 SHOWN_PARAMETERS = 40
@@ -18,7 +19,7 @@ SHOWN_PARAMETERS = 40
 
 def summary_json(result: Result) -> dict[str, Any]:
     """The contract of `nfanneal summary --json`; numbers that are not finite become None."""
-    d = result.diagnostics
+    d, counts = result.diagnostics, result.counts
     return finite(
         {
             "name": result.name,
@@ -33,13 +34,13 @@ def summary_json(result: Result) -> dict[str, Any]:
             "path_log_evidence_error": d.path_log_evidence_error,
             "n_samples": d.n_samples,
             "n_posterior": len(result.posterior),
-            "n_likelihood_evaluations": result.n_likelihood_evaluations,
-            "n_gradient_evaluations": result.n_gradient_evaluations,
-            "n_gradients_dropped": result.n_gradients_dropped,
-            "n_failed": result.n_failed,
-            "failed_fraction": result.n_failed / max(result.n_likelihood_evaluations, 1),
+            "n_likelihood_evaluations": counts.n_likelihood_evaluations,
+            "n_gradient_evaluations": counts.n_gradient_evaluations,
+            "n_gradients_dropped": counts.n_gradients_dropped,
+            "n_failed": counts.n_failed,
+            "failed_fraction": counts.failed_fraction,
             "first_failed": _first_failed(result),
-            "wall_time_s": result.wall_time,
+            "wall_time_s": result.provenance.wall_time,
             "converged": result.converged,
             "warnings": list(result.warnings),
             "parameters": {name: vars(s) for name, s in result.summaries().items()},
@@ -62,8 +63,8 @@ def print_summary(result: Result, console: Console) -> None:
     """Print evidence, diagnostics and the parameter table."""
     console.print(_evidence_table(result))
     console.print(_parameter_table(result))
-    if len(result.column_names) > SHOWN_PARAMETERS:
-        hidden = len(result.column_names) - SHOWN_PARAMETERS
+    hidden = len(result.columns.names) - SHOWN_PARAMETERS
+    if hidden > 0:
         console.print(f"… and {hidden} more; all of them with --json")
     _print_failures(result, console)
     _print_warnings(result, console)
@@ -93,14 +94,9 @@ def _evidence_table(result: Result) -> Table:
         "Pareto k of the weights": _tail_index(d.pareto_k),
         "largest share of one draw": f"{d.largest_weight:.2%}",
         "under-covered posterior mass": f"{d.uncovered_mass:.2%} ± {d.uncovered_error:.2%}",
-        "likelihood evaluations": f"{result.n_likelihood_evaluations:,}"
-        + (
-            f" and {result.n_gradient_evaluations:,} gradients"
-            if result.n_gradient_evaluations
-            else ""
-        ),
-        "failed evaluations": _failures(result),
-        "wall time": f"{result.wall_time:.0f} s",
+        "likelihood evaluations": _evaluations(result.counts),
+        "failed evaluations": _failures(result.counts),
+        "wall time": f"{result.provenance.wall_time:.0f} s",
     }
     for name, text in rows.items():
         table.add_row(name, text)
@@ -111,22 +107,28 @@ def _first_failed(result: Result) -> dict[str, float] | None:
     """The first θ that the model failed at, by the names of its columns."""
     if not len(result.failed_theta):
         return None
-    return dict(zip(result.column_names, result.failed_theta[0].tolist(), strict=True))
+    return dict(zip(result.columns.names, result.failed_theta[0].tolist(), strict=True))
 
 
-def _failures(result: Result) -> str:
-    share = result.n_failed / max(result.n_likelihood_evaluations, 1)
-    return f"{result.n_failed:,}" + (f" ({100 * share:.2g}%)" if result.n_failed else "")
+def _evaluations(counts: Counts) -> str:
+    gradients = counts.n_gradient_evaluations
+    beside = f" and {gradients:,} gradients" if gradients else ""
+    return f"{counts.n_likelihood_evaluations:,}{beside}"
+
+
+def _failures(counts: Counts) -> str:
+    share = f" ({100 * counts.failed_fraction:.2g}%)" if counts.n_failed else ""
+    return f"{counts.n_failed:,}{share}"
 
 
 def _print_failures(result: Result, console: Console) -> None:
     """Where the model failed first, and what became of gradients that are not finite."""
-    first, dropped = _first_failed(result), result.n_gradients_dropped
+    first, dropped = _first_failed(result), result.counts.n_gradients_dropped
     if first is not None:
         where = point_in_words(list(first), list(first.values()))
         console.print(f"The model failed first at {where}", soft_wrap=True, highlight=False)
     if dropped:
-        share = 100 * dropped / max(result.n_gradient_evaluations, 1)
+        share = 100 * dropped / max(result.counts.n_gradient_evaluations, 1)
         console.print(
             f"{dropped:,} gradients ({share:.2g}%) were not finite and were dropped",
             soft_wrap=True,
@@ -140,7 +142,7 @@ def _parameter_table(result: Result) -> Table:
     for heading in ("mean", "sd", "5 %", "median", "95 %"):
         table.add_column(heading, justify="right")
     table.add_column("unit")
-    units = result.column_units
+    units = result.columns.units
     for name, s in list(result.summaries().items())[:SHOWN_PARAMETERS]:
         numbers = (f"{v:.4g}" for v in (s.mean, s.sd, s.q05, s.median, s.q95))
         table.add_row(name, *numbers, units[name])

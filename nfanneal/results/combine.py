@@ -43,7 +43,7 @@ def combine(
     _refuse(results, sources)
     first = results[0]
     draws = _reweighted(results)
-    choice_seed, noise_seed = np.random.SeedSequence([first.seed, len(results)]).spawn(2)
+    choice_seed, noise_seed = np.random.SeedSequence([first.provenance.seed, len(results)]).spawn(2)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     observed: Mapping[str, ObservedData] = {}
     if first.observed:
@@ -54,21 +54,21 @@ def combine(
         noise = np.random.default_rng(noise_seed)
         observed = observed_at(problem, draws.theta[chosen], noise)
     agreement = agreement_of(results)
-    pooled = replace(first, diagnostics=_pooled(results))
+    counts = concatenated([r.counts for r in results])
+    pooled = replace(first, diagnostics=_pooled(results), counts=counts)
     made = with_draws(pooled, draws, chosen, observed)
     return replace(
         made,
         warnings=(*_disagreement(agreement), *made.warnings),
         history=concatenated([r.history for r in results]),
         flow=_mixed_flow(results),
-        n_likelihood_evaluations=sum(r.n_likelihood_evaluations for r in results),
-        n_gradient_evaluations=sum(r.n_gradient_evaluations for r in results),
-        n_failed=sum(r.n_failed for r in results),
-        n_gradients_dropped=sum(r.n_gradients_dropped for r in results),
         failed_theta=np.concatenate([r.failed_theta for r in results]),
-        wall_time=sum(r.wall_time for r in results),
-        origin="combine",
-        sources=tuple(sources),
+        provenance=replace(
+            first.provenance,
+            wall_time=sum(r.provenance.wall_time for r in results),
+            origin="combine",
+            sources=tuple(sources),
+        ),
         combination=agreement,
     )
 
@@ -88,7 +88,7 @@ def _refuse(results: Sequence[Result], sources: Sequence[str]) -> None:
             )
         if differences(first, own, SAME_DATA):
             raise ResultError(f"{source}: other data than {sources[0]}")
-    seeds = [(r.seed, r.draws.log_weight[:5].tobytes()) for r in results]
+    seeds = [(r.provenance.seed, r.draws.log_weight[:5].tobytes()) for r in results]
     if len(set(seeds)) < len(seeds):
         raise ResultError("two of the results are the same run (same seed, same draws)")
 

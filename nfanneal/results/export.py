@@ -26,7 +26,7 @@ def columns_of(result: Result) -> dict[str, Array]:
     draws = result.draws
     columns = {"weight": normalized(draws.log_weight)}
     columns |= {name: getattr(draws, name) for name in WEIGHT_COLUMNS[1:]}
-    return columns | {name: draws.theta[:, i] for i, name in enumerate(result.column_names)}
+    return columns | {name: draws.theta[:, i] for i, name in enumerate(result.columns.names)}
 
 
 def as_csv(result: Result) -> str:
@@ -111,7 +111,7 @@ def as_getdist(result: Result) -> dict[str, str]:
     rows = np.column_stack([weights / weights.max(), minus_log, draws.theta])[used]
     chain = io.StringIO()
     np.savetxt(chain, rows, fmt="%.10e")
-    names = [_getdist_name(name) for name in result.column_names]
+    names = [_getdist_name(name) for name in result.columns.names]
     labels = [f"{n} {label}" for n, label in zip(names, _getdist_labels(result), strict=True)]
     ranges = [f"{n} {low} {high}" for n, (low, high) in zip(names, _bounds(result), strict=True)]
     return {
@@ -128,8 +128,8 @@ def _getdist_name(name: str) -> str:
 def _getdist_labels(result: Result) -> list[str]:
     """A LaTeX label without its dollars for each column."""
     labels: list[str] = []
-    for label, size in zip(result.labels, result.sizes, strict=True):
-        plain = label.strip("$")
+    for parameter in result.columns.parameters:
+        plain, size = parameter.label.strip("$"), parameter.size
         labels += [plain] if size is None else [f"{plain}_{{{i}}}" for i in range(size)]
     return [label.replace(" ", "\\,") for label in labels]
 

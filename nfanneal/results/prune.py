@@ -127,8 +127,7 @@ def prune(
         diagnostics=diagnostics,
         warnings=(*cluster, *warnings_of(diagnostics)),
         pruning=pruning,
-        origin="prune",
-        sources=(source,) if source else (),
+        provenance=replace(result.provenance, origin="prune", sources=(source,) if source else ()),
     )
 
 
@@ -152,7 +151,7 @@ def _thinned(result: Result, old: Array) -> Result:
     """Posterior draws kept with probability ∝ new/old weight: equal weights stay equal."""
     new, index = result.draws.log_weight, result.posterior_index
     log_ratio = new[index] - old[index]
-    rng = np.random.default_rng([result.seed, len(index)])
+    rng = np.random.default_rng([result.provenance.seed, len(index)])
     kept = np.log(rng.random(len(index))) < log_ratio - log_ratio.max()
     kept[np.argmax(log_ratio)] = True
     observed = {

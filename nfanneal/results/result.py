@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.weights import (
-    normalized,
-)
+from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array
 from nfanneal.results.diagnostics import Diagnostics
 from nfanneal.results.draws import WeightedDraws
+from nfanneal.results.records import Columns, Counts, Provenance
 from nfanneal.results.summaries import ParameterSummary, summarize
 
 
@@ -99,17 +98,14 @@ class StoredFlow:
 class Result:
     """Everything a run leaves behind; `nfanneal.results.store` writes and reads it.
 
-    `origin` is the command that made it, `sources` the files that it was made from.
-    `n_gradients_dropped` of the gradients were not finite where the likelihood was.
+    `name` and `spec_yaml` state the problem, `posterior` are the rows `posterior_index` of the
+    draws; at `failed_theta` (k, d) the model failed.
     """
 
     name: str
     spec_yaml: str
-    seed: int
-    parameters: tuple[str, ...]
-    sizes: tuple[int | None, ...]
-    labels: tuple[str, ...]
-    units: tuple[str, ...]
+    provenance: Provenance
+    columns: Columns
     draws: WeightedDraws
     posterior: Array
     posterior_index: NDArray[np.int64]
@@ -118,43 +114,20 @@ class Result:
     history: History
     observed: Mapping[str, ObservedData]
     flow: StoredFlow
-    n_likelihood_evaluations: int
-    n_gradient_evaluations: int
-    n_failed: int
+    counts: Counts
     failed_theta: Array
-    wall_time: float
-    versions: Mapping[str, str]
-    command: str = ""
-    origin: str = "run"
-    sources: tuple[str, ...] = ()
     pruning: Pruning | None = None
     combination: Combination | None = None
-    n_gradients_dropped: int = 0
 
     @property
     def converged(self) -> bool:
         """No diagnostic says otherwise."""
         return not self.warnings
 
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        """A name for each column of θ: `k` or `k[0]`, `k[1]`, …"""
-        names: list[str] = []
-        for name, size in zip(self.parameters, self.sizes, strict=True):
-            names += [name] if size is None else [f"{name}[{i}]" for i in range(size)]
-        return tuple(names)
-
-    @property
-    def column_units(self) -> dict[str, str]:
-        """The unit of each column of θ."""
-        sizes = (size or 1 for size in self.sizes)
-        units = [u for unit, size in zip(self.units, sizes, strict=True) for u in [unit] * size]
-        return dict(zip(self.column_names, units, strict=True))
-
     def summaries(self) -> dict[str, ParameterSummary]:
         """Weighted posterior summary of every column of θ."""
         weights = normalized(self.draws.log_weight)
         return {
             name: summarize(self.draws.theta[:, i], weights)
-            for i, name in enumerate(self.column_names)
+            for i, name in enumerate(self.columns.names)
         }

@@ -68,14 +68,15 @@ def sample(
         chosen = equal_weight_indices(draws.log_weight, rng)
     noise = np.random.default_rng(noise_seed)
     observed = observed_at(problem, draws.theta[chosen], noise)
-    made = with_draws(result, draws, chosen, observed)
-    return replace(
-        made,
-        origin="sample",
-        seed=seed,
-        n_likelihood_evaluations=result.n_likelihood_evaluations + fresh,
-        n_failed=result.n_failed + failed,
+    counts = replace(
+        result.counts,
+        n_likelihood_evaluations=result.counts.n_likelihood_evaluations + fresh,
+        n_failed=result.counts.n_failed + failed,
     )
+    made = replace(
+        result, counts=counts, provenance=replace(result.provenance, origin="sample", seed=seed)
+    )
+    return with_draws(made, draws, chosen, observed)
 
 
 def _wanting(parts: Sequence[WeightedDraws], n: int, resampled: bool) -> bool:

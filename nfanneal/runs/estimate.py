@@ -28,6 +28,7 @@ from nfanneal.model.problem import Problem
 from nfanneal.results.diagnostics import Diagnostics, diagnose, warnings_of
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_latent, in_parameters
 from nfanneal.results.observed import observed_at
+from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.history import _history
@@ -95,11 +96,7 @@ def estimate(
     return Result(
         name=problem.name,
         spec_yaml=spec_yaml,
-        seed=settings.seed,
-        parameters=tuple(p.name for p in problem.latent.parameters),
-        sizes=tuple(p.size for p in problem.latent.parameters),
-        labels=tuple(p.label or p.name for p in problem.latent.parameters),
-        units=tuple(p.unit or "" for p in problem.latent.parameters),
+        columns=_columns(problem),
         draws=draws,
         posterior=posterior,
         posterior_index=chosen,
@@ -108,14 +105,23 @@ def estimate(
         history=_history(annealed.history),
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
-        n_likelihood_evaluations=annealed.n_evaluations + _fresh(final, kept),
-        n_gradient_evaluations=annealed.n_gradients,
-        n_gradients_dropped=annealed.n_dropped,
-        n_failed=annealed.n_failed + int(failed.sum()),
+        counts=Counts(
+            n_likelihood_evaluations=annealed.n_evaluations + _fresh(final, kept),
+            n_gradient_evaluations=annealed.n_gradients,
+            n_failed=annealed.n_failed + int(failed.sum()),
+            n_gradients_dropped=annealed.n_dropped,
+        ),
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
-        wall_time=journal.seconds,
-        versions=versions_of(LIBRARIES),
-        command=command,
+        provenance=Provenance(settings.seed, journal.seconds, versions_of(LIBRARIES), command),
+    )
+
+
+def _columns(problem: Problem) -> Columns:
+    return Columns(
+        tuple(
+            NamedParameter(p.name, p.size, p.label or p.name, p.unit or "")
+            for p in problem.latent.parameters
+        )
     )
 
 

@@ -58,21 +58,22 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
         proposal=proposal,
         pool=Pool().added(generation),
         path=(generation.thinned(PATH_POINTS),),
-        n_evaluations=result.n_likelihood_evaluations,
-        n_gradients=result.n_gradient_evaluations,
+        n_evaluations=result.counts.n_likelihood_evaluations,
+        n_gradients=result.counts.n_gradient_evaluations,
         failed_z=failed[np.isfinite(failed).all(axis=1)],
-        n_failed=result.n_failed,
+        n_failed=result.counts.n_failed,
         ladder=((HOT, hot), (1.0, proposal)),
         scouted=scouted,
-        n_dropped=result.n_gradients_dropped,
+        n_dropped=result.counts.n_gradients_dropped,
     ).spending(spent)
     randomness = Randomness(generator.get_state().numpy(), dict(rng.bit_generator.state), 0)
     snapshot = Snapshot(state, _history(result), randomness, settings.flow)
-    return Checkpoint(snapshot, (), result.wall_time)
+    return Checkpoint(snapshot, (), result.provenance.wall_time)
 
 
 def _refuse_unfit(result: Result, problem: Problem) -> None:
-    if result.origin != "run" or result.pruning is not None or result.combination is not None:
+    as_run = result.provenance.origin == "run"
+    if not as_run or result.pruning is not None or result.combination is not None:
         raise ResultError("only the result of a run can be gone on from, as the run wrote it")
     if result.diagnostics.reached_beta < 1.0:
         raise ResultError(

@@ -132,8 +132,8 @@ def test_evidence(runs, rows, case):
     worst = float(np.abs(found - case.log_evidence).max())
     spread = f"{found.std(ddof=1):.4f} (sd of {len(done)})" if len(done) > 1 else f"{errors[0]:.4f}"
     least = min((r.result.diagnostics for r in done), key=lambda d: d.ess)
-    evaluations = np.mean([r.result.n_likelihood_evaluations for r in done])
-    gradients = np.mean([r.result.n_gradient_evaluations for r in done])
+    evaluations = np.mean([r.result.counts.n_likelihood_evaluations for r in done])
+    gradients = np.mean([r.result.counts.n_gradient_evaluations for r in done])
     seconds, megabytes = max(r.seconds for r in done), max(r.megabytes for r in done)
     try:
         also, holds = case.also(done[0].result), True

@@ -50,11 +50,11 @@ def test_evidence_without_gradients(case):
     problem = build_problem(checked)
     problem = replace(problem, likelihood=WithoutGradients(problem.likelihood))
     result = estimate(problem, build_settings(checked, problem))
-    d, evaluations = result.diagnostics, result.n_likelihood_evaluations
+    d, evaluations = result.diagnostics, result.counts.n_likelihood_evaluations
     print(
         f"{case.title}: {d.log_evidence:.4f} ± {d.log_evidence_error:.4f} for "
         f"{case.log_evidence:.4f}, {d.ess:,.0f} of {d.n_samples:,} draws effective, "
         f"{evaluations / 1000:.0f}k evaluations; {case.also(result)}"
     )
-    assert result.n_gradient_evaluations == 0
+    assert result.counts.n_gradient_evaluations == 0
     assert abs(d.log_evidence - case.log_evidence) <= case.within

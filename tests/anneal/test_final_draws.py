@@ -58,7 +58,7 @@ def test_poor_draws_become_more(estimated):
     assert 10_000 < d.n_samples < 100_000
     assert d.ess < USUAL.enough_ess
     # not more than the annealing itself, if that is less than ten times as many
-    assert d.n_samples == poor.n_likelihood_evaluations - d.n_samples
+    assert d.n_samples == poor.counts.n_likelihood_evaluations - d.n_samples
     assert len(poor.draws.log_weight) == d.n_samples
 
 
@@ -73,13 +73,13 @@ def test_a_number_of_draws_that_was_asked_for_is_made(estimated):
 def test_the_budget_is_that_of_all_draws(estimated):
     poor = estimated(0.02, 2, "anneal.max_evaluations=40000")
     assert poor.diagnostics.n_samples > 10_000
-    assert poor.n_likelihood_evaluations <= 40_000
+    assert poor.counts.n_likelihood_evaluations <= 40_000
 
 
 def test_a_last_batch_without_likelihood_is_no_failure(estimated):
     """One draw in a hundred has a likelihood above zero, and the last batch is one draw."""
     poor = estimated(1.0, 2, model=STRIPES)
-    annealed = poor.n_likelihood_evaluations - poor.diagnostics.n_samples
+    annealed = poor.counts.n_likelihood_evaluations - poor.diagnostics.n_samples
     budget = f"anneal.max_evaluations={annealed + 10_001}"
     found = estimated(1.0, 2, budget, model=STRIPES)
     assert found.diagnostics.n_samples == 10_001

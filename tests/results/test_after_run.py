@@ -202,7 +202,7 @@ def test_fresh_draws_after_the_old_ones(folder, capsys):
     old, new = store.read(folder / "ode.h5"), store.read(folder / "ode.sample.h5")
     assert len(new.draws.log_weight) == 3500
     np.testing.assert_array_equal(new.draws.theta[:3000], old.draws.theta)
-    assert new.n_likelihood_evaluations == old.n_likelihood_evaluations + 500
+    assert new.counts.n_likelihood_evaluations == old.counts.n_likelihood_evaluations + 500
 
 
 def test_pruning_warns_of_a_mode_that_the_flow_under_covers(folder, capsys):

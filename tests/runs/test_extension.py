@@ -43,7 +43,7 @@ def test_more_rounds_train_further_and_draw_afresh(finished, capsys):
         after.history.levels["beta"][:-added], before.history.levels["beta"]
     )
     assert not np.isin(after.draws.theta, before.draws.theta).any()
-    assert after.n_likelihood_evaluations > before.n_likelihood_evaluations + 3 * 512
+    assert after.counts.n_likelihood_evaluations > before.counts.n_likelihood_evaluations + 3 * 512
     d = after.diagnostics
     assert d.n_samples == 1000
     assert d.path_log_evidence == before.diagnostics.path_log_evidence
@@ -86,7 +86,9 @@ def test_an_ess_is_reached_by_more_draws_of_the_same_flow(finished, capsys):
     n = len(after.draws.theta)
     assert len(np.unique(after.draws.theta[:, 0])) == n
     assert 2500 <= after.diagnostics.ess < 2900
-    assert after.n_likelihood_evaluations == before.n_likelihood_evaluations + n - 1000
+    assert (
+        after.counts.n_likelihood_evaluations == before.counts.n_likelihood_evaluations + n - 1000
+    )
     code, _, err = extend(capsys, finished, "--resume", "--target-ess", 2500)
     assert code == 0, err
     assert len(store.read(finished / "x.h5").draws.theta) == n
@@ -114,7 +116,7 @@ def test_an_ode_goes_on_with_local_draws(made, tmp_path, capsys):
     code, _, err = extend(capsys, tmp_path, *options, spec="ode.yaml")
     assert code == 0, err
     after = store.read(tmp_path / "x.h5")
-    assert after.n_gradient_evaluations > before.n_gradient_evaluations
+    assert after.counts.n_gradient_evaluations > before.counts.n_gradient_evaluations
     gap = abs(after.diagnostics.log_evidence - before.diagnostics.log_evidence)
     error = before.diagnostics.log_evidence_error
     assert gap < 4 * np.hypot(after.diagnostics.log_evidence_error, error)

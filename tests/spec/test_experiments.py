@@ -140,7 +140,7 @@ def test_the_result_keeps_each_experiments_data(ramps):
     order = [*range(9), 9, 10]
     exact = stats.norm.logpdf(DATA, result.posterior @ DESIGN.T, NOISE)[:, order]
     np.testing.assert_allclose(pointwise, exact, rtol=1e-7)
-    assert dict(zip(result.parameters, result.labels, strict=True))["a[two]"].startswith("$a")
+    assert {p.name: p.label for p in result.columns.parameters}["a[two]"].startswith("$a")
 
 
 def test_check_and_the_other_commands_understand_experiments(folder, capsys):

@@ -185,9 +185,9 @@ def _own_run(
 
     def run() -> Drawn:
         result = estimate(problem, replace(settings, seed=seed), observe=observe)
-        spent.update(likelihood=result.n_likelihood_evaluations,
-                     gradient=result.n_gradient_evaluations)  # fmt: skip
-        d = result.diagnostics
+        counts, d = result.counts, result.diagnostics
+        spent.update(likelihood=counts.n_likelihood_evaluations,
+                     gradient=counts.n_gradient_evaluations)  # fmt: skip
         notes = () if result.converged else (NOT_TRUSTED, *result.warnings)
         return Drawn(
             theta=result.draws.theta,

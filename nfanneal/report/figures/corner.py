@@ -69,8 +69,8 @@ def _colors(count: int) -> list[str]:
 def _columns(results: Mapping[str, Result], wanted: Sequence[str] | None) -> list[str]:
     shared = [
         name
-        for name in next(iter(results.values())).column_names
-        if all(name in r.column_names for r in results.values())
+        for name in next(iter(results.values())).columns.names
+        if all(name in r.columns.names for r in results.values())
     ]
     if not shared:
         raise ResultError("the results share no parameter")
@@ -83,7 +83,7 @@ def _column(result: Result, name: str) -> tuple[Array, Array]:
     """Values (n,) and weights (n,) of a column, those of no weight left out."""
     weights = normalized(result.draws.log_weight)
     used = weights > 0
-    index = result.column_names.index(name)
+    index = result.columns.names.index(name)
     return result.draws.theta[used, index], weights[used]
 
 

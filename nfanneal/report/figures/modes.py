@@ -20,7 +20,7 @@ def modes_figure(result: Result, wanted: Sequence[str] | None) -> Figure:
     modes = find_modes(result)
     i, j = _columns(result, modes, wanted)
     labels = column_labels(result)
-    names = result.column_names
+    names = result.columns.names
     figure = Figure(figsize=(WIDTH, 5.0))
     left, right = figure.subplots(2, 1, height_ratios=[2.0, 1.0])
     theta = result.posterior[modes.rows]
@@ -49,7 +49,7 @@ def modes_figure(result: Result, wanted: Sequence[str] | None) -> Figure:
 
 def _columns(result: Result, modes: Modes, wanted: Sequence[str] | None) -> tuple[int, int | None]:
     """The columns to show: the wanted ones, or those whose variance is most between modes."""
-    names = result.column_names
+    names = result.columns.names
     if wanted is not None:
         first, *rest = (names.index(name) for name in chosen_columns(names, wanted))
         return first, rest[0] if rest else None

@@ -93,7 +93,7 @@ def trajectories_figure(result: Result, model_file: Path | None) -> Figure:
         name: np.linspace(data.min(), data.max(), POINTS)
         for name, data in times_of(result, problem).items()
     }
-    rng = np.random.default_rng(result.seed)
+    rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, SHOWN_TRAJECTORIES, rng)
     found = predict(problem, theta, times, rng)
     figure, axes = _panels(list(found))

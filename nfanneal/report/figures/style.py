@@ -62,11 +62,12 @@ def drawable(text: str) -> str:
 def column_labels(result: Result) -> dict[str, str]:
     """Axis label of each column of θ: its label, and its unit if it has one."""
     labels: list[str] = []
-    for label, size in zip(result.labels, result.sizes, strict=True):
+    for parameter in result.columns.parameters:
+        label, size = parameter.label, parameter.size
         labels += [label] if size is None else [f"{label}[{i}]" for i in range(size)]
     return {
         name: drawable(f"{label} ({unit})" if unit else label)
-        for label, (name, unit) in zip(labels, result.column_units.items(), strict=True)
+        for label, (name, unit) in zip(labels, result.columns.units.items(), strict=True)
     }
 
 

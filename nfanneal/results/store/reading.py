@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nfanneal.errors import ResultError
 from nfanneal.results.diagnostics import Diagnostics
 from nfanneal.results.draws import WeightedDraws
+from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Combination, History, ObservedData, Pruning, Result, StoredFlow
 from nfanneal.results.store.seal import check_bytes, check_content, refuse_hostile
 from nfanneal.results.store.writing import DRAW_FIELDS, FORMAT
@@ -87,10 +88,12 @@ def _refuse_inconsistent(result: Result) -> None:
         raise ValueError("posterior draws of different numbers")
     if not ((result.posterior_index >= 0) & (result.posterior_index < n)).all():
         raise ValueError("a posterior draw that is no weighted draw")
-    texts = (result.name, result.spec_yaml, result.command, result.origin, *result.warnings)
-    if not all(isinstance(text, str) for text in (*texts, *result.labels, *result.units)):
+    made, parameters = result.provenance, result.columns.parameters
+    texts = [result.name, made.command, made.origin, *result.warnings]
+    texts += [text for p in parameters for text in (p.name, p.label, p.unit)]
+    if not all(isinstance(text, str) for text in (result.spec_yaml, *texts)):
         raise ValueError("a text that is none")
-    shown = "".join((*texts[:1], *texts[2:], *result.parameters, *result.labels, *result.units))
+    shown = "".join(texts)
     if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n" for c in shown):
         raise ValueError("a control character in a text")
 
@@ -108,18 +111,16 @@ def _what_is_wrong(path: Path) -> str:
 
 def _read_all(file: h5py.File) -> Result:
     attributes = file.attrs
-    parameters = json.loads(file["nfanneal"].attrs["parameters"])
-    names = tuple(p["name"] for p in parameters)
+    columns = _read_columns(file["nfanneal"])
+    names = tuple(p.name for p in columns.parameters)
     numbers = {f.name: attributes[f.name].item() for f in fields(Diagnostics)}
+    counts = {f.name: int(attributes[f.name]) for f in fields(Counts)}
     stats = file["sample_stats"]
     return Result(
         name=attributes["name"],
         spec_yaml=attributes["spec_yaml"],
-        seed=int(attributes["seed"]),
-        parameters=names,
-        sizes=tuple(p["size"] for p in parameters),
-        labels=tuple(p["label"] for p in parameters),
-        units=tuple(p["unit"] for p in parameters),
+        provenance=_read_provenance(attributes),
+        columns=columns,
         draws=_read_draws(file["weighted"], names),
         posterior=_read_theta(file["posterior"], names),
         posterior_index=stats["weighted_draw"][0],
@@ -128,18 +129,27 @@ def _read_all(file: h5py.File) -> Result:
         history=_read_history(file["history"]),
         observed=_read_observed(file),
         flow=_read_flow(file["nfanneal/flow"]),
-        n_likelihood_evaluations=int(attributes["n_likelihood_evaluations"]),
-        n_gradient_evaluations=int(attributes["n_gradient_evaluations"]),
-        n_failed=int(attributes["n_failed"]),
+        counts=Counts(**counts),
         failed_theta=file["nfanneal/failed_theta"][()],
+        pruning=_read_pruning(file),
+        combination=_read_combination(file),
+    )
+
+
+def _read_columns(group: h5py.Group) -> Columns:
+    names = [field.name for field in fields(NamedParameter)]
+    parameters = json.loads(group.attrs["parameters"])
+    return Columns(tuple(NamedParameter(**{name: p[name] for name in names}) for p in parameters))
+
+
+def _read_provenance(attributes: h5py.AttributeManager) -> Provenance:
+    return Provenance(
+        seed=int(attributes["seed"]),
         wall_time=float(attributes["wall_time_s"]),
         versions=json.loads(attributes["versions"]),
         command=attributes["command"],
         origin=attributes["origin"],
         sources=tuple(json.loads(attributes["sources"])),
-        pruning=_read_pruning(file),
-        combination=_read_combination(file),
-        n_gradients_dropped=int(attributes["n_gradients_dropped"]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.records import Columns, Provenance
 from nfanneal.results.result import Combination, History, Prediction, Pruning, Result
 from nfanneal.results.store.image import in_memory
 from nfanneal.results.store.seal import DIGEST, content_digest, sealed
@@ -73,7 +73,7 @@ def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
         file = image.file
         _write_attributes(file, result)
         posterior = _draw_group(file, "posterior", len(result.posterior))
-        _write_parameters(posterior, result, result.posterior)
+        _write_parameters(posterior, result.columns, result.posterior)
         _write_sample_stats(file, result)
         if result.observed:
             _write_observed(file, result)
@@ -86,9 +86,9 @@ def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
 def _write_all(file: h5py.File, result: Result) -> None:
     _write_attributes(file, result)
     posterior = _draw_group(file, "posterior", len(result.posterior))
-    _write_parameters(posterior, result, result.posterior)
+    _write_parameters(posterior, result.columns, result.posterior)
     weighted = _draw_group(file, "weighted", len(result.draws.log_weight))
-    _write_parameters(weighted, result, result.draws.theta)
+    _write_parameters(weighted, result.columns, result.draws.theta)
     for name in DRAW_FIELDS:
         weighted.write(name, getattr(result.draws, name)[None], ("chain", "draw"))
     _write_sample_stats(file, result)
@@ -103,26 +103,26 @@ def _write_all(file: h5py.File, result: Result) -> None:
 
 
 def _write_attributes(file: h5py.File, result: Result) -> None:
-    d = result.diagnostics
     file.attrs["Conventions"] = "CF-1.8"
     file.attrs["created_by"] = "nfanneal"
     file.attrs["nfanneal_format"] = FORMAT
     file.attrs["name"] = result.name
     file.attrs["converged"] = int(result.converged)
-    file.attrs["seed"] = result.seed
-    file.attrs["wall_time_s"] = result.wall_time
-    file.attrs["command"] = result.command
-    file.attrs["origin"] = result.origin
-    file.attrs["sources"] = json.dumps(result.sources)
+    _write_provenance(file.attrs, result.provenance)
     file.attrs["spec_yaml"] = result.spec_yaml
     file.attrs["warnings"] = json.dumps(result.warnings)
-    file.attrs["versions"] = json.dumps(dict(result.versions))
-    for field in fields(Diagnostics):
-        file.attrs[field.name] = getattr(d, field.name)
-    file.attrs["n_likelihood_evaluations"] = result.n_likelihood_evaluations
-    file.attrs["n_gradient_evaluations"] = result.n_gradient_evaluations
-    file.attrs["n_failed"] = result.n_failed
-    file.attrs["n_gradients_dropped"] = result.n_gradients_dropped
+    for record in (result.diagnostics, result.counts):
+        for field in fields(record):
+            file.attrs[field.name] = getattr(record, field.name)
+
+
+def _write_provenance(attributes: h5py.AttributeManager, provenance: Provenance) -> None:
+    attributes["seed"] = provenance.seed
+    attributes["wall_time_s"] = provenance.wall_time
+    attributes["command"] = provenance.command
+    attributes["origin"] = provenance.origin
+    attributes["sources"] = json.dumps(provenance.sources)
+    attributes["versions"] = json.dumps(dict(provenance.versions))
 
 
 def _draw_group(file: h5py.File, name: str, n: int) -> _Group:
@@ -132,9 +132,10 @@ def _draw_group(file: h5py.File, name: str, n: int) -> _Group:
     return group
 
 
-def _write_parameters(group: _Group, result: Result, theta: NDArray[np.float64]) -> None:
+def _write_parameters(group: _Group, columns: Columns, theta: NDArray[np.float64]) -> None:
     start = 0
-    for i, (name, size) in enumerate(zip(result.parameters, result.sizes, strict=True)):
+    for parameter in columns.parameters:
+        name, size = parameter.name, parameter.size
         if size is None:
             group.write(name, theta[None, :, start], ("chain", "draw"))
         else:
@@ -142,8 +143,8 @@ def _write_parameters(group: _Group, result: Result, theta: NDArray[np.float64])
             group.coordinate(dimension, np.arange(size))
             values = theta[None, :, start : start + size]
             group.write(name, values, ("chain", "draw", dimension))
-        group.group[name].attrs["label"] = result.labels[i]
-        group.group[name].attrs["units"] = result.units[i]
+        group.group[name].attrs["label"] = parameter.label
+        group.group[name].attrs["units"] = parameter.unit
         start += 1 if size is None else size
 
 
@@ -195,15 +196,9 @@ def _write_history(file: h5py.File, history: History) -> None:
 def _write_internals(file: h5py.File, result: Result) -> None:
     group = _Group(file.create_group("nfanneal", track_order=True))
     group.write("failed_theta", result.failed_theta, ("failed", "column"))
-    group.group["failed_theta"].attrs["columns"] = json.dumps(result.column_names)
-    group.group.attrs["parameters"] = json.dumps(
-        [
-            {"name": n, "size": s, "label": lab, "unit": u}
-            for n, s, lab, u in zip(
-                result.parameters, result.sizes, result.labels, result.units, strict=True
-            )
-        ]
-    )
+    group.group["failed_theta"].attrs["columns"] = json.dumps(result.columns.names)
+    parameters = [asdict(parameter) for parameter in result.columns.parameters]
+    group.group.attrs["parameters"] = json.dumps(parameters)
     flow = _Group(group.group.create_group("flow", track_order=True))
     flow.group.attrs["layout"] = json.dumps(dict(result.flow.layout))
     for name, array in result.flow.arrays.items():
