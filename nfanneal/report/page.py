@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.errors import NfannealError
 from nfanneal.report.figures import Options, draw
 from nfanneal.results.compare import Comparison, compare
-from nfanneal.results.diagnostics import FEWEST_EFFECTIVE, UNCOVERED_LIMIT, Diagnostics
+from nfanneal.results.diagnostics import listed
 from nfanneal.results.result import Result
 from nfanneal.spec.load import spec_from_text
 
@@ -103,7 +102,7 @@ def _about(source: str, result: Result, *, single: bool) -> str:
         f"{counts.n_gradient_evaluations:,} gradients in {made.wall_time:,.0f} s.</p>"
     )
     parts.append("<h3>Posterior</h3>" + _parameters(result))
-    parts.append("<h3>Can it be trusted?</h3>" + _diagnostics(d, result))
+    parts.append("<h3>Can it be trusted?</h3>" + _diagnostics(result))
     parts.append("<h3>Figures</h3>")
     for kind in _kinds(result):
         parts.append(_figure(kind, {source: result}))
@@ -138,50 +137,11 @@ def _parameters(result: Result) -> str:
     return _table(("parameter", "mean", "sd", "5 %", "median", "95 %", "unit"), rows)
 
 
-def _diagnostics(d: Diagnostics, result: Result) -> str:
+def _diagnostics(result: Result) -> str:
     """Each diagnostic, what it should be, what it says, and what to do if it is not so."""
     rows = [
-        (
-            "effective sample size",
-            f"{d.ess:,.0f} ({d.ess_fraction:.1%})",
-            f"at least {FEWEST_EFFECTIVE}",
-            "How many independent draws the weighted ones are worth. Too few: raise "
-            "anneal.max_rounds or anneal.draws, or draw more with nfanneal sample.",
-        ),
-        (
-            "Pareto k",
-            f"{d.pareto_k:.2f}",
-            f"below {PARETO_LIMIT}",
-            "How heavy the tail of the weights is. Too heavy: some region is drawn far too "
-            "rarely; raise anneal.draws, and look at the figure of the weights.",
-        ),
-        (
-            "largest share of one draw",
-            f"{d.largest_weight:.2%}",
-            "below 1 %",
-            "A draw that carries much makes every average a lottery: draw more, or prune.",
-        ),
-        (
-            "under-covered posterior mass",
-            f"{d.uncovered_mass:.2%} ± {d.uncovered_error:.2%}",
-            f"below {UNCOVERED_LIMIT:.0%}",
-            "Posterior mass met on the annealing path where the final flow hardly draws. Too "
-            "much: a mode may be missing; raise anneal.draws or lower anneal.relative_ess.",
-        ),
-        (
-            "path's own log-evidence",
-            f"{d.path_log_evidence:.3f} ± {d.path_log_evidence_error:.3f}",
-            "not above the other",
-            "From all points on the path. Clearly above: the final flow may have lost a mode; "
-            "run again with another seed and combine.",
-        ),
-        (
-            "failed evaluations",
-            f"{result.counts.n_failed:,} ({result.counts.failed_fraction:.2%})",
-            "few",
-            "Draws at which the model failed count as likelihood zero. Many: look at "
-            "nfanneal check, and at the priors.",
-        ),
+        (entry.name, entry.shown(result), entry.good, f"{entry.says} {entry.advice}")
+        for entry in listed()
     ]
     return _table(("diagnostic", "here", "good", "what it says, and what to do"), rows, words=True)
 

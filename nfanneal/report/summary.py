@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.model.latent import point_in_words
+from nfanneal.results.diagnostics import About, listed
 from nfanneal.results.records import Counts
 from nfanneal.results.result import Result
 
@@ -25,20 +25,14 @@ def summary_json(result: Result) -> dict[str, Any]:
             "name": result.name,
             "log_evidence": d.log_evidence,
             "log_evidence_error": d.log_evidence_error,
-            "ess": d.ess,
-            "ess_fraction": d.ess_fraction,
-            "pareto_k": d.pareto_k,
-            "largest_weight": d.largest_weight,
-            "uncovered_mass": d.uncovered_mass,
-            "path_log_evidence": d.path_log_evidence,
-            "path_log_evidence_error": d.path_log_evidence_error,
+            **_numbers(result, About.DRAWS),
+            **_numbers(result, About.PATH),
             "n_samples": d.n_samples,
             "n_posterior": len(result.posterior),
             "n_likelihood_evaluations": counts.n_likelihood_evaluations,
             "n_gradient_evaluations": counts.n_gradient_evaluations,
             "n_gradients_dropped": counts.n_gradients_dropped,
-            "n_failed": counts.n_failed,
-            "failed_fraction": counts.failed_fraction,
+            **_numbers(result, About.MODEL),
             "first_failed": _first_failed(result),
             "wall_time_s": result.provenance.wall_time,
             "converged": result.converged,
@@ -46,6 +40,10 @@ def summary_json(result: Result) -> dict[str, Any]:
             "parameters": {name: vars(s) for name, s in result.summaries().items()},
         }
     )
+
+
+def _numbers(result: Result, about: About) -> dict[str, float]:
+    return {key: n for entry in listed(about) for key, n in entry.numbers(result).items()}
 
 
 def finite(value: Any) -> Any:
@@ -79,26 +77,22 @@ def _print_warnings(result: Result, console: Console) -> None:
         console.print(Text("Do not trust this result as it is.", style="bold red"))
 
 
-def _tail_index(k: float) -> str:
-    shown = f"{k:.3f}" if round(k, 2) == PARETO_LIMIT else f"{k:.2f}"
-    return f"{shown} (good below {PARETO_LIMIT})"
-
-
 def _evidence_table(result: Result) -> Table:
     d = result.diagnostics
     table = Table(title=result.name, show_header=False, title_justify="left", box=None)
-    rows = {
-        "log-evidence": f"{d.log_evidence:.4f} ± {d.log_evidence_error:.4f}",
-        "  the path's own estimate": f"{d.path_log_evidence:.3f} ± {d.path_log_evidence_error:.3f}",
-        "effective sample size": f"{d.ess:.0f} of {d.n_samples} draws ({d.ess_fraction:.1%})",
-        "Pareto k of the weights": _tail_index(d.pareto_k),
-        "largest share of one draw": f"{d.largest_weight:.2%}",
-        "under-covered posterior mass": f"{d.uncovered_mass:.2%} ± {d.uncovered_error:.2%}",
-        "likelihood evaluations": _evaluations(result.counts),
-        "failed evaluations": _failures(result.counts),
-        "wall time": f"{result.provenance.wall_time:.0f} s",
-    }
-    for name, text in rows.items():
+    path, draws, model = (
+        [entry.on_terminal(result) for entry in listed(about)]
+        for about in (About.PATH, About.DRAWS, About.MODEL)
+    )
+    rows = [
+        ("log-evidence", f"{d.log_evidence:.4f} ± {d.log_evidence_error:.4f}"),
+        *path,
+        *draws,
+        ("likelihood evaluations", _evaluations(result.counts)),
+        *model,
+        ("wall time", f"{result.provenance.wall_time:.0f} s"),
+    ]
+    for name, text in rows:
         table.add_row(name, text)
     return table
 
@@ -114,11 +108,6 @@ def _evaluations(counts: Counts) -> str:
     gradients = counts.n_gradient_evaluations
     beside = f" and {gradients:,} gradients" if gradients else ""
     return f"{counts.n_likelihood_evaluations:,}{beside}"
-
-
-def _failures(counts: Counts) -> str:
-    share = f" ({100 * counts.failed_fraction:.2g}%)" if counts.n_failed else ""
-    return f"{counts.n_failed:,}{share}"
 
 
 def _print_failures(result: Result, console: Console) -> None:

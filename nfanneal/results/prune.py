@@ -109,7 +109,6 @@ def prune(
         raise ResultError("this result has been pruned already; prune the original one")
     old = result.draws.log_weight
     pruned = METHODS[method](old, max_bias)
-    diagnostics = rediagnosed(result.diagnostics, pruned.log_weight)
     pruning = Pruning(
         method=method,
         changed=pruned.changed,
@@ -121,11 +120,11 @@ def prune(
     )
     cluster = (_about_cluster(pruning),) if pruning.clustered else ()
     draws = replace(result.draws, log_weight=pruned.log_weight)
-    thinned = _thinned(replace(result, draws=draws), old)
+    diagnostics = rediagnosed(result.diagnostics, pruned.log_weight)
+    thinned = _thinned(replace(result, draws=draws, diagnostics=diagnostics), old)
     return replace(
         thinned,
-        diagnostics=diagnostics,
-        warnings=(*cluster, *warnings_of(diagnostics)),
+        warnings=(*cluster, *warnings_of(thinned)),
         pruning=pruning,
         provenance=replace(result.provenance, origin="prune", sources=(source,) if source else ()),
     )

@@ -99,15 +99,14 @@ def with_draws(
 
     What was said of its own weights, pruning and agreement of runs, does not hold for these.
     """
-    diagnostics = rediagnosed(result.diagnostics, draws.log_weight)
-    return replace(
+    made = replace(
         result,
         draws=draws,
         posterior=draws.theta[chosen],
         posterior_index=chosen,
-        diagnostics=diagnostics,
-        warnings=warnings_of(diagnostics),
+        diagnostics=rediagnosed(result.diagnostics, draws.log_weight),
         observed=observed,
         pruning=None,
         combination=None,
     )
+    return replace(made, warnings=warnings_of(made))

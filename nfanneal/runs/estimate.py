@@ -93,7 +93,7 @@ def estimate(
     posterior = draws.theta[chosen]
     noise = np.random.default_rng(noise_seed)
     failed_theta = problem.latent.from_latent(annealed.failed_z)
-    return Result(
+    made = Result(
         name=problem.name,
         spec_yaml=spec_yaml,
         columns=_columns(problem),
@@ -101,7 +101,7 @@ def estimate(
         posterior=posterior,
         posterior_index=chosen,
         diagnostics=diagnostics,
-        warnings=warnings_of(diagnostics),
+        warnings=(),
         history=_history(annealed.history),
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
@@ -114,6 +114,7 @@ def estimate(
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
         provenance=Provenance(settings.seed, journal.seconds, versions_of(LIBRARIES), command),
     )
+    return replace(made, warnings=warnings_of(made))
 
 
 def _columns(problem: Problem) -> Columns:

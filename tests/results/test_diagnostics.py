@@ -1,0 +1,218 @@
+"""The table of diagnostics: what each entry shows and where, its limit, and when it warns."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import fields, replace
+from html import escape
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from nfanneal.anneal.weights import PARETO_LIMIT
+from nfanneal.report import page as html
+from nfanneal.report.summary import print_summary, summary_json
+from nfanneal.results import diagnostics
+from nfanneal.results.diagnostics import (
+    DIAGNOSTICS,
+    DISAGREEMENT,
+    FEWEST_EFFECTIVE,
+    HEAVIEST_SHARE,
+    LEAST_GAP,
+    UNCOVERED_LIMIT,
+    About,
+    Diagnostic,
+    Diagnostics,
+    warnings_of,
+)
+from nfanneal.results.draws import WeightedDraws
+from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
+from nfanneal.results.result import History, Result, StoredFlow
+
+GOOD = {
+    "log_evidence": 0.0, "log_evidence_error": 3.0, "ess": 4321.4, "n_samples": 6000,
+    "pareto_k": 0.456, "largest_weight": 0.0043, "uncovered_mass": 0.0123, "uncovered_error": 0.0,
+    "path_log_evidence": -7.891, "path_log_evidence_error": 4.0, "reached_beta": 1.0,
+    "n_likelihood_evaluations": 10_000, "n_gradient_evaluations": 0, "n_failed": 77,
+    "n_gradients_dropped": 0,
+}  # fmt: skip
+"""Nothing speaks against these; the errors of the two log-evidences make 5 together."""
+SHOWN = {
+    "inverse temperature reached": ("1", "1"),
+    "effective sample size": ("4321 of 6000 draws (72.0%)", "4,321 (72.0%)"),
+    "Pareto k": ("0.46 (good below 0.7)", "0.46"),
+    "largest share of one draw": ("0.43%", "0.43%"),
+    "under-covered posterior mass": ("1.23% ± 0.00%", "1.23% ± 0.00%"),
+    "path's own log-evidence": ("-7.891 ± 4.000", "-7.891 ± 4.000"),
+    "failed evaluations": ("77 (0.77%)", "77 (0.77%)"),
+}
+"""The values of GOOD on the terminal and on the page."""
+KEYS = {
+    "inverse temperature reached": ("reached_beta",),
+    "effective sample size": ("ess", "ess_fraction"),
+    "Pareto k": ("pareto_k",),
+    "largest share of one draw": ("largest_weight",),
+    "under-covered posterior mass": ("uncovered_mass",),
+    "path's own log-evidence": ("path_log_evidence", "path_log_evidence_error"),
+    "failed evaluations": ("n_failed", "failed_fraction"),
+}
+LIMITS = {
+    "inverse temperature reached": 1.0,
+    "effective sample size": FEWEST_EFFECTIVE,
+    "Pareto k": PARETO_LIMIT,
+    "largest share of one draw": HEAVIEST_SHARE,
+    "under-covered posterior mass": UNCOVERED_LIMIT,
+    "path's own log-evidence": DISAGREEMENT,
+}
+EDGES = {
+    "inverse temperature reached": lambda x: [{"reached_beta": v} for v in (x, below(x))],
+    "effective sample size": lambda x: [{"ess": v} for v in (x, below(x))],
+    "Pareto k": lambda x: [{"pareto_k": v, "largest_weight": 0.5} for v in (below(x), x)],
+    "largest share of one draw": lambda x: [
+        {"largest_weight": v, "pareto_k": 2.0} for v in (below(x), x)
+    ],
+    "under-covered posterior mass": lambda x: [{"uncovered_mass": v} for v in (below(x), x)],
+    "path's own log-evidence": lambda x: [
+        {"path_log_evidence": v} for v in (5.0 * x, above(5.0 * x))
+    ],
+}
+"""From a limit, the last numbers that are good and the first that are not."""
+every = pytest.mark.parametrize("entry", DIAGNOSTICS, ids=lambda entry: entry.name)
+limited = pytest.mark.parametrize(
+    "entry", [d for d in DIAGNOSTICS if d.name in LIMITS], ids=lambda entry: entry.name
+)
+
+
+def below(x: float) -> float:
+    return float(np.nextafter(x, -np.inf))
+
+
+def above(x: float) -> float:
+    return float(np.nextafter(x, np.inf))
+
+
+def result_with(**numbers: float) -> Result:
+    """A result of one parameter with the numbers of GOOD but for these, and their warnings."""
+    known = GOOD | numbers
+    d, counts = (
+        kind(**{field.name: known[field.name] for field in fields(kind)})
+        for kind in (Diagnostics, Counts)
+    )
+    zeros = np.zeros(3)
+    result = Result(
+        name="judged",
+        spec_yaml="",
+        provenance=Provenance(1, 2.0, {}),
+        columns=Columns((NamedParameter("a", None, "a", ""),)),
+        draws=WeightedDraws(np.zeros((3, 1)), zeros, zeros, zeros, zeros),
+        posterior=np.zeros((3, 1)),
+        posterior_index=np.arange(3),
+        diagnostics=d,
+        warnings=(),
+        history=History({}, zeros, np.arange(3), zeros),
+        observed={},
+        flow=StoredFlow({}, {}),
+        counts=counts,
+        failed_theta=np.zeros((0, 1)),
+    )
+    return replace(result, warnings=warnings_of(result))
+
+
+def terminal(result: Result) -> str:
+    out = io.StringIO()
+    print_summary(result, Console(file=out, width=400))
+    return out.getvalue()
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """The page without its figures."""
+    monkeypatch.setattr(html, "_kinds", lambda result: [])
+    return lambda result: html.page({"r.h5": result})
+
+
+@every
+def test_a_value_is_shown_wherever_results_are(page, entry):
+    """On the terminal, on the page and in JSON; or nowhere, where only the warning tells it."""
+    good = result_with()
+    on_terminal, on_page = SHOWN[entry.name]
+    name, _ = entry.on_terminal(good)
+    row = re.search(f"^ *{re.escape(name)} +{re.escape(on_terminal)} *$", terminal(good), re.M)
+    cells = (entry.name, on_page, entry.good, f"{entry.says} {entry.advice}")
+    marked = "".join(f"<td>{escape(cell)}</td>" for cell in cells[:3])
+    in_page = f'<tr>{marked}<td class="words">{escape(cells[3])}</td></tr>' in page(good)
+    found = summary_json(good)
+    assert (row is not None, in_page) == (entry.listed, entry.listed)
+    assert tuple(entry.numbers(good)) == KEYS[entry.name]
+    assert {key: found[key] for key in KEYS[entry.name] if key in found} == (
+        entry.numbers(good) if entry.listed else {}
+    )
+
+
+@limited
+def test_it_warns_exactly_beyond_its_limit(page, entry):
+    limit = LIMITS[entry.name]
+    good, bad = (result_with(**numbers) for numbers in EDGES[entry.name](limit))
+    assert entry.limit == limit
+    assert good.converged
+    assert len(bad.warnings) == 1
+    for text in (terminal(bad), page(bad), *summary_json(bad)["warnings"]):
+        assert bad.warnings[0] in text or escape(bad.warnings[0]) in text
+
+
+@limited
+def test_the_limit_that_is_shown_is_the_constant(entry):
+    number, percent = re.fullmatch(r"\D*([\d.]*) ?(%?)\D*", entry.good).groups()
+    if number:
+        assert float(number) == pytest.approx(LIMITS[entry.name] * (100.0 if percent else 1.0))
+    else:
+        assert entry.about is About.PATH  # standard errors of a difference
+
+
+def test_failures_alone_speak_against_nothing():
+    assert result_with(n_failed=10_000).converged
+    assert {d.name for d in DIAGNOSTICS} - set(LIMITS) == {"failed evaluations"}
+
+
+def test_log_evidences_that_are_near_agree_however_small_their_errors():
+    exact = {"log_evidence_error": 0.0, "path_log_evidence_error": 0.0}
+    assert result_with(path_log_evidence=LEAST_GAP, **exact).converged
+    assert not result_with(path_log_evidence=above(LEAST_GAP), **exact).converged
+
+
+def test_mass_within_its_error_is_not_under_covered():
+    assert result_with(uncovered_mass=0.5, uncovered_error=0.25).converged
+    assert not result_with(uncovered_mass=0.5, uncovered_error=0.2).converged
+
+
+def test_all_warnings_come_in_the_order_of_the_table():
+    numbers = {}
+    for name, edges in EDGES.items():
+        numbers |= edges(LIMITS[name])[1]
+    worst = result_with(**numbers)
+    words = ("inverse temperature", "effective", "heavy tail", "annealing path put", "own estimate")
+    assert len(worst.warnings) == len(words)
+    assert all(word in text for word, text in zip(words, worst.warnings, strict=True))
+
+
+def test_a_new_diagnostic_is_one_entry(page, monkeypatch):
+    added = Diagnostic(
+        name="dropped gradients",
+        about=About.MODEL,
+        numbers=lambda r: {"dropped_gradients": r.counts.n_gradients_dropped},
+        shown=lambda r: f"{r.counts.n_gradients_dropped} of them",
+        limit=5,
+        wanted="at most {limit}",
+        says="What it says.",
+        advice="What to do.",
+        warning=lambda r: "too many" if r.counts.n_gradients_dropped > 5 else None,
+    )
+    monkeypatch.setattr(diagnostics, "DIAGNOSTICS", (*DIAGNOSTICS, added))
+    result = result_with(n_gradients_dropped=6)
+    assert result.warnings == ("too many",)
+    assert re.search("dropped gradients +6 of them", terminal(result))
+    row = "<td>dropped gradients</td><td>6 of them</td><td>at most 5</td>"
+    assert f'{row}<td class="words">What it says. What to do.</td>' in page(result)
+    assert summary_json(result)["dropped_gradients"] == 6
