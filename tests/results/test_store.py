@@ -9,7 +9,9 @@ from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.proposals.stored import restored
 from nfanneal.anneal.weights import evidence
 from nfanneal.errors import ResultError
+from nfanneal.model.latent import LatentMap
 from nfanneal.results import store
+from nfanneal.spec.load import spec_from_text
 
 SPEC = {
     "name": "tiny",
@@ -63,9 +65,7 @@ def test_the_stored_flow_gives_the_stored_weights(result, path):
     """log_weight is log prior + log L − log q with q rebuilt from the file, to float32 accuracy."""
     again = nfanneal.load(path)
     proposal = restored(again.flow.layout, again.flow.arrays)
-    latent = nfanneal.spec.build.problem.LatentMap(
-        nfanneal.spec.spec_from_text(result.spec_yaml, path.parent).meaning.free
-    )
+    latent = LatentMap(spec_from_text(result.spec_yaml, path.parent).meaning.free)
     z = latent.to_latent(again.draws.theta)
     log_ratio = log_standard_normal(z) - proposal.log_density(z)
     expected = again.draws.log_weight - again.draws.log_likelihood
