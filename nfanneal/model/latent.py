@@ -19,6 +19,11 @@ SMALLEST, LARGEST = 1e-100, 1.0 - 2.0**-53
 """The cube's faces are pulled in by this: a quantile of 0 or 1 may be infinite."""
 
 
+def element_names(name: str, size: int | None) -> tuple[str, ...]:
+    """`name` for a scalar, `name[0]`, `name[1]`, … for a vector of so many elements."""
+    return (name,) if size is None else tuple(f"{name}[{i}]" for i in range(size))
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A free parameter: one prior for each of its `size` independent components."""
@@ -36,10 +41,8 @@ class Parameter:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """`name` for a scalar, `name[0]`, `name[1]`, … for a vector."""
-        if self.size is None:
-            return (self.name,)
-        return tuple(f"{self.name}[{i}]" for i in range(self.size))
+        """A name for each of its columns."""
+        return element_names(self.name, self.size)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nfanneal.model.latent import element_names
+
 
 @dataclass(frozen=True)
 class NamedParameter:
@@ -16,11 +18,9 @@ class NamedParameter:
     unit: str
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """A name for each of its columns of θ: `k`, or `k[0]`, `k[1]`, …"""
-        if self.size is None:
-            return [self.name]
-        return [f"{self.name}[{i}]" for i in range(self.size)]
+        return element_names(self.name, self.size)
 
 
 @dataclass(frozen=True)

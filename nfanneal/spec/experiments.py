@@ -11,6 +11,7 @@ import sympy
 
 from nfanneal.errors import nearest
 from nfanneal.model.expressions import Names, symbol
+from nfanneal.model.latent import element_names
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader
@@ -112,7 +113,7 @@ class MeasuredReader(Reader):
             symbol(f"{parameter}{element}"): symbol(f"{within(parameter, name)}{element}")
             for parameter, said in self._spec.parameters.items()
             if isinstance(said, ParameterSpec) and said.per and parameter not in given.parameters
-            for element in _elements(said.shape)
+            for element in element_names("", said.shape)
         }
         others: dict[sympy.Symbol, sympy.Expr] = {}
         for parameter, text in given.parameters.items():
@@ -267,8 +268,3 @@ class MeasuredReader(Reader):
             return None
         parsed = [self._expression(given[a], path_of[a], self._noise_names) for a in wanted]
         return tuple(p for p in parsed if p is not None) if None not in parsed else None
-
-
-def _elements(shape: int | None) -> list[str]:
-    """What follows the name of a parameter in the names of its columns."""
-    return [""] if shape is None else [f"[{i}]" for i in range(shape)]

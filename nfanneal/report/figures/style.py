@@ -11,6 +11,7 @@ from cycler import cycler
 from matplotlib.mathtext import MathTextParser
 
 from nfanneal.errors import ResultError
+from nfanneal.model.latent import element_names
 from nfanneal.results.result import Result
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -61,10 +62,8 @@ def drawable(text: str) -> str:
 
 def column_labels(result: Result) -> dict[str, str]:
     """Axis label of each column of θ: its label, and its unit if it has one."""
-    labels: list[str] = []
-    for parameter in result.columns.parameters:
-        label, size = parameter.label, parameter.size
-        labels += [label] if size is None else [f"{label}[{i}]" for i in range(size)]
+    parameters = result.columns.parameters
+    labels = [label for p in parameters for label in element_names(p.label, p.size)]
     return {
         name: drawable(f"{label} ({unit})" if unit else label)
         for label, (name, unit) in zip(labels, result.columns.units.items(), strict=True)
