@@ -17,16 +17,19 @@ from nfanneal.model.likelihood import DataLikelihood
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
 from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.kinds import KINDS
 from nfanneal.spec.load import spec_from_text
 
 SHOWN = 80
 """Characters of a value that are shown."""
 DATA = "the data"
 EVERYTHING = ("*",)
-FILES = ("data.file", "experiments.*.data.file", "model.file")
+FILES = ("data.file", "experiments.*.data.file",
+         *{f"model.{key}": None for kind in KINDS.values() for key in kind.code_keys})  # fmt: skip
 """Keys that name files of data and of code, which count by what they hold."""
 DECORATION = ("name", "parameters.*.label", "parameters.*.unit")
 SETTINGS = ("anneal", "output")
+INCIDENTAL = tuple({f"model.{key}": None for kind in KINDS.values() for key in kind.incidental})
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Purpose:
 
 
 RESUMING = Purpose(
-    (*DECORATION, *SETTINGS, *FILES, "data", "experiments.*.data", "model.batch"), contents=True
+    (*DECORATION, *SETTINGS, *FILES, "data", "experiments.*.data", *INCIDENTAL), contents=True
 )
 """Data and code are compared by what they hold."""
 EXTENDING = replace(RESUMING, contents=False)

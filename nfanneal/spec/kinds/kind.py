@@ -50,6 +50,10 @@ class ModelSpec(Section):
     """Keys that have defaults, and of which nothing else depends."""
     in_experiments: ClassVar[tuple[str, ...]] = ()
     """Keys of an experiment, beside data and parameters, that say something of such a model."""
+    code_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that name files of the user's code."""
+    incidental: ClassVar[tuple[str, ...]] = ()
+    """Keys that a resumed run may change: they say how the model is asked, not what it is."""
     transparent: ClassVar[bool] = False
     """Whether the spec says all that its parameters are for: expressions may stand for them."""
 
@@ -75,7 +79,7 @@ class ModelSpec(Section):
 
     def code_files(self) -> dict[str, str]:
         """Files of the user's code, by their keys; they run only where the user names them."""
-        return {}
+        return {key: getattr(self, key) for key in self.code_keys}
 
     def names_of(self, section: str) -> Mapping[str, Any]:
         """What a section such as `constants` or `inputs` holds; nothing if there is none."""

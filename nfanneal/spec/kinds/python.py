@@ -22,6 +22,8 @@ class PythonSpec(ModelSpec):
 
     words: ClassVar[str] = "a Python file"
     code_words: ClassVar[str] = "Python file"
+    code_keys: ClassVar[tuple[str, ...]] = ("file",)
+    incidental: ClassVar[tuple[str, ...]] = ("batch",)
 
     kind: Literal["python"]
     file: Word = Field(description="the Python file, relative to this one")
@@ -47,10 +49,6 @@ class PythonSpec(ModelSpec):
     def draws_per_call(self) -> int:
         """As many as the spec says."""
         return self.batch
-
-    def code_files(self) -> dict[str, str]:
-        """The Python file."""
-        return {"file": self.file}
 
     def read(self, reader: SpecReader) -> ModelMeaning:
         """Its meaning is in its file; one of the functions must be named."""
