@@ -38,25 +38,31 @@ class Purpose:
 
     `ignored` are keys of the spec that may differ, with all below them; `*` is any one name.
     `as_written`: the order of keys counts, and whether a number is written 1 or 1.0.
+    `columns`: the order of the parameters counts, which is that of the columns of θ.
     `contents`: data, by their names and in their order, and code must be the same.
     `cells`: so must times and values of the data, whatever they are called.
     """
 
     ignored: tuple[str, ...] = ()
     as_written: bool = False
+    columns: bool = False
     contents: bool = False
     cells: bool = False
 
 
 RESUMING = Purpose(
-    (*DECORATION, *SETTINGS, *FILES, "data", "experiments.*.data", *INCIDENTAL), contents=True
+    (*DECORATION, *SETTINGS, *FILES, "data", "experiments.*.data", *INCIDENTAL),
+    columns=True,
+    contents=True,
 )
 """Data and code are compared by what they hold."""
 EXTENDING = replace(RESUMING, contents=False)
 """A result does not hold its code: its draws are evaluated again, which tells other data, too."""
 FINISHED = Purpose(as_written=True)
 """Whether a result is that of a spec, so that nothing is left to do."""
-COMBINING = Purpose(("name", "data", "experiments", "flow", *SETTINGS, "seed"), as_written=True)
+COMBINING = Purpose(
+    ("name", "data", "experiments.*.data", "flow", *SETTINGS, "seed"), as_written=True
+)
 """Draws are pooled column by column. Code is told by its place: results do not hold more."""
 SAME_DATA = Purpose(EVERYTHING, cells=True)
 """Models of the same data are compared by their evidence."""
@@ -165,10 +171,18 @@ def _differences_of_specs(before: Identity, now: Identity, purpose: Purpose) -> 
         return []
     changed = changed_keys(before, now).items()
     lines = [f"  {words}" for key, words in changed if not is_among(key, purpose.ignored)]
+    if not lines and purpose.columns and _parameters(before) != _parameters(now):
+        return ["  parameters: in another order"]
     if not lines and purpose.as_written:
         texts = (json.dumps(_without(i.spec, purpose.ignored)) for i in (before, now))
         return ["  files that it names"] if len(set(texts)) > 1 else []
     return lines
+
+
+def _parameters(identity: Identity) -> list[str]:
+    """The names of the parameters, in order."""
+    keys = (key.split(".") for key in identity.spec)
+    return list(dict.fromkeys(names[1] for names in keys if names[0] == "parameters"))
 
 
 def _without(spec: Mapping[str, Any], ignored: tuple[str, ...]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class MeasuredReader(Reader):
         absent = [s for s in ("constants", "inputs", "states", "start")
                   if s not in model.in_experiments]  # fmt: skip
         for section in absent:
-            if section in given.model_fields_set:
+            if getattr(given, section) not in ({}, None):
                 self.complain_key((*path, section), f"a {model.kind} model has no {section}")
         for section, what in (("inputs", "input"), ("states", "state")):
             if section not in absent:

@@ -275,7 +275,8 @@ def test_a_python_model_of_several_experiments(folder):
         "def simulate(p, t):\n"
         "    return {'y': p['a'][:, None] + p['b'][:, None] * p['slope'][:, None] * t}\n"
     )
-    problem = build_problem(spec_from_text(PYTHON, folder))
+    checked = spec_from_text(PYTHON, folder)
+    problem = build_problem(spec_from_text(checked.yaml))  # what a result holds is a spec, too
     assert problem.latent.column_names == ("a[one]", "a[two]", "b")
     theta = np.array([[0.1, -0.2, 1.1], [0.3, 0.2, 0.7]])
     found = problem.likelihood.evaluate(theta, True)
