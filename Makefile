@@ -15,7 +15,7 @@ demo: $(DEMO_STAMP)
 	$(BIN)/nfanneal run configs/repressilator.yaml -o repressilator.h5 --force
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(WORKERS) --durations=10
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
@@ -50,3 +50,11 @@ $(STAMP): $(DEMO_STAMP)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# make test-long  what `make test` leaves out as too long: whole runs, systems slow to compile
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: test-long
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest $(WORKERS) --durations=10 -m long

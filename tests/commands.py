@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from processes import PYTHON, completed
 
 from nfanneal.cli.main import main
 
@@ -26,8 +24,7 @@ def run(*arguments, codes=(0,)):
 
 def apart(*arguments, codes=(0,)):
     """Run the command in its own process: one that `--max-time` may end."""
-    command = [sys.executable, "-m", "nfanneal", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = completed([*PYTHON, *arguments])
     assert done.returncode in codes, done.stderr
 
 

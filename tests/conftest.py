@@ -1,17 +1,25 @@
-"""Results that the tests of the commands on results share."""
+"""What tests share: compiled kernels, and the results that commands on results are tried on."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
+import filelock
 import hypothesis
 import pytest
 import yaml
 from commands import run
+from processes import end_all, finish
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
 from stopping import started, write_problem
 
+KERNELS = Path(".pytest_cache", "kernels")
+"""Under the root of the checkout: `make clean` removes it."""
+KEPT_SECONDS = 14 * 86400.0
 hypothesis.settings.register_profile(
     "nfanneal", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -26,13 +34,51 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.fixture(scope="module")
-def own_cache(tmp_path_factory):
-    """Nothing of the user's cache of compiled models is used or changed."""
+def pytest_configure():
+    """A shell's background jobs ignore Ctrl-C, and so would the processes that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session):
+    """Kernels of systems and solvers that have changed since are never asked for again."""
+    if not hasattr(session.config, "workerinput"):
+        for path in (session.config.rootpath / KERNELS).rglob("*.*"):
+            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels(pytestconfig):
+    """What is compiled, is compiled once for all workers, and for later sessions.
+
+    Its key is all that it is compiled from. The user's own cache is neither used nor changed.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NFANNEAL_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.setenv("NFANNEAL_CACHE_DIR", str(pytestconfig.rootpath / KERNELS))
         patch.delenv("NUMBA_CACHE_DIR", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays():
+    """A test that fails leaves none behind."""
+    yield
+    end_all()
+
+
+def made_once(factory, name, make):
+    """The folder that `make` fills, once for all workers of a session."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = base / name, base / f"{name}.done"
+    with filelock.FileLock(base / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +86,10 @@ def made(tmp_path_factory):
     """line0 … line7.h5 (eight seeds), flat.h5, ode.h5 with a vector parameter and a unit, the
 
     same with seed 2 in ode2.h5, and hardly trained in poor.h5."""
-    folder = tmp_path_factory.mktemp("made")
+    return made_once(tmp_path_factory, "made", make_results)
+
+
+def make_results(folder):
     (folder / "model.py").write_text(MODEL)
     write_data(folder / "data.csv", Y)
     for function in ("line", "flat"):
@@ -73,17 +122,18 @@ def made(tmp_path_factory):
     hardly = ("--set", "anneal.max_levels=1", "--set", "anneal.scout=off", "--seed", "4")
     poor = ("-o", folder / "poor.h5", *hardly, *quiet)
     run("run", folder / "ode.yaml", *poor, codes=(0, 5))
-    return folder
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """A slow problem, and whole.h5: the result of a run of it that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("whole")
+    return made_once(tmp_path_factory, "whole", make_whole)
+
+
+def make_whole(folder):
     process = started(write_problem(folder), "-o", folder / "whole.h5", "--quiet")
-    assert process.communicate(timeout=120)[1] == ""
+    assert finish(process)[1] == ""
     assert process.returncode == 0
-    return folder
 
 
 @pytest.fixture

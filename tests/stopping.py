@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
+from processes import PYTHON, begin, finish
 
 MODEL = """
 import time
@@ -44,16 +44,13 @@ def write_problem(folder: Path) -> Path:
 
 def started(*arguments: object, folder: Path | None = None) -> subprocess.Popen[str]:
     """`nfanneal run` in a process of its own, with one thread."""
-    words = [sys.executable, "-m", "nfanneal", "run", *map(str, arguments), "--threads", "1"]
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
-    )
+    return begin([*PYTHON, "run", *arguments, "--threads", 1], cwd=folder)
 
 
 def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
     """Send a signal; the exit code and what was said on stderr."""
     os.kill(process.pid, number)
-    _, said = process.communicate(timeout=60)
+    _, said = finish(process)
     return process.returncode, said
 
 

@@ -2,11 +2,10 @@
 
 import ast
 import re
-import subprocess
-import sys
 
 import pytest
 from architecture import FLOORS, ROOT, circle, complaints, floor, loading, modules, room
+from processes import script
 
 MODULES = modules()
 FORBIDDEN = {
@@ -83,6 +82,6 @@ def test_help_imports_nothing_heavy():
         "heavy = {'torch', 'numba', 'scipy', 'sympy', 'h5py', 'pydantic', 'numpy', 'rich'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = script(code)
     assert done.returncode == 0, done.stderr
     assert "Commands" in done.stdout

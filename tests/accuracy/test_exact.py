@@ -5,12 +5,11 @@ exact value (a false alarm in 16,000 for a normal error); seeds are fixed.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import inside
 from scipy.stats import multivariate_normal
 
 import nfanneal
@@ -19,21 +18,14 @@ from nfanneal.anneal.weights import normalized
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def estimate(name, folder):
+def estimate(name, folder, capsys):
     """Run a config; its result and the summary that a script would read."""
     output = folder / f"{name}.h5"
-    command = [sys.executable, "-m", "nfanneal"]
-    run = subprocess.run(
-        [*command, "run", CONFIGS / f"{name}.yaml", "-o", output, "--threads", "2"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    summary = subprocess.run(
-        [*command, "summary", output, "--json"], capture_output=True, text=True, check=True
-    )
-    return nfanneal.load(output), json.loads(summary.stdout)
+    code, out, err = inside(capsys, "run", CONFIGS / f"{name}.yaml", "-o", output, "--threads", "2")
+    assert code == 0, out + err
+    code, out, _ = inside(capsys, "summary", output, "--json")
+    assert code == 0
+    return nfanneal.load(output), json.loads(out)
 
 
 def check_evidence(summary, exact):
@@ -54,8 +46,8 @@ def line():
     return marginal.logpdf(y), covariance @ design.T @ y / 0.25, covariance
 
 
-def test_linear_regression(tmp_path):
-    result, summary = estimate("linear_regression", tmp_path)
+def test_linear_regression(tmp_path, capsys):
+    result, summary = estimate("linear_regression", tmp_path, capsys)
     exact, mean, covariance = line()
     check_evidence(summary, exact)
     ess = summary["ess"]
@@ -69,17 +61,17 @@ def test_linear_regression(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "exact"), [("shells", -1.7456), ("shells5", -5.6736)])
-def test_shells(name, exact, tmp_path):
-    result, summary = estimate(name, tmp_path)
+def test_shells(name, exact, tmp_path, capsys):
+    result, summary = estimate(name, tmp_path, capsys)
     check_evidence(summary, exact)
     weights = normalized(result.draws.log_weight)
     right = float(weights @ (result.draws.theta[:, 0] > 0))
     assert abs(right - 0.5) < 4 * 0.5 / np.sqrt(summary["ess"])
 
 
-def test_every_mode_of_forty(tmp_path):
+def test_every_mode_of_forty(tmp_path, capsys):
     """Each mode's mass is 1/40; its error is that of a share among ESS draws, 5 sd allowed."""
-    result, summary = estimate("gmm40", tmp_path)
+    result, summary = estimate("gmm40", tmp_path, capsys)
     check_evidence(summary, -2 * np.log(100))
     modes = np.random.default_rng(0).uniform(-40, 40, (40, 2))
     nearest = ((result.draws.theta[:, None] - modes) ** 2).sum(axis=2).argmin(axis=1)
@@ -98,8 +90,8 @@ def exact_share(m, modes, n=20_000):
     return np.mean(((x[:, None] - modes) ** 2).sum(axis=2).argmin(axis=1) == m)
 
 
-def test_eggbox(tmp_path):
-    result, summary = estimate("eggbox", tmp_path)
+def test_eggbox(tmp_path, capsys):
+    result, summary = estimate("eggbox", tmp_path, capsys)
     check_evidence(summary, 235.856)
     weights = normalized(result.draws.log_weight)
     cells = np.round(result.draws.theta / (2 * np.pi)).astype(int)
@@ -110,8 +102,8 @@ def test_eggbox(tmp_path):
     assert mass[(i + j) % 2 == 0].sum() > 0.999
 
 
-def test_correlated_gaussian(tmp_path):
-    result, summary = estimate("correlated_gaussian", tmp_path)
+def test_correlated_gaussian(tmp_path, capsys):
+    result, summary = estimate("correlated_gaussian", tmp_path, capsys)
     check_evidence(summary, -3 * np.log(20))
     weights = normalized(result.draws.log_weight)
     covariance = np.cov(result.draws.theta.T, aweights=weights)

@@ -1,14 +1,13 @@
 """How many final draws a run makes."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from commands import run
+from processes import script
 from scipy import integrate, stats
 
 import nfanneal
@@ -113,8 +112,8 @@ def test_a_run_does_not_import_the_compiler_of_torch(tmp_path):
         "import sys, nfanneal\nnfanneal.run('x.yaml', threads=1)\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
-    assert done.returncode == 0
+    done = script(code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 TWO_WELLS = """\
@@ -130,7 +129,7 @@ likelihood: {x: {normal: 0.1}}
 
 
 @pytest.fixture(scope="module")
-def wells(tmp_path_factory, own_cache):
+def wells(tmp_path_factory):
     """A problem with modes at a = -1 and 1, and its exact log-evidence."""
     folder = tmp_path_factory.mktemp("wells")
     (folder / "x.csv").write_text("t,x\n1,1\n")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from commands import inside
+from processes import PYTHON, begin, finish, script
 from scipy.stats import multivariate_normal, multivariate_t, norm
 
 from nfanneal.anneal.weights import normalized
@@ -327,8 +326,8 @@ def test_a_figure_without_any_result_says_so(problem, settings):
 def test_importing_nfanneal_imports_no_peer():
     code = "import nfanneal.cli.bench, sys; sys.exit(any(p in sys.modules for p in %r))"
     modules = [peer.module for peer in PEERS.values()]
-    done = subprocess.run([sys.executable, "-c", code % modules], check=False)
-    assert done.returncode == 0
+    done = script(code % modules)
+    assert done.returncode == 0, done.stderr
 
 
 # --------------------------------------------------------------------------------------- command
@@ -403,11 +402,10 @@ def test_a_preset_is_a_row_and_the_specs_own_keys_go_before_it(spec, capsys):
 
 def test_ctrl_c_ends_a_bench_with_the_runs_that_had_ended(spec, tmp_path):
     words = ("bench", spec, "--against", "none", "--repeats", "1000", "--threads", "1")
-    command = [sys.executable, "-m", "nfanneal", *map(str, words), "-o", str(tmp_path / "b.json")]
-    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as process:
-        assert "nfanneal (ess)" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    process = begin([*PYTHON, *words, "-o", tmp_path / "b.json"])
+    assert "nfanneal (ess)" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = finish(process)
     assert process.returncode == 130, err
     assert "interrupted: the table holds the runs that had ended" in err
     found = json.loads((tmp_path / "b.json").read_text())

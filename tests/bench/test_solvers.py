@@ -13,7 +13,7 @@ from nfanneal.bench.solvers.truth import true_sensitivities, true_values
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_rows(own_cache):
+def few_rows():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "OWN_ROWS", 32)
         yield

@@ -1,8 +1,6 @@
 """The command line: exit codes and words."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import inside
+from processes import PYTHON, completed
 
 from nfanneal.cli.main import COMMANDS
 
@@ -18,8 +17,7 @@ QUICK = ["--set", "anneal.draws=512", "--set", "anneal.steps=40", "--threads", "
 
 def nfanneal(*arguments, folder=None):
     """Run the command in a process of its own."""
-    command = [sys.executable, "-m", "nfanneal", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    return completed([*PYTHON, *arguments], cwd=folder)
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Every command, as main.py lists them: without arguments, with --help, and on TAB."""
 
 import os
-import subprocess
-import sys
 
 import click
 import pytest
 from commands import inside
+from processes import PYTHON, completed, script
 
 from nfanneal.bench.solvers.engine import Throughput
 from nfanneal.cli import engine
@@ -169,11 +168,7 @@ def test_too_few_and_too_many_arguments_tell_the_usage(capsys):
 
 
 def test_a_shell_is_answered_by_a_process_of_its_own():
-    done = subprocess.run(
-        [sys.executable, "-m", "nfanneal"],
-        env=os.environ | asked("bash", ["run", "--r"]),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = completed(PYTHON, env=os.environ | asked("bash", ["run", "--r"]))
     assert (done.returncode, done.stdout, done.stderr) == (0, "plain,--resume\n", "")
 
 
@@ -184,9 +179,6 @@ def test_commands_are_offered_without_importing_anything_heavy():
         "heavy = {'torch', 'numba', 'scipy', 'sympy', 'h5py', 'pydantic', 'numpy'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | asked("zsh", [""]),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = script(code, **asked("zsh", [""]))
     assert (done.returncode, done.stderr) == (0, "")
     assert {value for _, value in offers("zsh", done.stdout)} == set(COMMANDS)

@@ -3,8 +3,6 @@
 import os
 import pty
 import re
-import subprocess
-import sys
 import tomllib
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from commands import inside
+from processes import PYTHON, begin, completed, finish
 from rich.console import Console
 
 import nfanneal
@@ -31,14 +30,14 @@ def page(topic):
 def in_a_terminal(*arguments, **environment):
     """What the command shows on a terminal of its own."""
     ours, its = pty.openpty()
-    command = [sys.executable, "-m", "nfanneal", *arguments]
     given = os.environ | {"TERM": "xterm"} | environment
     shown = b""
-    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=given) as process:
-        os.close(its)
-        with suppress(OSError):  # what Linux says when the other side is closed
-            while piece := os.read(ours, 4096):
-                shown += piece
+    process = begin([*PYTHON, *arguments], stdin=its, stdout=its, stderr=its, env=given)
+    os.close(its)
+    with suppress(OSError):  # what Linux says when the other side is closed
+        while piece := os.read(ours, 4096):
+            shown += piece
+    finish(process)
     os.close(ours)
     assert process.returncode == 0, shown
     return shown.decode().replace("\r\n", "\n")
@@ -61,9 +60,9 @@ def test_a_page_is_printed_as_it_is(topic, capsysbinary):
 
 
 def test_a_page_goes_to_a_pipe_in_any_encoding():
-    command = [sys.executable, "-m", "nfanneal", "guide", "method"]
     given = os.environ | {"PYTHONIOENCODING": "ascii", "FORCE_COLOR": "1"}
-    done = subprocess.run(command, capture_output=True, check=True, env=given)
+    done = completed([*PYTHON, "guide", "method"], env=given, text=False)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.decode() == page("method")
 
 

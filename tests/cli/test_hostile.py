@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from commands import inside
 from fuzz.targets import SEEDS, TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import script
 from specs import BASE, edited
 
 import nfanneal
@@ -290,12 +289,9 @@ def test_hostile_input_takes_no_gigabytes(tmp_path):
         for _ in range(30):
             file.write("0,x\n" * 10_000)
     (tmp_path / "bomb.yaml").write_text(LISTS + BASE)
-    environment = {**os.environ, "PYTHONPATH": str(Path(nfanneal.__file__).parent.parent)}
+    here = str(Path(nfanneal.__file__).parent.parent)
     for spec, words in (("s.yaml", "… and 299,980 more"), ("bomb.yaml", "too many values")):
-        done = subprocess.run(
-            [sys.executable, "-c", LIMITED, tmp_path / spec], capture_output=True, text=True,
-            check=False, env=environment, timeout=300,
-        )  # fmt: skip
+        done = script(LIMITED, tmp_path / spec, PYTHONPATH=here)
         assert done.returncode == 3, done.stderr
         assert words in done.stderr
 
@@ -311,7 +307,7 @@ main(["check", sys.argv[1]])
 
 def test_the_limit_of_that_test_bites():
     code = "import resource as r\nr.setrlimit(r.RLIMIT_DATA, (3 << 30,) * 2)\nb'x' * (4 << 30)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = script(code)
     assert "MemoryError" in done.stderr
 
 

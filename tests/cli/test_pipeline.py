@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import completed
 
 PIPELINE = Path(__file__).parents[2] / "configs" / "pipeline"
 STAND_IN = """#!/bin/sh
@@ -33,10 +33,8 @@ def folder(tmp_path):
 def make(folder, fail=""):
     """Run make: its exit code, and the words of each command that it ran."""
     (folder / "log").write_text("")
-    done = subprocess.run(
-        ["make", "-j2", "NFANNEAL=./nfanneal", f"PYTHON={sys.executable}"],
-        cwd=folder, env={**os.environ, "FAIL": fail}, capture_output=True, check=False,
-    )  # fmt: skip
+    command = ["make", "-j2", "NFANNEAL=./nfanneal", f"PYTHON={sys.executable}"]
+    done = completed(command, cwd=folder, env={**os.environ, "FAIL": fail})
     return done.returncode, [line.split() for line in (folder / "log").read_text().splitlines()]
 
 

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shutil
-import subprocess
 import warnings
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas
 import pytest
 from commands import inside
+from processes import completed
 
 from nfanneal.report.figures import KINDS
 from nfanneal.results import store
@@ -173,11 +173,11 @@ def test_report_in_a_browser(folder, capsys):
     )
     page.write_text(page.read_text().replace("</body>", probe))
     for width in (400, 1200):
-        done = subprocess.run(
+        done = completed(
             [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
              f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900",
              "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
-            capture_output=True, text=True, check=True, timeout=120,
         )  # fmt: skip
+        assert done.returncode == 0, done.stderr
         assert "<title>seen 6</title>" in done.stdout
         assert "CONSOLE" not in done.stderr

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -15,6 +13,7 @@ import pytest
 import yaml
 from commands import inside, run
 from editing import corrupted, forged, unsealed
+from processes import script
 
 import nfanneal
 from nfanneal.errors import ResultError
@@ -195,11 +194,7 @@ def test_corrupted_files_without_a_seal_are_refused_or_say_the_same(here):
         "    except ResultError:\n        told += 1\n"
         "print('told', told)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(nfanneal.__file__).parent.parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300,
-        env=environment,
-    )  # fmt: skip
+    done = script(code, PYTHONPATH=str(Path(nfanneal.__file__).parent.parent))
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) >= COPIES // 4  # all those that were cut off
 

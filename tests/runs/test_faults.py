@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import inside
+from processes import finish
 from stopping import differences, started, stopped, until
 
 from nfanneal.errors import OutputError, ResultError
@@ -28,7 +29,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_
     process = started(spec, "-o", output)
     until(previous_path(output).exists, process)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
-    _, said = process.communicate(timeout=60)
+    _, said = finish(process)
     assert process.returncode == 1, said
     assert f"Warning: no checkpoint: {output}.checkpoint: writing failed: File too large" in said
     assert "the run goes on" in said
@@ -41,7 +42,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_
     for path in (checkpoint_path(output), previous_path(output)):
         read_checkpoint(path)
     process = started(spec, "-o", output, "--resume", "--quiet")
-    process.communicate(timeout=60)
+    finish(process)
     assert process.returncode == 0
     assert differences(whole / "whole.h5", output) == []
 
@@ -53,14 +54,14 @@ def test_a_result_that_could_not_be_written_is_all_in_the_checkpoint(whole, tmp_
     until(checkpoint_path(output).exists, process)
     output.mkdir()
     (output / "file").touch()
-    _, said = process.communicate(timeout=60)
+    _, said = finish(process)
     assert process.returncode == 1, said
     assert f"Error: {output}: writing failed: Is a directory" in said
     shutil.rmtree(output)
     answers = read_checkpoint(checkpoint_path(output)).layout["run"]["answers"]
     assert [names for _, names in answers][-1] == ["values", "failed"]
     process = started(spec, "-o", output, "--resume", "--quiet")
-    process.communicate(timeout=60)
+    finish(process)
     assert process.returncode == 0
     assert differences(whole / "whole.h5", output) == []
 
@@ -71,7 +72,7 @@ def test_a_folder_that_is_gone(whole, tmp_path):
     process = started(whole / "slow.yaml", "-o", folder / "x.h5")
     until(checkpoint_path(folder / "x.h5").exists, process)
     shutil.rmtree(folder)
-    _, said = process.communicate(timeout=60)
+    _, said = finish(process)
     assert process.returncode == 1, said
     assert f"Error: {folder}/x.h5: cannot write here: No such file or directory" in said
     assert "Traceback" not in said
@@ -176,7 +177,7 @@ def test_a_run_whose_claim_was_taken_writes_no_more(whole, tmp_path):
     process = started(spec, "-o", output)
     until(checkpoint_path(output).exists, process)
     elsewhere(output)
-    _, said = process.communicate(timeout=60)
+    _, said = finish(process)
     assert process.returncode == 3, said
     assert "another run has taken over; this one writes no more" in said
     assert not output.exists()

@@ -2,13 +2,14 @@
 
 import os
 import random
+import re
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 from commands import inside
+from processes import finish, script
 from stopping import differences, started, stopped, until, write_problem
 
 from nfanneal.runs import checkpoint_file
@@ -34,9 +35,9 @@ STOPS = {
 }
 
 
-def finish(spec, output):
+def gone_on(spec, output):
     process = started(spec, "-o", output, "--resume", "--quiet")
-    said = process.communicate(timeout=120)[1]
+    said = finish(process)[1]
     assert process.returncode == 0, said
     return said
 
@@ -56,7 +57,7 @@ def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path):
             assert f"-o {output} --resume auto --threads 1" in said
             assert not (tmp_path / "cut.h5.lock").exists()
         assert not output.exists()
-    assert "going on at level" in finish(spec, output)
+    assert "going on at level" in gone_on(spec, output)
     assert differences(whole / "whole.h5", output) == []
     assert [path.name for path in tmp_path.iterdir()] == ["cut.h5"]
 
@@ -87,7 +88,7 @@ def killed_again_and_again(kills, whole, folder, seed):
             assert differences(whole / "whole.h5", output) == []
             output.unlink()
     process = started(spec, "-o", output, "--resume", "auto")
-    assert "Traceback" not in process.communicate(timeout=120)[1]
+    assert "Traceback" not in finish(process)[1]
     assert differences(whole / "whole.h5", output) == []
     assert [path.name for path in folder.iterdir()] == ["cut.h5"]
     return done
@@ -129,12 +130,13 @@ def test_a_model_that_hangs_in_c_is_left_after_seconds(tmp_path):
 def test_interrupting_twice_leaves_at_once(tmp_path):
     spec = write_problem(tmp_path)
     model = tmp_path / "model.py"
-    model.write_text(model.read_text().replace("time.sleep(0.04)", "time.sleep(60)"))
+    asked = tmp_path / "asked"
+    waits = f"open({str(asked)!r}, 'w').close(); time.sleep(600)"
+    model.write_text(model.read_text().replace("time.sleep(0.04)", waits))
     process = started(spec, "-o", tmp_path / "cut.h5")
-    claimed_by(process, tmp_path / "cut.h5")
-    time.sleep(1.0)
+    until(asked.exists, process)
     os.kill(process.pid, signal.SIGINT)
-    time.sleep(0.5)
+    until(lambda: "SIGINT: stopping" in process.stderr.readline(), process)
     code, said = stopped(process, signal.SIGINT)
     assert code == 130
     assert "interrupted again: leaving at once" in said
@@ -147,7 +149,7 @@ def test_the_time_limit_counts_from_the_start_of_the_process():
         "from nfanneal.runs.signals import process_age\n"
         "assert process_age() > 1.5"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = script(code)
     assert done.returncode == 0, done.stderr
 
 
@@ -166,9 +168,16 @@ def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def handles(process, number):
+    """Whether the process has a handler for a signal: what Linux tells, a bit for each."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE).group(1), 16)
+    return bool(caught >> (number - 1) & 1)
+
+
 def test_a_signal_before_the_run_began_has_the_same_exit_code(tmp_path):
     process = started(write_problem(tmp_path), "-o", tmp_path / "cut.h5")
-    time.sleep(1.0)  # Python has begun, and its libraries have not all been imported
+    until(lambda: handles(process, signal.SIGTERM), process)  # then come most of the imports
     code, said = stopped(process, signal.SIGTERM)
     assert code == 77
     assert "stopped before" in said
@@ -203,6 +212,6 @@ def test_a_forked_child_of_a_model_can_be_terminated(tmp_path):
     )
     options = ("--set", "anneal.draws=64", "--set", "output.samples=100", "--quiet")
     process = started(spec, "-o", tmp_path / "x.h5", *options)
-    _, said = process.communicate(timeout=60)
+    _, said = finish(process)
     assert process.returncode in (0, 5), said
     assert (tmp_path / "forked").exists()

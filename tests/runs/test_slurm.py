@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from commands import inside
+from processes import completed
 
 from nfanneal.runs.slurm import part_result, seconds, task_numbers
 
@@ -53,21 +53,14 @@ def cluster(tmp_path):
     def run(script, code=0, **environment):
         calls = tmp_path / "calls"
         calls.write_text("")
-        done = subprocess.run(
-            ["bash"],
-            input=script,
-            cwd=tmp_path,
-            env={
-                "PATH": f"{folder}:{os.environ['PATH']}",
-                "CALLS": str(calls),
-                "CODE": str(code),
-                "SLURM_JOB_ID": "4711",
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = {
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "CALLS": str(calls),
+            "CODE": str(code),
+            "SLURM_JOB_ID": "4711",
+            **environment,
+        }
+        done = completed(["bash"], script, cwd=tmp_path, env=given)
         return done.returncode, calls.read_text().splitlines(), done.stderr
 
     return run
@@ -113,9 +106,9 @@ def test_there_is_no_other_template():
 @pytest.mark.parametrize("words", [(), ("--array", "1-8"), ("--array", "1,3", "--combine")])
 def test_scripts_are_sound_shell(words, script, tmp_path):
     text = script(*words, "--set", "name=it's; rm -rf $HOME `x`")
-    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    assert completed(["bash", "-n"], text).returncode == 0
     if shutil.which("shellcheck"):
-        subprocess.run(["shellcheck", "-S", "warning", "-"], input=text, text=True, check=True)
+        assert completed(["shellcheck", "-S", "warning", "-"], text).returncode == 0
     made = text.splitlines()[1]
     assert made.startswith("# Made by: nfanneal slurm 'odd name'\"'\"'s.yaml'")
 

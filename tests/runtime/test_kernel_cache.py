@@ -4,12 +4,12 @@ import importlib.util
 import logging
 import marshal
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from processes import begin, finish
 
 from nfanneal.runtime import kernel_cache as compiled
 from nfanneal.runtime.kernel_cache import cache_folder, load_module
@@ -30,20 +30,17 @@ print(f"{found.observables[0, 0, 0]:.6f}")
 def start(folder, **environment):
     keep = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "TMPDIR")}
     keep |= {"NFANNEAL_CACHE_DIR": str(folder), **environment}
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", SCRIPT], env=keep, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    return begin([sys.executable, "-W", "ignore", "-c", SCRIPT], env=keep)
 
 
-def finish(process, seconds=120):
-    out, errors = process.communicate(timeout=seconds)
+def printed(process):
+    out, errors = finish(process)
     assert process.returncode == 0, errors
     return out
 
 
 def test_processes_that_start_at_once_share_a_cold_cache(tmp_path):
-    outs = [finish(process) for process in [start(tmp_path) for _ in range(8)]]
+    outs = [printed(process) for process in [start(tmp_path) for _ in range(8)]]
     assert outs == ["0.367879\n"] * 8
     assert len(list(tmp_path.glob("*.py"))) == 1
     assert not list(tmp_path.glob(".*"))
@@ -51,7 +48,7 @@ def test_processes_that_start_at_once_share_a_cold_cache(tmp_path):
 
 @pytest.mark.slow
 def test_forty_processes_that_start_at_once_on_a_cold_cache_succeed(tmp_path):
-    outs = [finish(process, 1200) for process in [start(tmp_path) for _ in range(40)]]
+    outs = [printed(process) for process in [start(tmp_path) for _ in range(40)]]
     assert outs == ["0.367879\n"] * 40
     assert len(list(tmp_path.glob("*.py"))) == 1
 
@@ -144,7 +141,7 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path):
     (tmp_path / ".cache").touch()
     (tmp_path / "tmp").mkdir()
     surroundings = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": ""}
-    assert finish(start("", **surroundings)) == "0.367879\n"
+    assert printed(start("", **surroundings)) == "0.367879\n"
     assert list((tmp_path / "tmp").glob("nfanneal-*/*.py"))
 
 

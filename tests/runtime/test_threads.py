@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 import pytest
 import torch
 from commands import inside
+from processes import PYTHON, completed, script
 
 import nfanneal
 from nfanneal.runs import estimate
@@ -119,14 +118,7 @@ def test_the_system_says_what_affinity_there_is(tmp_path):
 def nfanneal_in(folder, *words, **environment):
     """The command in a process of its own, with no limits but those that are given."""
     inherited = {k: v for k, v in os.environ.items() if k not in WITHOUT}
-    return subprocess.run(
-        [sys.executable, "-m", "nfanneal", *map(str, words)],
-        cwd=folder,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return completed([*PYTHON, *words], cwd=folder, env=inherited | environment)
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +155,8 @@ def test_numbas_threads_do_not_undo_those_of_torch():
         "set_threads(1)",
         "assert torch.get_num_threads() == 1",
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"}
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, check=True)
+    done = script("\n".join(lines), OMP_NUM_THREADS="2", NUMBA_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import script
 from specs import BASE, DIRECT, complaints, edited, read
 
 from nfanneal.errors import SpecError
@@ -355,5 +354,5 @@ def test_reading_a_spec_does_not_import_torch(write):
         "heavy = {'torch', 'numba', 'matplotlib', 'h5py', 'zuko'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = script(code)
     assert done.returncode == 0, done.stderr

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from piecewise import differences, pieces, simulator_of
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 
 def test_conditions_on_an_input_turn_where_it_crosses(tmp_path):
     """No stop is made there, so that values are as the steps find them, and gradients are not."""

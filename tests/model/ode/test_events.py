@@ -13,9 +13,6 @@ from nfanneal.results.identity import run_identity
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec, spec_from_text
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
-
 ONE = {
     "states": {"gut": "0", "blood": "b0"},
     "equations": {"gut": "-ka*gut", "blood": "ka*gut - k*blood + where(t > t_on, r, 0)"},

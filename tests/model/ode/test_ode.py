@@ -12,8 +12,6 @@ from nfanneal.errors import ModelError
 from nfanneal.model.expressions import compile_numpy, parse, symbol
 from nfanneal.model.ode import OdeSystem, SolverSettings, Status, compile_system
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 TIGHT = SolverSettings(rtol=1e-9, atol=1e-9, max_steps=100_000)
 FINEST = SolverSettings(rtol=1e-12, atol=1e-12, max_steps=100_000)
 TIMES = np.linspace(0.0, 8.0, 21)
@@ -72,7 +70,7 @@ SYSTEMS["repressilator"] = (ring(), [2.3, 2.3, 2.3, 0.0, 0.0, 3.0, 3.0, 3.0])
 
 
 @pytest.fixture(scope="module")
-def compiled(own_cache):
+def compiled():
     known = {}
 
     def get(name):
@@ -92,7 +90,7 @@ def ring_batch(compiled):
 
 
 @pytest.fixture(scope="module")
-def decay(own_cache):
+def decay():
     """x' = −k·x, x(0) = x₀, with observables that use a parameter of their own."""
     return compile_system(
         build("x", ["-k*x"], "c k x0", ["x0"], ["x", "c*x**2 + t", "c*k"])
@@ -100,7 +98,7 @@ def decay(own_cache):
 
 
 @pytest.fixture(scope="module")
-def power(own_cache):
+def power():
     """x' = k·x^n: grows, decays, blows up, or leaves the domain."""
     return compile_system(build("x", ["k*x**n"], "k n x0", ["x0"], ["x", "1e7*x"]))
 
@@ -188,7 +186,7 @@ def test_decay_is_exact_with_parameters_in_initial_values_and_observables(decay)
     np.testing.assert_allclose(found.sensitivities[0], slopes, rtol=1e-7, atol=1e-7)
 
 
-def test_conditions_that_always_hold_are_no_obstacle(own_cache):
+def test_conditions_that_always_hold_are_no_obstacle():
     """Where they stand twice, sympy finds out that they hold as late as when they are printed."""
     always = "where(k**2 >= 0, k, 1)"
     known = build("x", [f"-x*{always}"], "k", [always], ["x", f"x*x*{always}"])
@@ -200,7 +198,7 @@ def test_conditions_that_always_hold_are_no_obstacle(own_cache):
     np.testing.assert_allclose(found.sensitivities[0, :, :, 0], slopes, rtol=1e-6, atol=1e-7)
 
 
-def test_powers_that_are_no_whole_numbers_are_exact(own_cache):
+def test_powers_that_are_no_whole_numbers_are_exact():
     """x' = −x^2.5 and y' = y^(−a), by separation of variables."""
     known = build("x y", ["-x**2.5", "y**(-a)"], "a", ["2", "1"])
     a, times = 1.3, TIMES
@@ -311,7 +309,7 @@ def test_every_status_gives_advice():
     assert len({status.advice for status in Status}) == len(Status)
 
 
-def test_a_step_out_of_the_domain_is_retried_smaller(own_cache):
+def test_a_step_out_of_the_domain_is_retried_smaller():
     """Nothing happens until t = 1, so a long step arrives there, and its stages are negative."""
     system = compile_system(build("x", ["where(t > 1, -1000*k*(x + log(x)), 0)"], "k", ["5"]))
     found = solve(system, [1.0], np.array([0.9, 2.0]), SolverSettings())
@@ -320,7 +318,7 @@ def test_a_step_out_of_the_domain_is_retried_smaller(own_cache):
     np.testing.assert_allclose(found.observables[0, :, 0], [5.0, 0.5671432904], rtol=1e-5)
 
 
-def test_steps_out_of_the_domain_leave_nothing_for_the_next_try(own_cache):
+def test_steps_out_of_the_domain_leave_nothing_for_the_next_try():
     """x falls to where the root of a negative number begins."""
     system = compile_system(build("x", ["-k*x*sqrt(x - 0.5)"], "k", ["0.75"]))
     settings = SolverSettings(method="tsit5")
@@ -348,7 +346,7 @@ def test_sensitivities_from_zero_are_finite(compiled):
     assert np.isfinite(found.sensitivities).all()
 
 
-def test_slopes_that_depend_on_nothing_leave_those_of_initial_values_and_observables(own_cache):
+def test_slopes_that_depend_on_nothing_leave_those_of_initial_values_and_observables():
     system = compile_system(build("x", ["1 + t"], "x0 a", ["x0"], ["a*x"]))
     found = solve(system, [0.5, 3.0], sensitivities=True)
     x = 0.5 + TIMES + 0.5 * TIMES**2
@@ -436,7 +434,7 @@ def test_observables_of_many_states_are_states_and_expressions_in_any_order():
     np.testing.assert_allclose(found.sensitivities[0], expected, rtol=1e-7, atol=1e-9)
 
 
-def test_sensitivities_of_a_ring_are_right_and_the_same_alone(own_cache):
+def test_sensitivities_of_a_ring_are_right_and_the_same_alone():
     """More states than a column keeps in registers; every lane is for itself, bit for bit."""
     states = " ".join(f"x{i}" for i in range(12))
     equations = [f"a*x{(i - 1) % 12}/(1 + x{(i + 3) % 12}) - b*x{i} + c" for i in range(12)]

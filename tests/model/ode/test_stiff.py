@@ -8,8 +8,6 @@ from nfanneal.model.expressions import compile_numpy, parse, symbol
 from nfanneal.model.ode import OdeSystem, SolverSettings, Status, compile_system
 from nfanneal.model.ode.solver import rodas5p
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 
 def build(states, equations, parameters, initial):
     names = dict.fromkeys([*states.split(), *parameters.split(), "t"])
@@ -70,7 +68,7 @@ SYSTEMS = {"robertson": ROBERTSON, "forced": FORCED}
 
 
 @pytest.fixture(scope="module")
-def compiled(own_cache):
+def compiled():
     return {name: compile_system(system) for name, (system, _, _) in SYSTEMS.items()}
 
 
@@ -116,7 +114,7 @@ def test_stiff_systems_are_those_of_radau(name, method, compiled):
 
 
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-8, 1e-10])
-def test_sensitivities_are_as_good_as_the_tolerance_asks(tolerance, own_cache):
+def test_sensitivities_are_as_good_as_the_tolerance_asks(tolerance):
     """x' = −k·x², x = x₀/(1 + k·x₀·t): from the first step on, of which there are few here."""
     known = build("x", ["-k*x**2"], "k x0", ["x0"])
     (k, x0), times = (0.7, 1.0), np.array([0.01, 0.5, 5.0])
@@ -129,7 +127,7 @@ def test_sensitivities_are_as_good_as_the_tolerance_asks(tolerance, own_cache):
     np.testing.assert_allclose(found.sensitivities[0, :, 0], expected, rtol=10 * tolerance)
 
 
-def test_stiffness_is_seen_at_tight_tolerances(own_cache):
+def test_stiffness_is_seen_at_tight_tolerances():
     """Near the stability bound fast modes hardly fade, and their error limits the steps, too."""
     binding = "100*(d*r - 1.7*b)"
     equations = [f"-k*d - {binding}", f"1.8*(4.5 - r) - {binding}", f"{binding} - 0.3*b"]
@@ -174,7 +172,7 @@ def test_random_draws_neither_hang_nor_hide_failures(compiled):
     np.testing.assert_allclose(found.observables[good].sum(axis=2), 1.0, rtol=1e-6)
 
 
-def test_a_chain_at_rest_keeps_its_sensitivities(own_cache):
+def test_a_chain_at_rest_keeps_its_sensitivities():
     """Explicit steps must not ride on the edge of stability, where y is held and s is not."""
     n = 12
     states = " ".join(f"x{i}" for i in range(n))

@@ -7,8 +7,6 @@ from nfanneal.bench.solvers.systems import SYSTEMS
 from nfanneal.bench.solvers.truth import true_sensitivities
 from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 QUICK_TO_COMPILE = ("repressilator", "lotka_volterra", "sir", "van_der_pol")
 CASES = [
     pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK_TO_COMPILE))
@@ -20,7 +18,7 @@ MANY = 10
 
 
 @pytest.fixture(scope="module", params=CASES)
-def solved(request, own_cache):
+def solved(request):
     """A system, its solver (compiled once), and the truth at its mode."""
     known = SYSTEMS[request.param]
     return known, CompiledSystem(known.system), true_sensitivities(known, known.mode)
