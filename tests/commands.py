@@ -1,9 +1,8 @@
-"""Running the command line, inside the tests' process or in one of its own."""
+"""Running the command line inside the tests' process."""
 
 from __future__ import annotations
 
 import pytest
-from processes import PYTHON, completed
 
 from nfanneal.cli.main import main
 
@@ -20,19 +19,3 @@ def run(*arguments, codes=(0,)):
     with pytest.raises(SystemExit) as stop:
         main([str(a) for a in arguments])
     assert stop.value.code in codes, arguments
-
-
-def apart(*arguments, codes=(0,)):
-    """Run the command in its own process: one that `--max-time` may end."""
-    done = completed([*PYTHON, *arguments])
-    assert done.returncode in codes, done.stderr
-
-
-def begun(config, output):
-    """Begin a run, and stop it when it has a checkpoint: slow machines still compile by then."""
-    checkpoint = output.with_name(f"{output.name}.checkpoint")
-    for limit in ("1s", "3s", "9s", "27s"):
-        apart("run", config, "-o", output, "--quiet", "--max-time", limit, codes=(77,))
-        if checkpoint.exists():
-            return
-    raise AssertionError(f"no {checkpoint}")

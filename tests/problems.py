@@ -18,7 +18,7 @@ from nfanneal.target import Evaluation, Target
 Array = np.ndarray
 FLOW = default_flow_settings(2, transforms=2, bins=6, hidden=(24, 24))
 QUICK = default_anneal_settings(
-    2, draws=2048, steps=80, batch=256, learning_rate=5e-3, max_rounds=2, keep_levels=3
+    2, draws=2048, steps=25, batch=256, learning_rate=5e-3, max_rounds=2, keep_levels=3
 )
 
 

@@ -60,7 +60,7 @@ def linear_spec(function: str) -> dict:
         "parameters": {k: v for k, v in PRIORS.items() if k == "a" or function == "line"},
         "data": {"file": "data.csv", "time": "x"},
         "likelihood": {"y": {"normal": SIGMA}},
-        "anneal": {"draws": 512, "steps": 60, "max_rounds": 1},
+        "anneal": {"draws": 512, "steps": 20, "max_rounds": 1},
         "output": {"samples": 2000},
     }
 

@@ -60,6 +60,14 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.02)
 
 
+def begun(config: Path, output: Path) -> None:
+    """Begin a run, and stop it when it has a checkpoint."""
+    process = started(config, "-o", output, "--quiet", "--set", "output.checkpoint=0.1s")
+    until(output.with_name(f"{output.name}.checkpoint").exists, process)
+    code, said = stopped(process, signal.SIGTERM)
+    assert code == 77, said
+
+
 def content(path: Path) -> dict[str, object]:
     """All datasets and attributes of a file, but those about times and the command."""
     found: dict[str, object] = {}

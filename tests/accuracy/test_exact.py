@@ -60,7 +60,10 @@ def test_linear_regression(tmp_path, capsys):
     np.testing.assert_allclose(np.corrcoef(theta.T)[0, 1], -0.8366, atol=4 * 0.3 / np.sqrt(ess))
 
 
-@pytest.mark.parametrize(("name", "exact"), [("shells", -1.7456), ("shells5", -5.6736)])
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [("shells", -1.7456), pytest.param("shells5", -5.6736, marks=pytest.mark.long)],
+)
 def test_shells(name, exact, tmp_path, capsys):
     result, summary = estimate(name, tmp_path, capsys)
     check_evidence(summary, exact)
@@ -69,6 +72,7 @@ def test_shells(name, exact, tmp_path, capsys):
     assert abs(right - 0.5) < 4 * 0.5 / np.sqrt(summary["ess"])
 
 
+@pytest.mark.long
 def test_every_mode_of_forty(tmp_path, capsys):
     """Each mode's mass is 1/40; its error is that of a share among ESS draws, 5 sd allowed."""
     result, summary = estimate("gmm40", tmp_path, capsys)
@@ -90,6 +94,7 @@ def exact_share(m, modes, n=20_000):
     return np.mean(((x[:, None] - modes) ** 2).sum(axis=2).argmin(axis=1) == m)
 
 
+@pytest.mark.long
 def test_eggbox(tmp_path, capsys):
     result, summary = estimate("eggbox", tmp_path, capsys)
     check_evidence(summary, 235.856)
@@ -102,6 +107,7 @@ def test_eggbox(tmp_path, capsys):
     assert mass[(i + j) % 2 == 0].sum() > 0.999
 
 
+@pytest.mark.long
 def test_correlated_gaussian(tmp_path, capsys):
     result, summary = estimate("correlated_gaussian", tmp_path, capsys)
     check_evidence(summary, -3 * np.log(20))

@@ -57,7 +57,7 @@ def test_all_modes_are_found() -> None:
 
 def test_the_same_seed_gives_the_same_arrays() -> None:
     target, _ = gaussian_target()
-    quick = replace(QUICK, steps=30, max_rounds=1)
+    quick = replace(QUICK, steps=15, max_rounds=1)
     one, same, other = (anneal(target, FLOW, quick, seed(s)) for s in (3, 3, 4))
     z = [r.path[-1].z for r in (one, same, other)]
     np.testing.assert_array_equal(z[0], z[1])
@@ -78,7 +78,7 @@ def test_wild_likelihoods_never_make_the_flow_nan(objective: str) -> None:
         return Evaluation(value, failed, wild)
 
     target = Target(2, evaluate, differentiable=True)
-    result = anneal(target, FLOW, replace(QUICK, objective=objective, steps=30), seed())
+    result = anneal(target, FLOW, replace(QUICK, objective=objective, steps=15), seed())
     z = result.proposal.draw(1000, torch.Generator().manual_seed(0))
     assert np.all(np.isfinite(z))
     assert np.all(np.isfinite(result.proposal.log_density(z)))

@@ -43,7 +43,7 @@ def estimated(tmp_path, monkeypatch):
             "name": "gaussian",
             "model": {"kind": "python", "file": "model.py", "log_likelihood": "f"},
             "parameters": {"x": {"prior": {"normal": [0, 1]}, "shape": 2}},
-            "anneal": {"draws": 8192, "steps": 40, "moves": 0, "max_levels": levels},
+            "anneal": {"draws": 8192, "steps": 15, "moves": 0, "max_levels": levels},
         }
         return nfanneal.run(spec, overrides=overrides, threads=1)
 
@@ -91,7 +91,7 @@ def test_rounds_that_are_added_make_more_draws_too(tmp_path, monkeypatch):
     (tmp_path / "x.yaml").write_text(
         "name: x\nmodel: {kind: python, file: model.py, log_likelihood: f}\n"
         "parameters: {x: {prior: {normal: [0, 1]}, shape: 2}}\n"
-        "anneal: {draws: 4096, steps: 20, max_rounds: 1, moves: 0}\n"
+        "anneal: {draws: 4096, steps: 10, max_rounds: 1, moves: 0}\n"
     )
     quiet = ("--quiet", "--threads", "1")
     run("run", "x.yaml", "-o", "x.h5", *quiet, codes=(0, 5))
@@ -105,7 +105,7 @@ def test_a_run_does_not_import_the_compiler_of_torch(tmp_path):
     spec = (
         "name: x\nmodel: {kind: python, file: model.py, log_likelihood: f}\n"
         "parameters: {x: {prior: {normal: [0, 1]}, shape: 2}}\n"
-        "anneal: {draws: 512, steps: 20, max_rounds: 1}\noutput: {samples: 500}\n"
+        "anneal: {draws: 512, steps: 10, max_rounds: 1}\noutput: {samples: 500}\n"
     )
     (tmp_path / "x.yaml").write_text(spec)
     code = (

@@ -19,7 +19,7 @@ model:
   kind: ode
   states: {x: x0}
   equations: {x: -k*x}
-parameters: {k: {prior: {uniform: [0, 1]}}, x0: {prior: {normal: [2, 1]}}}
+parameters: {x0: {prior: {normal: [2, 1]}}, k: {prior: {uniform: [0, 1]}}}
 likelihood: {x: {normal: 0.3}}
 experiments:
   fast: {data: {file: fast.csv}, observed: [x]}

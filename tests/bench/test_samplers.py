@@ -57,7 +57,7 @@ SPEC = """
 name: normal
 model: {kind: python, file: model.py, log_likelihood: f}
 parameters: {x: {shape: 2, prior: {uniform: [-2, 2]}}}
-anneal: {draws: 512, steps: 40, max_rounds: 1}
+anneal: {draws: 512, steps: 15, max_rounds: 1}
 output: {samples: 2000}
 """
 
@@ -69,6 +69,7 @@ class Normal:
     edge: float = math.inf
     differentiable = False
     has_information = False
+    by_parts = False
 
     def evaluate(self, theta, gradient):
         log_likelihood = norm(0.0, SD).logpdf(theta).sum(axis=1)

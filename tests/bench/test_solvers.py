@@ -50,6 +50,9 @@ def test_costs_errors_and_missing_peers(tmp_path, capsys, monkeypatch):
 
 def test_no_explicit_method_is_tried_on_a_stiff_system(monkeypatch):
     """Its gradient would fill the memory: the others' rows are to be seen, too."""
+    sizes = len(SYSTEMS["robertson"].times), 3, 3
+    truth = np.ones(sizes[:2]), np.ones(sizes)
+    monkeypatch.setattr(engine, "true_sensitivities", lambda *_: truth)
     monkeypatch.setattr(engine, "own_batch", lambda *_: 1 / 0)
     for name, explicit in (("explicit", True), ("implicit", False)):
         monkeypatch.setitem(SOLVERS, name, Solver("scipy", "scipy", 1, lambda *_: 1 / 0, explicit))

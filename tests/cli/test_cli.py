@@ -12,12 +12,21 @@ from processes import PYTHON, completed
 
 from nfanneal.cli.main import COMMANDS
 
-QUICK = ["--set", "anneal.draws=512", "--set", "anneal.steps=40", "--threads", "1"]
+QUICK = ["--set", "anneal.draws=512", "--set", "anneal.steps=10", "--threads", "1"]
 
 
-def nfanneal(*arguments, folder=None):
-    """Run the command in a process of its own."""
-    return completed([*PYTHON, *arguments], cwd=folder)
+@pytest.fixture
+def terminal(tmp_path, monkeypatch, capsys):
+    """Runs commands in a folder, `apart` in processes of their own: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*words, apart):
+        if not apart:
+            return inside(capsys, *words)
+        done = completed([*PYTHON, *words])
+        return done.returncode, done.stdout, done.stderr
+
+    return typed
 
 
 @pytest.fixture
@@ -79,31 +88,31 @@ def test_a_typo_gets_the_nearest_command(capsys):
     assert "did you mean 'run'?" in err
 
 
-@pytest.mark.parametrize("template", ["ode", "python"])
-def test_init_check_run_summary(template, tmp_path):
-    """The first ten minutes of a new user, each command in a process of its own."""
-    assert nfanneal("init", "--template", template, folder=tmp_path).returncode == 0
+@pytest.mark.parametrize(("template", "apart"), [("ode", True), ("python", False)])
+def test_init_check_run_summary(template, apart, terminal):
+    """The first ten minutes of a new user."""
+    assert terminal("init", "--template", template, apart=apart)[0] == 0
     spec = f"{template}.yaml"
-    checked = nfanneal("check", spec, "--json", folder=tmp_path)
-    assert checked.returncode == 0, checked.stderr
-    report = json.loads(checked.stdout)
+    code, out, err = terminal("check", spec, "--json", apart=apart)
+    assert code == 0, err
+    report = json.loads(out)
     assert {"parameters", "n_data", "evaluations_per_second", "gradients_per_second",
             "failed_fraction", "warnings"} <= set(report)  # fmt: skip
-    run = nfanneal("run", spec, *QUICK, folder=tmp_path)
-    assert run.returncode in (0, 5), run.stderr
-    assert "log-evidence" in run.stdout
-    assert run.stderr.count("\nlevel") >= 2
-    summary = nfanneal("summary", f"{template}.h5", "--json", folder=tmp_path)
-    assert summary.returncode == run.returncode
-    found = json.loads(summary.stdout)
+    code, out, err = terminal("run", spec, *QUICK, apart=apart)
+    assert code in (0, 5), err
+    assert "log-evidence" in out
+    assert err.count("\nlevel") >= 2
+    told, out, _ = terminal("summary", f"{template}.h5", "--json", apart=apart)
+    assert told == code
+    found = json.loads(out)
     assert {"name", "log_evidence", "log_evidence_error", "ess", "ess_fraction", "n_samples",
             "n_likelihood_evaluations", "n_gradient_evaluations", "n_failed", "wall_time_s",
             "converged", "warnings", "parameters"} <= set(found)  # fmt: skip
     for numbers in found["parameters"].values():
         assert set(numbers) == {"mean", "sd", "median", "q05", "q95"}
-    again = nfanneal("run", spec, *QUICK, folder=tmp_path)
-    assert again.returncode == 3
-    assert "already exists; use --force" in again.stderr
+    code, _, err = terminal("run", spec, *QUICK, apart=False)
+    assert code == 3
+    assert "already exists; use --force" in err
 
 
 def test_init_does_not_overwrite(ode, capsys):

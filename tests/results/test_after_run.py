@@ -64,7 +64,7 @@ def test_results_without_data_are_compared_with_a_warning(folder, capsys):
         (folder / f"{name}.yaml").write_text(
             f"model: {{kind: python, file: {name}.py, log_likelihood: f}}\n"
             "parameters: {x: {prior: {normal: [0, 1]}}}\n"
-            "anneal: {draws: 256, steps: 30, max_rounds: 1}\n"
+            "anneal: {draws: 256, steps: 10, max_rounds: 1}\n"
         )
         run("run", folder / f"{name}.yaml", "-o", folder / f"{name}.h5", "--quiet")
     code, out, _ = inside(capsys, "compare", folder / "a.h5", folder / "b.h5")

@@ -24,14 +24,18 @@ COPIES = 200
 MISMATCH = "the content does not match what nfanneal wrote"
 SPEC = {
     "name": "decay",
-    "model": {"kind": "ode", "states": {"n": "n0"}, "equations": {"n": "-k[0]*n - k[1]*n**2"}},
+    "model": {
+        "kind": "ode",
+        "states": {"n": "n0", "m": 0.0},
+        "equations": {"n": "-k[0]*n", "m": "k[0]*n - k[1]*m"},
+    },
     "parameters": {
         "n0": {"prior": {"lognormal": [0, 1]}, "label": "$n_0$", "unit": "mg"},
         "k": {"prior": {"halfnormal": 1}, "shape": 2},
     },
     "data": {"file": "d.csv"},
     "likelihood": {"n": {"normal": 0.2}},
-    "anneal": {"draws": 512, "steps": 30, "max_rounds": 1},
+    "anneal": {"draws": 512, "steps": 10, "max_rounds": 1},
     "output": {"samples": 400},
 }
 COMMANDS = {

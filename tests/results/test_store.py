@@ -22,7 +22,7 @@ SPEC = {
     },
     "data": {"file": "data.csv", "time": "t"},
     "likelihood": {"n": {"normal": 0.2}},
-    "anneal": {"draws": 512, "steps": 30, "max_rounds": 1},
+    "anneal": {"draws": 512, "steps": 10, "max_rounds": 1},
     "output": {"samples": 400},
 }
 

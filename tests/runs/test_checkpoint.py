@@ -26,7 +26,7 @@ from nfanneal.spec.load import spec_from_text
 TORCH = """
 model: {kind: python, file: model.py, log_likelihood: f, batch: 200}
 parameters: {x: {shape: 3, prior: {normal: [0, 2]}}, y: {prior: {uniform: [-3, 3]}, label: why}}
-anneal: {draws: 256, steps: 10, max_rounds: 2, schedule: linear, levels: 2, moves: 1,
+anneal: {draws: 256, steps: 5, max_rounds: 2, schedule: linear, levels: 2, moves: 1,
   target_ess: 1}
 flow: {kind: coupling_nsf, hidden: [16]}
 output: {samples: 700}
@@ -48,7 +48,7 @@ parameters:
   k: {prior: {halfnormal: 1}}
 data: {file: data.csv, time: t}
 likelihood: {n: {normal: 0.2}}
-anneal: {draws: 256, steps: 10, max_rounds: 1}
+anneal: {draws: 256, steps: 5, max_rounds: 1}
 flow: {hidden: [16]}
 output: {samples: 300}
 """

@@ -7,9 +7,10 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from commands import begun, inside, run
+from commands import inside, run
 from scipy import stats
 from specs import complaints
+from stopping import begun
 
 import nfanneal
 from nfanneal.spec.build.problem import build_problem
@@ -247,7 +248,7 @@ def test_a_run_resumed_with_another_experiment_is_refused(folder, capsys):
 
 
 def test_a_draw_fails_where_one_experiment_does(ramps):
-    checked = load_spec(ramps / "ramps.yaml", ["experiments.three.states.y=log(b)"])
+    checked = load_spec(ramps / "ramps.yaml", ["experiments.three.parameters.a=log(b)"])
     problem = build_problem(checked)
     theta = np.array([[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, -1.0, 0.0]])
     found = problem.likelihood.evaluate(theta, True)

@@ -21,20 +21,24 @@ def test_conditions_on_an_input_turn_where_it_crosses(tmp_path):
     np.testing.assert_allclose(values, pieces(f, [1.0], stops, None), rtol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "equation", ["where(v*t < c, 1, 0) - k*x", "1 - where(c < v*t, 1, 0) - k*x"]
-)
+TURNED = {
+    "states": {"x": "1", "y": "1"},
+    "equations": {"x": "where(v*t < c, 1, 0) - k*x", "y": "1 - where(c < v*t, 1, 0) - k*y"},
+}
+
+
 @pytest.mark.parametrize("v", [0.8, 0.0])
-def test_a_condition_whose_rate_is_zero_is_what_it_is_at_all_times(tmp_path, equation, v):
-    simulate = simulator_of(tmp_path, {"states": {"x": "1"}, "equations": {"x": equation}}, "k c v")
+def test_a_condition_whose_rate_is_zero_is_what_it_is_at_all_times(tmp_path, v):
+    """However it is written: both states have the same trajectory."""
+    simulate = simulator_of(tmp_path, TURNED, "k c v")
 
     def truth(theta):
         k, c = theta
 
         def f(t, y, theta, passed):
-            return [(passed == 0) - k * y[0]]
+            return (passed == 0) - k * y
 
-        return pieces(f, [1.0], [(c / v, lambda y: y)] if v else [], None)
+        return pieces(f, [1.0, 1.0], [(c / v, lambda y: y)] if v else [], None)
 
     values, slopes = simulate([0.7, 1.3, v])
     np.testing.assert_allclose(values, truth([0.7, 1.3]), rtol=1e-8)

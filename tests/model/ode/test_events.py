@@ -3,10 +3,11 @@
 import h5py
 import numpy as np
 import pytest
-from commands import begun, inside, run
+from commands import inside, run
 from piecewise import TIMES, agree, differences, pieces, simulator_of, write
 from scipy.linalg import expm
 from specs import complaints, edited
+from stopping import begun
 
 from nfanneal.errors import DataError, SpecError
 from nfanneal.results.identity import run_identity
@@ -150,33 +151,41 @@ def test_inputs_changes_and_kinks_are_those_of_scipy_in_pieces(tmp_path):
     agree(simulate, truth, [0.8, 0.6, 0.23, 1.7, 0.9])
 
 
+STEPS = {
+    "states": {"x": "0", "y": "0"},
+    "equations": {"x": "0*x", "y": "r"},
+    "doses": {"x": {"time": "lag", "amount": "a", "every": "gap", "count": 4}},
+    "changes": {"r": [{"time": "tau", "value": "2*r"}, {"time": 3, "value": "r + 1"}]},
+}
+
+
 def test_a_dose_that_misses_a_datum_by_rounding_is_at_it(tmp_path):
     assert 0.6 + 3 * 0.8 > 3.0
-    doses = {"x": {"time": "lag", "amount": "a", "every": "gap", "count": 4}}
-    model = {"states": {"x": "0"}, "equations": {"x": "0*x"}, "doses": doses}
-    values, slopes = simulator_of(tmp_path, model, "lag a gap")([0.6, 1.0, 0.8])
+    simulate = simulator_of(tmp_path, STEPS, "lag a gap r tau")
+    values, slopes = simulate([0.6, 1.0, 0.8, 1.5, 3.7])
     given = np.array([0.0, 0.0, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0])
     np.testing.assert_array_equal(values[:, 0], given)
     np.testing.assert_array_equal(slopes[:, 0, 1], given)
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        {"equations": {"x": "a*where(t >= 0, 3, 1) - k*x"}},
-        {"constants": {"u": 1}, "changes": {"u": {"time": 0, "value": 3}}},
-        {"inputs": {"u": {"times": [-1, 0], "values": [1, 3]}}},
-    ],
-    ids=["condition", "change", "input"],
-)
-def test_a_step_at_the_start_comes_after_the_steady_state(tmp_path, step):
-    model = {"states": {"x": "1"}, "equations": {"x": "a*u - k*x"}, "initial": "steady_state"}
+STARTED = {
+    "states": {"x": "1", "y": "1", "z": "1"},
+    "equations": {"x": "a*where(t >= 0, 3, 1) - k*x", "y": "a*u - k*y", "z": "a*v - k*z"},
+    "constants": {"u": 1},
+    "changes": {"u": {"time": 0, "value": 3}},
+    "inputs": {"v": {"times": [-1, 0], "values": [1, 3]}},
+    "initial": "steady_state",
+}
+
+
+def test_a_step_at_the_start_comes_after_the_steady_state(tmp_path):
+    """A condition, a change and an input that step from 1 to 3: all three do the same."""
 
     def truth(theta):
         k, a = theta
-        return (a / k * (3 - 2 * np.exp(-k * TIMES)))[:, None]
+        return np.tile(a / k * (3 - 2 * np.exp(-k * TIMES)), (3, 1)).T
 
-    agree(simulator_of(tmp_path, model | step, "k a"), truth, [0.7, 0.5])
+    agree(simulator_of(tmp_path, STARTED, "k a"), truth, [0.7, 0.5])
 
 
 CYCLE = {
@@ -389,16 +398,15 @@ def test_what_is_wrong_is_told_with_its_place(section, words):
 
 
 def test_the_latest_change_holds_whatever_their_order(tmp_path):
-    """x' = r, with r + 1 from 3 on and 2r from τ = 3.7 on, the later one first in the list."""
-    changes = {"r": [{"time": "tau", "value": "2*r"}, {"time": 3, "value": "r + 1"}]}
-    model = {"states": {"x": 0}, "equations": {"x": "r"}, "changes": changes}
-    x, slopes = simulator_of(tmp_path, model, "r tau")([1.5, 3.7])
+    """y' = r, with r + 1 from 3 on and 2r from τ = 3.7 on, the later one first in the list."""
+    simulate = simulator_of(tmp_path, STEPS, "lag a gap r tau")
+    y, slopes = simulate([0.6, 1.0, 0.8, 1.5, 3.7])
     r, tau, t = 1.5, 3.7, TIMES
     first, second = np.clip(t, 0, 3), np.clip(t, 3, tau) - 3
     last = np.clip(t, tau, None) - tau
-    np.testing.assert_allclose(x[:, 0], r * first + (r + 1) * second + 2 * r * last, rtol=1e-8)
-    np.testing.assert_allclose(slopes[:, 0, 0], first + second + 2 * last, rtol=1e-8)
-    np.testing.assert_allclose(slopes[:, 0, 1], (t > tau) * (1 - r), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(y[:, 1], r * first + (r + 1) * second + 2 * r * last, rtol=1e-8)
+    np.testing.assert_allclose(slopes[:, 1, 3], first + second + 2 * last, rtol=1e-8)
+    np.testing.assert_allclose(slopes[:, 1, 4], (t > tau) * (1 - r), rtol=1e-8, atol=1e-9)
 
 
 def test_logarithms_do_not_start_from_a_steady_state(tmp_path):

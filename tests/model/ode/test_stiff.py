@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from nfanneal.model.expressions import compile_numpy, parse, symbol
-from nfanneal.model.ode import OdeSystem, SolverSettings, Status, compile_system
+from nfanneal.model.ode import CompiledSystem, OdeSystem, SolverSettings, Status
 from nfanneal.model.ode.solver import rodas5p
 
 
@@ -69,7 +69,8 @@ SYSTEMS = {"robertson": ROBERTSON, "forced": FORCED}
 
 @pytest.fixture(scope="module")
 def compiled():
-    return {name: compile_system(system) for name, (system, _, _) in SYSTEMS.items()}
+    """Each solver is compiled when it is first needed."""
+    return {name: CompiledSystem(system) for name, (system, _, _) in SYSTEMS.items()}
 
 
 def by_radau(system, theta, times):
@@ -119,7 +120,7 @@ def test_sensitivities_are_as_good_as_the_tolerance_asks(tolerance):
     known = build("x", ["-k*x**2"], "k x0", ["x0"])
     (k, x0), times = (0.7, 1.0), np.array([0.01, 0.5, 5.0])
     settings = SolverSettings(tolerance, 1e-2 * tolerance, method="stiff")
-    found = compile_system(known).solve(
+    found = CompiledSystem(known).solve(
         np.array([[k, x0]]), times, settings, sensitivities=True
     )  # fmt: skip
     grown = 1.0 + k * x0 * times
@@ -131,7 +132,7 @@ def test_stiffness_is_seen_at_tight_tolerances():
     """Near the stability bound fast modes hardly fade, and their error limits the steps, too."""
     binding = "100*(d*r - 1.7*b)"
     equations = [f"-k*d - {binding}", f"1.8*(4.5 - r) - {binding}", f"{binding} - 0.3*b"]
-    system = compile_system(build("d r b", equations, "k", ["100", "4.5", "0"]))
+    system = CompiledSystem(build("d r b", equations, "k", ["100", "4.5", "0"]))
     auto, stiff = (
         system.solve(
             np.array([[0.53]]),
@@ -182,7 +183,7 @@ def test_a_chain_at_rest_keeps_its_sensitivities():
     system = build(states, equations, "k d", ["0"] * n)
     settings = SolverSettings(1e-6, 1e-6, max_steps=100_000, method="tsit5")
     times = np.array([20.0, 60.0, 200.0])
-    found = compile_system(system).solve(
+    found = CompiledSystem(system).solve(
         np.array([[50.0, 5.0]]), times, settings, sensitivities=True
     )
     assert found.status[0] == Status.OK
