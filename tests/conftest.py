@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import decay
 import filelock
 import hypothesis
 import pytest
@@ -101,11 +102,7 @@ def make_results(folder):
     run("run", folder / "flat.yaml", "-o", folder / "flat.h5", *quiet)
     ode = {
         "name": "decay",
-        "model": {
-            "kind": "ode",
-            "states": {"n": "n0", "m": 0.0},
-            "equations": {"n": "-k[0]*n", "m": "k[0]*n - k[1]*m"},
-        },
+        "model": decay.MODEL,
         "parameters": {
             "n0": {"prior": {"lognormal": [0, 1]}, "label": "$n_0$", "unit": "mg"},
             "k": {"prior": {"halfnormal": 1}, "shape": 2, "unit": "1/h"},

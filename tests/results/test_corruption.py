@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import decay
 import h5py
 import numpy as np
 import pytest
@@ -24,11 +25,7 @@ COPIES = 200
 MISMATCH = "the content does not match what nfanneal wrote"
 SPEC = {
     "name": "decay",
-    "model": {
-        "kind": "ode",
-        "states": {"n": "n0", "m": 0.0},
-        "equations": {"n": "-k[0]*n", "m": "k[0]*n - k[1]*m"},
-    },
+    "model": decay.MODEL,
     "parameters": {
         "n0": {"prior": {"lognormal": [0, 1]}, "label": "$n_0$", "unit": "mg"},
         "k": {"prior": {"halfnormal": 1}, "shape": 2},

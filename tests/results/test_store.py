@@ -1,5 +1,6 @@
 """Result files: round trip, other readers, damage."""
 
+import decay
 import h5py
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from nfanneal.spec.load import spec_from_text
 
 SPEC = {
     "name": "tiny",
-    "model": {"kind": "ode", "states": {"n": "n0"}, "equations": {"n": "-r[0]*n + 0*r[1]"}},
+    "model": decay.MODEL,
     "parameters": {
         "n0": {"prior": {"lognormal": [0, 1]}, "label": "$n_0$", "unit": "mg"},
-        "r": {"prior": {"halfnormal": 1}, "shape": 2},
+        "k": {"prior": {"halfnormal": 1}, "shape": 2},
     },
     "data": {"file": "data.csv", "time": "t"},
     "likelihood": {"n": {"normal": 0.2}},
@@ -88,7 +89,7 @@ def test_arviz_and_xarray_open_it_without_warnings(path):
     xarray = pytest.importorskip("xarray")
     data = arviz.from_netcdf(path)
     assert {"posterior", "log_likelihood", "observed_data", "weighted"} <= set(data.groups())
-    assert data.posterior["r"].dims == ("chain", "draw", "r_dim_0")
+    assert data.posterior["k"].dims == ("chain", "draw", "k_dim_0")
     assert data.posterior["n0"].attrs["units"] == "mg"
     tree = xarray.open_datatree(path)
     tree.load()
