@@ -57,7 +57,7 @@ def test_a_draw_whose_doses_have_no_time_between_them_fails_and_check_says_so(tm
     assert "the time between doses (every) was not above 0" in out + told
 
 
-@pytest.mark.parametrize("method", [pytest.param("auto", marks=pytest.mark.slow), "stiff"])
+@pytest.mark.parametrize("method", [pytest.param("auto", marks=pytest.mark.long), "stiff"])
 def test_the_stiff_solver_stops_there_too(tmp_path, method):
     """A fast exchange makes it stiff; the sum of both obeys the equation of one."""
     model = {
@@ -219,7 +219,7 @@ def test_a_steady_state_under_other_constants_keeps_what_is_conserved(
     agree(simulate, truth, [2.0, 0.9, 0.7, 0.4, 1.2])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_system_without_a_steady_state_fails_and_says_so(tmp_path, capsys):
     model = {"states": {"x": "1"}, "equations": {"x": "k"}, "initial": "steady_state"}
     code, out, told = inside(capsys, "check", write(tmp_path, model, "k"))
@@ -235,7 +235,7 @@ POSITIVE = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_positive_states_solve_the_same_equations(tmp_path):
     simulate = simulator_of(tmp_path, POSITIVE, "a b v0")
 
@@ -282,7 +282,7 @@ def lit(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_experiments_share_inputs_and_doses_and_results_hold_the_tables(lit, capsys):
     problem = build_problem(load_spec(lit / "lit.yaml"))
     design = np.array([[1, 0, 0], [1, 1, 0], [1, 4, 0], [1, 1, 0], [1, 2.5, 2], [1, 4, 2]])

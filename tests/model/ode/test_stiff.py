@@ -86,7 +86,7 @@ def by_radau(system, theta, times):
 
 
 @pytest.mark.parametrize("method", ["auto", "stiff"])
-@pytest.mark.parametrize("name", ["robertson", pytest.param("forced", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["robertson", pytest.param("forced", marks=pytest.mark.long)])
 def test_stiff_systems_are_those_of_radau(name, method, compiled):
     system, theta, times = SYSTEMS[name]
     settings = SolverSettings(1e-8, 1e-12, method=method)

@@ -9,7 +9,7 @@ from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
 
 QUICK_TO_COMPILE = ("repressilator", "lotka_volterra", "sir", "van_der_pol")
 CASES = [
-    pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK_TO_COMPILE))
+    pytest.param(name, marks=[pytest.mark.long] * (name not in QUICK_TO_COMPILE))
     for name in SYSTEMS
 ]
 DRAWS = 100
