@@ -18,6 +18,8 @@ from processes import end_all, finish
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
 from stopping import started, write_problem
 
+from nfanneal.runtime.threads import set_threads
+
 KERNELS = Path(".pytest_cache", "kernels")
 """Under the root of the checkout: `make clean` removes it."""
 KEPT_SECONDS = 14 * 86400.0
@@ -58,6 +60,15 @@ def kernels(pytestconfig):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NFANNEAL_CACHE_DIR", str(pytestconfig.rootpath / KERNELS))
         patch.delenv("NUMBA_CACHE_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Workers share the cores: more threads than these wait for each other, busily."""
+    set_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NFANNEAL_THREADS", "1")
         yield
 
 

@@ -21,7 +21,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def estimate(name, folder, capsys):
     """Run a config; its result and the summary that a script would read."""
     output = folder / f"{name}.h5"
-    code, out, err = inside(capsys, "run", CONFIGS / f"{name}.yaml", "-o", output, "--threads", "2")
+    code, out, err = inside(capsys, "run", CONFIGS / f"{name}.yaml", "-o", output)
     assert code == 0, out + err
     code, out, _ = inside(capsys, "summary", output, "--json")
     assert code == 0
