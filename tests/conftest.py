@@ -18,8 +18,6 @@ from processes import end_all, finish
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
 from stopping import started, write_problem
 
-from nfanneal.runtime.threads import set_threads
-
 KERNELS = Path(".pytest_cache", "kernels")
 """Under the root of the checkout: `make clean` removes it."""
 KEPT_SECONDS = 14 * 86400.0
@@ -66,6 +64,8 @@ def kernels(pytestconfig):
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Workers share the cores: more threads than these wait for each other, busily."""
+    from nfanneal.runtime.threads import set_threads  # heavy, for the process that only waits
+
     set_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NFANNEAL_THREADS", "1")
