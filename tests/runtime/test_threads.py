@@ -13,7 +13,7 @@ from processes import PYTHON, completed, script
 import nfanneal
 from nfanneal.runs import estimate
 from nfanneal.runtime.limits import job_cores
-from nfanneal.runtime.threads import rows_at_once
+from nfanneal.runtime.threads import over_rows
 
 LINE = """
 name: line
@@ -228,8 +228,13 @@ def test_a_diagnostic_that_draws_does_not_change_the_samples(folder, monkeypatch
 
 
 def test_a_thread_takes_no_more_rows_than_it_can_hold_or_its_share():
-    assert rows_at_once(100, 10, 2) == 12
-    assert rows_at_once(100_000, 10, 2) == 512
-    assert rows_at_once(100_000, 2**13, 2) == 128
-    assert rows_at_once(100_000, 2**30, 2) == 8
-    assert rows_at_once(100, 10, 1) == 100
+    def most(rows, numbers, threads):
+        taken = over_rows(lambda part: part.stop - part.start, rows, numbers, threads)
+        assert sum(taken) == rows
+        return max(taken)
+
+    assert most(100, 10, 2) == 12
+    assert most(100_000, 10, 2) == 512
+    assert most(100_000, 2**13, 2) == 128
+    assert most(100_000, 2**30, 2) == 8
+    assert most(100, 10, 1) == 100
