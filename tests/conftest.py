@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import decay
@@ -45,8 +46,9 @@ def pytest_sessionstart(session):
     """Kernels of systems and solvers that have changed since are never asked for again."""
     if not hasattr(session.config, "workerinput"):
         for path in (session.config.rootpath / KERNELS).rglob("*.*"):
-            if time.time() - path.stat().st_mtime > KEPT_SECONDS:
-                path.unlink()
+            with suppress(FileNotFoundError):  # another session removes them, too
+                if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                    path.unlink()
 
 
 @pytest.fixture(scope="session", autouse=True)
