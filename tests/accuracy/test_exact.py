@@ -60,10 +60,8 @@ def test_linear_regression(tmp_path, capsys):
     np.testing.assert_allclose(np.corrcoef(theta.T)[0, 1], -0.8366, atol=4 * 0.3 / np.sqrt(ess))
 
 
-@pytest.mark.parametrize(
-    ("name", "exact"),
-    [("shells", -1.7456), pytest.param("shells5", -5.6736, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "exact"), [("shells", -1.7456), ("shells5", -5.6736)])
 def test_shells(name, exact, tmp_path, capsys):
     result, summary = estimate(name, tmp_path, capsys)
     check_evidence(summary, exact)
