@@ -1,5 +1,6 @@
 # make demo   the main job on the repressilator, in a virtual environment of its own
 # make test   the tests; make lint style and types
+# make test-long  what make test leaves out as too long: whole runs, systems slow to compile
 # make fuzz   atheris on expressions, specs and tables, FUZZ_SECONDS (600) in all
 # make accuracy  the guide's accuracy table; make reference  slow comparisons with other samplers
 PYTHON ?= python3
@@ -8,14 +9,18 @@ BIN := $(VENV)/bin
 DEMO_STAMP := $(VENV)/.demo
 STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 600
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test fuzz accuracy reference lint format clean
+.PHONY: demo test test-long fuzz accuracy reference lint format clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/nfanneal run configs/repressilator.yaml -o repressilator.h5 --force
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(WORKERS) --durations=10
+
+test-long: $(STAMP)
+	$(BIN)/python -m pytest $(WORKERS) --durations=10 -m long
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
@@ -50,11 +55,3 @@ $(STAMP): $(DEMO_STAMP)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-
-# make test-long  what `make test` leaves out as too long: whole runs, systems slow to compile
-WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
-
-.PHONY: test-long
-
-test-long: $(STAMP)
-	$(BIN)/python -m pytest $(WORKERS) --durations=10 -m long
