@@ -12,7 +12,10 @@ from processes import PYTHON, completed
 
 from nfanneal.cli.main import COMMANDS
 
-QUICK = ["--set", "anneal.draws=512", "--set", "anneal.steps=10", "--threads", "1"]
+QUICK = [
+    "--set", "anneal.draws=512", "--set", "anneal.steps=10", "--set", "output.samples=1000",
+    "--set", "anneal.max_rounds=1", "--threads", "1",
+]  # fmt: skip
 
 
 @pytest.fixture
