@@ -61,7 +61,7 @@ def test_processes_that_start_at_once_share_a_cold_cache(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_forty_processes_that_start_at_once_on_a_cold_cache_succeed(tmp_path):
     outs = [printed(process) for process in [start(tmp_path, SCRIPT) for _ in range(40)]]
     assert outs == ["0.367879\n"] * 40
