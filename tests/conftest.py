@@ -92,7 +92,11 @@ def made_once(factory, name, make):
             folder.mkdir()
             make(folder)
             done.touch()
-    return folder
+    if base == factory.getbasetemp():
+        return folder
+    own = factory.getbasetemp() / name  # tests lock and damage files while other workers read
+    shutil.copytree(folder, own)
+    return own
 
 
 @pytest.fixture(scope="session")
