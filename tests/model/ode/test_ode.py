@@ -397,6 +397,7 @@ def test_a_pickled_system_solves(decay):
     )
 
 
+@pytest.mark.long
 def test_observables_of_many_states_are_states_and_expressions_in_any_order():
     """A chain of decays with equal rates is a Poisson process: x_i = x0·(kt)^i·exp(−kt)/i!."""
     n = 26
