@@ -92,11 +92,7 @@ def made_once(factory, name, make):
             folder.mkdir()
             make(folder)
             done.touch()
-    if base == factory.getbasetemp():
-        return folder
-    own = factory.getbasetemp() / name  # tests lock and damage files while other workers read
-    shutil.copytree(folder, own)
-    return own
+    return folder
 
 
 @pytest.fixture(scope="session")
