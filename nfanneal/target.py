@@ -16,14 +16,22 @@ EVALUATION_CHUNK = 4096
 
 @dataclass(frozen=True)
 class Spent:
-    """Gradients that were asked for, and how many of them were not finite and dropped."""
+    """Gradients that were asked for, and how many of them were not finite and dropped.
+
+    `evaluations` are those of log L alone.
+    """
 
     gradients: int = 0
     dropped: int = 0
+    evaluations: int = 0
 
     def __add__(self, other: Spent) -> Spent:
         """Both together."""
-        return Spent(self.gradients + other.gradients, self.dropped + other.dropped)
+        return Spent(
+            self.gradients + other.gradients,
+            self.dropped + other.dropped,
+            self.evaluations + other.evaluations,
+        )
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,8 @@ class Evaluation:
         return Spent(len(self.log_likelihood), n_dropped)
 
 
-class Opening(Protocol):
-    """The likelihood of a share of the data, the first in time, with all that it has."""
+class Curvature(Protocol):
+    """The likelihood of a share of the data, the first in time, with its first derivatives."""
 
     def __call__(self, z: Array, share: float) -> Evaluation:
         """log L of that share at z (n, d), its gradient and the Fisher information."""
@@ -64,15 +72,17 @@ class Target:
 
     `ask(z, gradient)` takes z of shape (n, d), at most `chunk` points; `gradient=True` is only ever
     asked of a `differentiable` target. One that `has_information` gives the Fisher information with
-    it. Of data that come one after the other, the first can be had by themselves (`ask_opening`).
-    `in_words` says what a point z (d,) is, for messages.
+    it. One of data gives log L, gradient and information in any case (`ask_curvature`), of all data
+    or of the first of them, for `curvature_cost` evaluations a point where they do not come for
+    free. `in_words` says what a point z (d,) is, for messages.
     """
 
     dimension: int
     ask: Callable[[Array, bool], Evaluation]
     differentiable: bool = False
     has_information: bool = False
-    ask_opening: Opening | None = None
+    ask_curvature: Curvature | None = None
+    curvature_cost: int = 0
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
     chunk: int = EVALUATION_CHUNK
 
@@ -82,16 +92,18 @@ class Target:
         """log L at any number of points z (n, d); `told` after every batch how many are done."""
         return in_batches(lambda part: self.ask(part, gradient), z, self.chunk, told)
 
-    def evaluate_opening(self, z: Array, share: float) -> Evaluation:
+    def curvature(self, z: Array, share: float = 1.0) -> tuple[Evaluation, Spent]:
         """log L of the first `share` of the data at z (n, d), its gradient and the information.
 
         Raises:
-            ValueError: the target has no order of time.
+            ValueError: the target is not one of data.
         """
-        ask = self.ask_opening
+        ask, cost = self.ask_curvature, self.curvature_cost
         if ask is None:
-            raise ValueError("the data of this target do not come one after the other")
-        return in_batches(lambda part: ask(part, share), z, self.chunk)
+            raise ValueError("this target is not one of data")
+        size = max(self.chunk // max(cost, 1), 1)
+        found = in_batches(lambda part: ask(part, share), z, size)
+        return found, Spent(evaluations=cost * len(z)) if cost else found.spent
 
 
 def in_batches(

@@ -9,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.hmc import moved
-from nfanneal.anneal.local import LocalPoints, local_points
+from nfanneal.anneal.local import local_points
 from nfanneal.anneal.metropolis import STEPS, walked
 from nfanneal.anneal.progress import Activity, LevelInfo
 from nfanneal.anneal.proposals.flow import FlowProposal
-from nfanneal.anneal.scout import scout
+from nfanneal.anneal.scout import pool_starts, scout, searched, starts_at_once
 from nfanneal.anneal.state import Means, State, add, affords, observed_values, pool_weights
 from nfanneal.anneal.training import WeightedPoints
 from nfanneal.anneal.weights import effective_sample_size, systematic_resample
 from nfanneal.arrays import Array, concatenated
 
+SEARCH_AGAIN = 4.0
+"""Optima are searched again from the pool when β has grown by such a factor."""
+MOST_SEARCHES_AT_END = 2
+"""… and so many times at β = 1."""
 ENOUGH_EXPLORED = 2000
 """Effective points of the pool that make local exploration before a training superfluous."""
 MOST_EXPLORATIONS = 5
@@ -35,23 +39,52 @@ def scout_prior(state: State, means: Means) -> State:
     """Look for optima from the draws of the prior."""
     means.observe(Activity("scouting for modes", 0, 1))
     prior = state.pool.generations[0]
-    found, spent = scout(means.target, prior.z, prior.log_likelihood)
-    return replace(state.spending(spent), scouted=found)
+    found = scout(means.target, prior.z, prior.log_likelihood, means.rng)
+    return replace(state.spending(found.spent), archive=found.archive)
 
 
-def draw_locally(state: State, scouted: LocalPoints, means: Means) -> State:
-    """Draw from components around scouted points and around as many points of the pool.
+def scout_pool(state: State, means: Means) -> State:
+    """Look for optima from the pool, and draw around those that are new and matter.
+
+    Often enough on the path that no stage of it is passed over, and at β = 1.
+    """
+    archive, pool = state.archive, state.pool
+    due = state.beta >= min(SEARCH_AGAIN * state.searched_at, 1.0)
+    if archive is None or not due or state.searches_at_end >= MOST_SEARCHES_AT_END:
+        return state
+    means.observe(Activity("scouting for modes", 0, 1))
+    base, log_l = pool.log_base_weights(), pool.log_likelihood
+    size = starts_at_once(means.target, means.settings.draws) // 2
+    starts = pool_starts(pool.z, base, log_l, state.beta, size, archive)
+    found = searched(means.target, starts, archive)
+    state = replace(
+        state.spending(found.spent),
+        archive=found.archive,
+        searched_at=state.beta,
+        searches_at_end=state.searches_at_end + (state.beta == 1.0),
+    )
+    if not found.news:
+        return state
+    state = replace(state, rounds=max(state.rounds - 1, 0))  # the flow has not learned it yet
+    return draw_locally(state, means)
+
+
+def draw_locally(state: State, means: Means) -> State:
+    """Draw from components around optima, and around as many points of the pool.
 
     Half of the latter are the heaviest, where the proposals under-cover the target most; the
-    others are chosen by their weight.
+    others are chosen by their weight. There are none where their curvature does not come for free.
     """
-    size = means.settings.local_components // 2
-    weights = pool_weights(state)
-    heaviest = np.argsort(-weights, kind="stable")[: size // 2]
-    rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
-    near_pool, spent = local_points(means.target, state.pool.z[rows])
-    points = concatenated([scouted.chosen(state.beta, size, means.rng), near_pool])
-    state = state.spending(spent)
+    archive, size = state.archive, means.settings.local_components // 2
+    if archive is None or not len(archive):
+        return state
+    points = archive.chosen(state.beta, size, means.rng)
+    if means.target.has_information:
+        weights = pool_weights(state)
+        heaviest = np.argsort(-weights, kind="stable")[: size // 2]
+        rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
+        near_pool, spent = local_points(means.target, state.pool.z[rows])
+        points, state = concatenated([points, near_pool]), state.spending(spent)
     shared = int(means.settings.scout_share * means.settings.draws)
     return add(state, points.mixture(state.beta), shared, means)
 
@@ -62,8 +95,8 @@ def explore(state: State, means: Means) -> State:
     A round costs a fraction of a training, and a flow trained on few effective points is wasted.
     The draws belong to the level before, whose points the flow is about to be trained on.
     """
-    scouted, level = state.scouted, state.level
-    if scouted is None:
+    level = state.level
+    if state.archive is None or not means.target.has_information:
         return state
     state = replace(state, level=level - 1)
     extra = int(means.settings.scout_share * means.settings.draws)
@@ -71,7 +104,7 @@ def explore(state: State, means: Means) -> State:
         enough = effective_sample_size(pool_weights(state)) >= ENOUGH_EXPLORED
         if enough or not affords(state, extra, means.settings):
             break
-        state = draw_locally(state, scouted, means)
+        state = draw_locally(state, means)
     return replace(state, level=level)
 
 

@@ -13,6 +13,7 @@ from nfanneal.anneal.local import STIFFNESS, LocalPoints, local_points
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Mixture, Proposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
+from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.state import observed_values
 from nfanneal.anneal.weights import effective_sample_size, normalized
 from nfanneal.arrays import Array, Bools, concatenated
@@ -108,14 +109,14 @@ def around_heavy(
     """The draws, and as long as one of them is heavy, local ones around it, at most `most`.
 
     A heavy draw stands for a part of the posterior that the proposal hardly ever draws from. Draws
-    around it, shaped by the Fisher information there, say how much that part has. All are weighted
+    around it, shaped by the curvature there, say how much that part has. All are weighted
     under the mixture of what they were drawn from. Parts that no draw hit stay unseen, so that
     this makes the evidence too low by what they have; without it, it is so most of the time, and
-    far too high now and then. Models without the Fisher information keep their draws as they are.
+    far too high now and then. Where curvatures are too dear the draws stay as they are.
 
     Source: Cornuet et al. (2012), Adaptive multiple importance sampling, arXiv:0907.1254.
     """
-    for time in range(MOST_TIMES if target.has_information else 0):
+    for time in range(MOST_TIMES if scouts(target) else 0):
         heavy = normalized(final.draws.log_weight) > HEAVY
         if not heavy.any() or (time + 1) * AROUND > most:
             break

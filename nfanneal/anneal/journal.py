@@ -117,17 +117,17 @@ class Journal:
 
     def recorded(self, target: Target) -> Target:
         """`target`, every batch that it is asked about written down."""
-        first = target.ask_opening
+        first = target.ask_curvature
 
         def ask(z: Array, gradient: bool) -> Evaluation:
             kind = "gradient" if gradient else "value"
             return self._said(z, kind, lambda part: target.ask(part, gradient))
 
-        def ask_opening(z: Array, share: float) -> Evaluation:
+        def ask_curvature(z: Array, share: float) -> Evaluation:
             assert first is not None
-            return self._said(z, f"gradient of the first {share}", partial(first, share=share))
+            return self._said(z, f"curvature of the first {share}", partial(first, share=share))
 
-        return replace(target, ask=ask, ask_opening=None if first is None else ask_opening)
+        return replace(target, ask=ask, ask_curvature=None if first is None else ask_curvature)
 
     def _said(self, z: Array, kind: str, ask: Callable[[Array], Evaluation]) -> Evaluation:
         def parts() -> Values:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nfanneal.anneal.differences import with_information
 from nfanneal.anneal.proposals.student import StudentMixture
-from nfanneal.anneal.weights import normalized, systematic_resample
 from nfanneal.arrays import Array, rows_of
-from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target
 
 NARROWEST = 1e12
@@ -20,10 +19,6 @@ STIFFNESS = (1.0, 10.0, 100.0)
 """Prior curvatures of the components, in turn: short steps follow a curved valley, long ones leave
 
 a component's neighbourhood."""
-EVEN_SHARE = 0.3
-"""Share of the centres that are chosen regardless of their mass, so that no mode starves."""
-PLAUSIBLE = 20.0
-"""… if their log mass is at most so far below the largest."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +29,23 @@ class LocalPoints:
     log_likelihood: Array
     information: Array
 
+    @property
+    def log_joint(self) -> Array:
+        """Log of prior·L at the points (k,), but for a constant."""
+        return self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
+
+    def precisions(self, beta: float) -> Array:
+        """Inverse covariances under prior·L^β (k, d, d): none wider than the prior."""
+        values, vectors = np.linalg.eigh(np.eye(self.z.shape[1]) + beta * self.information)
+        clipped = np.clip(values, 1.0, NARROWEST)
+        return np.asarray((vectors * clipped[:, None, :]) @ np.swapaxes(vectors, 1, 2))
+
     def log_masses(self, beta: float) -> Array:
         """Log of the Laplace mass (k,) of prior·L^β around each point, but for a constant."""
         log_joint = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
         curvature = np.eye(self.z.shape[1]) + beta * self.information
         precisions = np.clip(np.linalg.eigvalsh(curvature), 1.0, NARROWEST)
         return np.asarray(log_joint - 0.5 * np.log(precisions).sum(axis=1))
-
-    def chosen(self, beta: float, size: int, rng: np.random.Generator) -> LocalPoints:
-        """`size` of the points, mostly by their Laplace mass under prior·L^β."""
-        log_masses = self.log_masses(beta)
-        plausible = log_masses >= log_masses.max() - PLAUSIBLE
-        weights = (1.0 - EVEN_SHARE) * normalized(log_masses)
-        weights += EVEN_SHARE * plausible / plausible.sum()
-        rows = systematic_resample(weights, size, rng)
-        return rows_of(self, rows)
 
     def mixture(self, beta: float) -> StudentMixture:
         """Equally weighted Student-t components with precision c·I + β·information."""
@@ -69,19 +66,16 @@ def _lower_factors(square_roots: Array) -> Array:
 
 
 def local_points(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
-    """Evaluate log L and the Fisher information at z (k, d): points, and gradients spent.
+    """Evaluate log L and the information at z (k, d): points, and what was spent.
 
-    Raises:
-        ModelError: the target has no Fisher information.
+    It is the Fisher information of data, and else the Hessian of −log L.
     """
-    evaluation = target.evaluate(z, True)
-    if evaluation.information is None:
-        raise ModelError("the model gives no Fisher information")
-    points = LocalPoints(z, evaluation.log_likelihood, evaluation.information)
-    return _finite(points), evaluation.spent
+    of_data = target.ask_curvature is not None
+    found, spent = target.curvature(z) if of_data else with_information(target, z)
+    assert found.information is not None
+    return finite(LocalPoints(z, found.log_likelihood, found.information)), spent
 
 
-def _finite(points: LocalPoints) -> LocalPoints:
+def finite(points: LocalPoints) -> LocalPoints:
     """Those of the points whose likelihood is not zero."""
-    good = np.isfinite(points.log_likelihood)
-    return LocalPoints(points.z[good], points.log_likelihood[good], points.information[good])
+    return rows_of(points, np.isfinite(points.log_likelihood))

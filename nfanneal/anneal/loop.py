@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from nfanneal.anneal.archive import Archive, balanced
 from nfanneal.anneal.explore import (
     ENOUGH_TO_MOVE,
     draw_locally,
     explore,
     moves_points,
+    scout_pool,
     scout_prior,
     training_points,
 )
@@ -23,9 +25,10 @@ from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import Activity, LevelInfo, Observer
 from nfanneal.anneal.proposals.architectures import make_flow
-from nfanneal.anneal.proposals.base import PriorProposal, Proposal
+from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
+from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.settings import AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import HOT_BETA, HOT_DRAWS, Means, State, add, affords, pool_weights
@@ -50,6 +53,8 @@ FINAL_LEVELS = 4
 
 Each flow overfits its own few effective points, in places of its own; their mixture does not.
 """
+ARCHIVED_SHARE = 0.05
+"""Share of the final draws that the archived optima get alike, whatever mass they have."""
 LEAST_ROUNDS = 2
 """The final flow is trained at least once on points that a flow trained at β = 1 drew."""
 LEAST_ESS = 0.1
@@ -71,6 +76,7 @@ class AnnealResult:
     n_failed: int
     failed_z: Array
     n_dropped: int
+    archive: Archive | None = None
 
 
 def anneal(
@@ -104,9 +110,10 @@ def anneal(
     while True:
         journal.begin(Snapshot(state, tuple(history), randomness_of(means), flow_settings))
         state = _draw(state, means)
-        if state.level == 0 and settings.scout == "auto" and target.has_information:
+        if state.level == 0 and settings.scout == "auto" and scouts(target):
             state = scout_prior(state, means)
         info = _look(state, journal.seconds)
+        state = scout_pool(state, means)
         if _finished(state, info, settings):
             history.append(info)
             observe(info)
@@ -146,8 +153,7 @@ def _draw(state: State, means: Means) -> State:
     """
     draws = means.settings.draws
     means.observe(Activity("drawing", 0, draws))
-    if state.scouted is not None:
-        state = draw_locally(state, state.scouted, means)
+    state = draw_locally(state, means)
     for hot in state.hot if state.level > 0 else ():
         state = add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
     state = add(state, state.proposal, draws, means)
@@ -197,6 +203,7 @@ def _advance(state: State, info: LevelInfo, means: Means) -> State:
         log_base_weights=state.pool.log_base_weights(),
         log_likelihood=state.pool.log_likelihood,
         dimension=state.pool.generations[0].z.shape[1],
+        mode=None if state.archive is None else state.archive.modes(state.pool.z, state.beta),
         patient=state.holds < MOST_HOLDS,
         enough=min(
             settings.enough_points or math.inf,
@@ -223,6 +230,8 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
     settings = means.settings
     z = state.pool.z
     weights = pool_weights(state)
+    if state.archive is not None:
+        weights = balanced(weights, state.archive.modes(z, state.beta))
     proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
     order = means.rng.permutation(len(z))
     held_out, others = np.split(order, [len(z) // HELD_OUT])
@@ -254,6 +263,10 @@ def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
     if not isinstance(state.proposal, FlowProposal):
         raise ModelError("the budget ended before the first level was trained")
     proposal = final_mixture(state.pool, state.beta, FINAL_LEVELS, state.hot)
+    if state.archive is not None and len(state.archive):
+        archived = state.archive.components(state.pool.z, pool_weights(state))
+        shares = (ARCHIVED_SHARE, *((1.0 - ARCHIVED_SHARE) * w for w in proposal.weights))
+        proposal = Mixture((archived, *proposal.components), shares)  # hot ones stay the last
     return outcome_of(replace(state, proposal=proposal), history)
 
 
@@ -269,4 +282,5 @@ def outcome_of(state: State, history: Sequence[LevelInfo]) -> AnnealResult:
         n_failed=state.n_failed,
         failed_z=state.failed_z,
         n_dropped=state.n_dropped,
+        archive=state.archive,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.weights import effective_sample_size, tempered, truncated
@@ -25,8 +26,8 @@ MINIMUM_POINTS = 100
 class LevelView:
     """What a schedule may look at: the level's number and β, the pool's weights, log L, and d.
 
-    `patient` is False when β has stood still for long enough. No step needs to leave more than
-    `enough` effective points.
+    `mode` (n,) says which mode each point belongs to, if these are known. `patient` is False when β
+    has stood still for long enough. No step needs to leave more than `enough` effective points.
     """
 
     level: int
@@ -34,13 +35,24 @@ class LevelView:
     log_base_weights: Array
     log_likelihood: Array
     dimension: int
+    mode: NDArray[np.int64] | None = None
     patient: bool = True
     enough: float = math.inf
 
     def truncated_ess(self, beta: float) -> float:
         """ESS of the truncated weights at `beta`, as a share of the pool."""
-        weights = truncated(tempered(self.log_base_weights, self.log_likelihood, beta))
+        weights = self._weights(beta)
         return effective_sample_size(weights) / len(weights)
+
+    def effective_by_mode(self, beta: float) -> Array:
+        """Effective points of every mode at `beta`, (k,)."""
+        weights = self._weights(beta)
+        mode = np.zeros(len(weights), dtype=np.int64) if self.mode is None else self.mode
+        squares = np.maximum(np.bincount(mode, weights**2), 1e-300)
+        return np.asarray(np.bincount(mode, weights) ** 2 / squares)
+
+    def _weights(self, beta: float) -> Array:
+        return truncated(tempered(self.log_base_weights, self.log_likelihood, beta))
 
 
 def ess_schedule(view: LevelView, settings: AnnealSettings) -> float:
@@ -48,13 +60,23 @@ def ess_schedule(view: LevelView, settings: AnnealSettings) -> float:
 
     The step is measured against what the current flows reach, not against 1; β stands still
     while the pool holds too few effective points, so that the next level adds to them, for as
-    long as the view is patient.
+    long as the view is patient. Every mode keeps that share of its own effective points, too, or
+    enough of them.
     """
     n = len(view.log_likelihood)
     minimum = MINIMUM_POINTS * math.sqrt(view.dimension) / n if view.patient else 0.0
     wanted = settings.relative_ess * view.truncated_ess(view.beta)
     target = max(min(wanted, ESS_CEILING, view.enough / n), minimum)
-    return largest_beta(view.truncated_ess, target, view.beta)
+    if not view.patient:
+        return largest_beta(view.truncated_ess, target, view.beta)
+    most = min(MINIMUM_POINTS * math.sqrt(view.dimension), view.enough)
+    least = np.minimum(settings.relative_ess * view.effective_by_mode(view.beta), most)
+
+    def kept(beta: float) -> float:
+        of_modes = float((view.effective_by_mode(beta) / np.maximum(least, 1e-300)).min())
+        return min(view.truncated_ess(beta), of_modes * target)
+
+    return largest_beta(kept, target, view.beta)
 
 
 def largest_beta(ess: Callable[[float], float], target: float, beta: float) -> float:

@@ -1,29 +1,34 @@
-"""Scouting: where the posterior's narrow parts are, found by many least-squares starts at once.
+"""Scouting: where the posterior's narrow parts are, found by many local searches at once.
 
-Where a model gives the Fisher information for free, a batched Levenberg–Marquardt search from the
-best draws of the prior finds narrow modes in seconds. Where hardly any search gets there, others
-fit the data in the order of time, a part more at each stage, and stay as near as they can to the
-draw that they began with: their ends spread over everything that fits the data. Student-t
-components around the ends and around heavy points of the pool, shaped by the local information,
-have an exact density: their draws join the pool like any others. The prior's draws stay in the
-path, so that nothing rests on the end points alone.
+A narrow mode has next to no mass at intermediate β, so that no path of tempered posteriors carries
+it; searches at β = 1 from draws of the prior, and from the pool's points at several β, find it in
+seconds. A model of data is searched by Levenberg–Marquardt steps, with the Fisher information (of
+differences, where it does not come for free); another one by quasi-Newton steps. Where hardly any
+search gets to the best place, others fit the data in the order of time, a part more at each stage,
+and stay as near as they can to the draw that they began with: their ends spread over everything
+that fits the data. Student-t components around the ends and around heavy points of the pool, shaped
+by the local curvature, have an exact density: their draws join the pool like any others. The
+prior's draws stay in the path, so that nothing rests on the end points alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.local import LocalPoints, _finite
-from nfanneal.arrays import Array, concatenated
-from nfanneal.errors import ModelError
-from nfanneal.target import Evaluation, Opening, Spent, Target
+from nfanneal.anneal.archive import Archive, distinct
+from nfanneal.anneal.differences import MOST_DIMENSIONS, with_slope
+from nfanneal.anneal.local import LocalPoints, finite, local_points
+from nfanneal.anneal.quasi_newton import Ends, descended
+from nfanneal.anneal.weights import tempered, truncated
+from nfanneal.arrays import Array
+from nfanneal.target import Evaluation, Spent, Target
 
-Likelihood = Callable[[Array], Evaluation]
+Likelihood = Callable[[Array], tuple[Evaluation, Spent]]
 
 SEARCHED = 1 / 16
 """Such a share of the prior's draws starts a search for the best place."""
@@ -34,6 +39,18 @@ former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
 LEAST_STARTS = 256
+MOST_STARTS = {"gradients": 256, "differences": 64}
+"""Searches at a time where the curvature does not come for free, by what they take instead."""
+FEW_OPENINGS = 256
+"""Draws that a search in the order of time is begun from, where the curvature is not for free."""
+MOST_TIMES = 4
+"""So many times as many are searched, as long as optima that matter turn up."""
+QUASI_NEWTON = 150
+"""Iterations of a quasi-Newton search: they cost a gradient each."""
+ALIKE = 0.1
+"""Ends of quasi-Newton searches that agree in value and place to this share have one curvature."""
+MOST_CURVATURES = 64
+"""Curvatures by differences, those of the best distinct ends."""
 ENOUGH_ENDS = 8
 """A best place that so few searches find may not be the best there is."""
 NEAR_BEST = 2.0
@@ -47,24 +64,133 @@ STEEPEST = 1e12
 """Gradients are clipped here, so that their squares are finite."""
 
 
-def scout(target: Target, z: Array, log_likelihood: Array) -> tuple[LocalPoints | None, Spent]:
-    """Search from the best of the prior draws z (n, d): end points, and gradients spent.
+@dataclass(frozen=True)
+class Scouting:
+    """Optima that were found, what it took, and whether one that matters was new."""
 
-    Searches in the order of time follow where the best place was found by few. None if no draw
-    has a finite likelihood.
+    archive: Archive
+    spent: Spent
+    news: bool
+
+
+def scouts(target: Target) -> bool:
+    """Whether optima of a target can be searched at a bearable price."""
+    by_values = target.ask_curvature is None and not target.differentiable
+    return not by_values or target.dimension <= MOST_DIMENSIONS
+
+
+def nothing_found(dimension: int) -> Archive:
+    """An archive without optima."""
+    none = LocalPoints(np.empty((0, dimension)), np.empty(0), np.empty((0, dimension, dimension)))
+    return Archive(none, np.empty(0, dtype=np.int64))
+
+
+def starts_at_once(target: Target, n: int) -> int:
+    """How many searches of n draws are begun at a time."""
+    if target.ask_curvature is not None and not target.curvature_cost:
+        return max(round(SEARCHED * n), LEAST_STARTS)
+    return MOST_STARTS["gradients" if target.ask_curvature is None else "differences"]
+
+
+def scout(target: Target, z: Array, log_likelihood: Array, rng: np.random.Generator) -> Scouting:
+    """Search from the prior's draws z (n, d), again while optima that matter turn up.
+
+    Half the starts are the better draws, the others any. Searches in the order of time follow where
+    few found the best place. Nothing is found where no draw has a finite likelihood.
     """
-    starts = z[_starts(z, log_likelihood, max(round(SEARCHED * len(z)), LEAST_STARTS))]
+    size, good = starts_at_once(target, len(z)), np.isfinite(log_likelihood)
+    archive, spent = nothing_found(target.dimension), Spent()
+    any_draws = rng.permutation(np.flatnonzero(good))
+    better = _starts(z, log_likelihood, MOST_TIMES * size // 2)
+    for time in range(MOST_TIMES):
+        first = slice(time * size // 2, (time + 1) * size // 2)
+        rows = np.concatenate([better[time::MOST_TIMES], any_draws[first]])
+        found = searched(target, z[rows], archive)
+        archive, spent = found.archive, spent + found.spent
+        if not found.news:
+            break
+    if len(archive) and not _found_often(archive) and target.ask_curvature is not None:
+        more, also = _in_order_of_time(target, z)
+        ends = distinct(more, np.ones(len(more.z), dtype=np.int64))
+        archive, spent = archive.merged(ends)[0], spent + also
+    return Scouting(archive, spent, bool(len(archive)))
+
+
+def searched(target: Target, starts: Array, archive: Archive) -> Scouting:
+    """Searches from starts (k, d): the archive with their ends, which count as often as found."""
     if not len(starts):
-        return None, Spent()
-    found, spent = minimize(lambda z: target.evaluate(z, True), starts, np.zeros_like(starts))
-    ends = _finite(found)
-    if not _found_often(ends) and target.ask_opening is not None:
-        more, also = _in_order_of_time(target.evaluate_opening, z)
-        return concatenated([ends, more]), spent + also
-    return ends, spent
+        return Scouting(archive, Spent(), False)
+    if target.ask_curvature is not None:
+        points, spent = minimize(target.curvature, starts, np.zeros_like(starts))
+        points = finite(points)
+        ends = distinct(points, np.ones(len(points.z), dtype=np.int64))
+    else:
+        ends, spent = _by_quasi_newton(target, starts)
+    merged, news = archive.merged(ends)
+    return Scouting(merged, spent, news)
 
 
-def _in_order_of_time(opening: Opening, z: Array) -> tuple[LocalPoints, Spent]:
+def _by_quasi_newton(target: Target, starts: Array) -> tuple[Archive, Spent]:
+    spent = Spent()
+
+    def function(z: Array) -> tuple[Array, Array]:
+        nonlocal spent
+        found, more = with_slope(target, z)
+        spent += more
+        assert found.gradient is not None
+        value = 0.5 * np.einsum("ij,ij->i", z, z) - found.log_likelihood
+        return value, z - _bounded(found.gradient)
+
+    ends = descended(function, starts, QUASI_NEWTON)
+    rows, counts = _groups(ends)
+    points, more = local_points(target, ends.z[rows])
+    return distinct(points, counts), spent + more
+
+
+def _groups(ends: Ends) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The best end of each group that agrees in value and place, and how many are in it."""
+    inside = np.flatnonzero(np.isfinite(ends.value))
+    left = inside[np.argsort(ends.value[inside], kind="stable")]
+    best: list[np.int64] = []
+    counts: list[np.int64] = []
+    while len(left) and len(best) < MOST_CURVATURES:
+        first = left[0]
+        away = ends.z[left] - ends.z[first]
+        solved = np.linalg.lstsq(ends.inverse[first], away.T, rcond=None)[0].T
+        same = np.einsum("ni,ni->n", away, solved) < ALIKE
+        same &= ends.value[left] - ends.value[first] < ALIKE
+        same[0] = True
+        best.append(first)
+        counts.append(same.sum())
+        left = left[~same]
+    return np.array(best, dtype=np.int64), np.array(counts, dtype=np.int64)
+
+
+def pool_starts(
+    z: Array,
+    log_base_weights: Array,
+    log_likelihood: Array,
+    beta: float,
+    size: int,
+    archive: Archive,
+) -> Array:
+    """Starts (k, d) among a pool's points z (n, d) that no known optimum explains.
+
+    Half are the heaviest under prior·L, where the proposals under-cover it most, the others the
+    heaviest at β.
+    """
+    unknown = np.flatnonzero(~archive.explains(z))
+    if not len(unknown):
+        return z[:0]
+    chosen: list[NDArray[np.int64]] = []
+    for at in (1.0, beta):
+        weights = truncated(tempered(log_base_weights, log_likelihood, at))[unknown]
+        order = np.argsort(-weights, kind="stable")[: size // 2]
+        chosen.append(unknown[order[weights[order] > 0]])
+    return z[np.unique(np.concatenate(chosen))]
+
+
+def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
     """Where draws z (n, d) get to that are moved as little as more and more of the data allow.
 
     A fit to all periods of an oscillation at once ends where a few of them match; one that follows
@@ -74,20 +200,26 @@ def _in_order_of_time(opening: Opening, z: Array) -> tuple[LocalPoints, Spent]:
     Source: Oliver, He & Reynolds (1996), Conditioning permeability fields to pressure data,
     doi:10.3997/2214-4609.201406884.
     """
-    first = opening(z, 1.0 / STAGES)
-    anchors = z[_starts(z, first.log_likelihood, round(SPREAD * len(z)))]
-    found, spent = minimize(partial(opening, share=1.0 / STAGES), anchors, anchors)
-    for stage in range(2, STAGES + 1):
-        found, more = minimize(partial(opening, share=stage / STAGES), found.z, anchors)
-        spent += more
-    return _finite(found), first.spent + spent
+    z = z if not target.curvature_cost else z[:FEW_OPENINGS]
+    opened, spent = target.curvature(z, 1.0 / STAGES)
+    size = round(SPREAD * len(z))
+    anchors = z[_starts(z, opened.log_likelihood, size)]
+    ends = anchors
+    for stage in range(1, STAGES + 1):
+
+        def opening(z: Array, share: float = stage / STAGES) -> tuple[Evaluation, Spent]:
+            return target.curvature(z, share)
+
+        found, more = minimize(opening, ends, anchors)
+        ends, spent = found.z, spent + more
+    return finite(found), spent
 
 
-def _found_often(ends: LocalPoints) -> bool:
+def _found_often(archive: Archive) -> bool:
     """Whether many searches ended where the most mass is."""
-    log_masses = ends.log_masses(1.0)
+    log_masses = archive.log_masses
     near = log_masses > log_masses.max(initial=-np.inf) - NEAR_BEST
-    return int(near.sum()) >= ENOUGH_ENDS
+    return int(archive.found[near].sum()) >= ENOUGH_ENDS
 
 
 def _starts(z: Array, log_likelihood: Array, size: int) -> NDArray[np.int64]:
@@ -110,23 +242,17 @@ def minimize(
     information; a step that does not decrease the value is not taken and raises λ.
 
     Source: Nocedal & Wright, Numerical Optimization, section 10.3.
-
-    Raises:
-        ModelError: the likelihood has no Fisher information.
     """
     spent = Spent()
 
     def function(z: Array, anchor: Array) -> tuple[Array, Array, Array, Array]:
         nonlocal spent
-        evaluation = likelihood(z)
-        spent += evaluation.spent
-        if evaluation.gradient is None or evaluation.information is None:
-            raise ModelError("the model gives no Fisher information")
-        largest = np.abs(evaluation.gradient).max(axis=1, keepdims=True)
-        slope = evaluation.gradient * (STEEPEST / np.maximum(largest, STEEPEST))
+        evaluation, more = likelihood(z)
+        spent += more
+        assert evaluation.gradient is not None and evaluation.information is not None
         away, log_l = z - anchor, evaluation.log_likelihood
         value = 0.5 * np.einsum("ij,ij->i", away, away) - log_l
-        return value, away - slope, evaluation.information, log_l
+        return value, away - _bounded(evaluation.gradient), evaluation.information, log_l
 
     k, d = starts.shape
     x = starts.copy()
@@ -153,6 +279,12 @@ def minimize(
         active[good] = drop > CONVERGED
         active &= damping < 1e9
     return LocalPoints(x, log_likelihood, information), spent
+
+
+def _bounded(gradient: Array) -> Array:
+    """Gradients (n, d) none of whose components is larger than `STEEPEST`."""
+    largest = np.abs(gradient).max(axis=1, keepdims=True)
+    return np.asarray(gradient * (STEEPEST / np.maximum(largest, STEEPEST)))
 
 
 def _damped_step(metric: Array, gradient: Array, damping: Array) -> Array:

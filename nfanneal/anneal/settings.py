@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "scout_share": 0.5,
     "local_components": 256,
     "moves": 3,
+    "walkers": 2048,
 }
 """Those that are the same for every problem."""
 
@@ -52,6 +53,7 @@ class AnnealSettings:
     scout_share: float
     local_components: int
     moves: int
+    walkers: int
 
     @property
     def needs_gradient(self) -> bool:

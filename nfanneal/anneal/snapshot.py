@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import LevelInfo
@@ -24,7 +25,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 POINTS = ("z", "log_likelihood", "log_prior")
 LOCAL = tuple(field.name for field in fields(LocalPoints))
 NUMBERS = ("level", "beta", "rounds", "holds", "n_evaluations", "n_gradients", "n_failed",
-           "n_dropped")  # fmt: skip
+           "n_dropped", "searched_at", "searches_at_end")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,10 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
             arrays |= {f"{name}.{i}.{field}": getattr(g, field) for field in POINTS}
     for i, row in enumerate(state.pool.densities):
         arrays |= {f"density.{i}.{j}": density for j, density in enumerate(row)}
-    layout["scouted"] = state.scouted is not None
-    if state.scouted is not None:
-        arrays |= {f"scouted.{name}": getattr(state.scouted, name) for name in LOCAL}
+    layout["scouted"] = state.archive is not None
+    if state.archive is not None:
+        arrays |= {f"scouted.{name}": getattr(state.archive.points, name) for name in LOCAL}
+        arrays["scouted.found"] = state.archive.found
     layout["history"] = [
         {k: v for k, v in asdict(info).items() if k != "losses"} for info in snapshot.history
     ]
@@ -125,7 +127,6 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
     trained = proposal if isinstance(proposal, FlowProposal) else proposals[-1]
     if not isinstance(trained, FlowProposal):
         raise TypeError("a snapshot without a flow")
-    scouted = LocalPoints(*(plain[f"scouted.{n}"] for n in LOCAL)) if layout["scouted"] else None
     state = State(
         **{name: layout[name] for name in NUMBERS},
         flow=trained.flow,
@@ -134,7 +135,7 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         path=generations("path"),
         failed_z=plain["failed_z"],
         ladder=tuple((beta, proposals[q]) for beta, q in layout["ladder"]),
-        scouted=scouted,
+        archive=_archive(plain) if layout["scouted"] else None,
     )
     history = tuple(
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])
@@ -143,6 +144,11 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
     settings = FlowSettings(**{**layout["flow"], "hidden": tuple(layout["flow"]["hidden"])})
     randomness = Randomness(plain["torch"], layout["numpy"], layout["spawned"])
     return Snapshot(state, history, randomness, settings)
+
+
+def _archive(arrays: Mapping[str, Any]) -> Archive:
+    points = LocalPoints(*(arrays[f"scouted.{name}"] for name in LOCAL))
+    return Archive(points, arrays["scouted.found"])
 
 
 def _distinct(proposals: Sequence[Proposal]) -> list[Proposal]:

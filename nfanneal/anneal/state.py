@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from nfanneal.anneal.local import LocalPoints
+from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
@@ -48,13 +48,16 @@ class State:
     n_failed: int
     ladder: tuple[tuple[float, Proposal], ...]
     holds: int = 0
-    scouted: LocalPoints | None = None
+    archive: Archive | None = None
+    searched_at: float = 0.0
+    searches_at_end: int = 0
     n_dropped: int = 0
 
     def spending(self, spent: Spent) -> State:
-        """This state after so many gradients more."""
+        """This state after so much more was asked."""
         return replace(
             self,
+            n_evaluations=self.n_evaluations + spent.evaluations,
             n_gradients=self.n_gradients + spent.gradients,
             n_dropped=self.n_dropped + spent.dropped,
         )
@@ -123,7 +126,7 @@ def _nowhere(target: Target, z: Array, failed: Bools) -> str:
 
 def affords(state: State, extra: int, settings: AnnealSettings) -> bool:
     """Whether the budget has room for `extra` evaluations and a level's own after them."""
-    local = settings.scout_share if state.scouted is not None else 0.0
+    local = settings.scout_share if state.archive is not None else 0.0
     level = int(settings.draws * (1.0 + HOT_DRAWS + local))
     budget = settings.max_evaluations
     return budget is None or state.n_evaluations + extra + level <= budget

@@ -75,9 +75,12 @@ class DataLikelihood:
 
     def evaluate(self, theta: Array, gradient: bool) -> Evaluation:
         """log L at θ (n, p); −inf where the model failed."""
-        predictions = self.simulator.predict(theta, self.times, gradient)
+        return self.of_predictions(theta, self.simulator.predict(theta, self.times, gradient))
+
+    def of_predictions(self, theta: Array, predictions: Predictions) -> Evaluation:
+        """The same from predictions at θ (n, p), with the gradient if they can be pulled back."""
         values = _filled(predictions)
-        if not gradient or predictions.pullback is None:
+        if predictions.pullback is None:
             total = sum((s.log_prob(theta, values).sum(axis=1) for s in self.series), np.zeros(1))
             return _with_failures(np.broadcast_to(total, len(theta)).copy(), predictions, None)
         to_theta, to_predictions = np.zeros_like(theta), np.zeros_like(values)

@@ -8,9 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nfanneal.arrays import Array
-from nfanneal.model.calls import Answer, Executor, LogLikelihood, Question, on_threads
+from nfanneal.model.calls import (
+    Answer,
+    Executor,
+    LogLikelihood,
+    Prediction,
+    Question,
+    on_threads,
+)
+from nfanneal.model.differences import difference_points, with_differences
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
+from nfanneal.model.simulator import Predictions
 from nfanneal.target import EVALUATION_CHUNK, Evaluation, Target, in_batches, no_points
 
 LARGEST = 1e100
@@ -39,14 +48,15 @@ class Problem:
     @property
     def target(self) -> Target:
         """The problem as a sampler sees it."""
-        likelihood = self.likelihood
-        in_order = self.data is not None and likelihood.has_information
+        likelihood, free = self.likelihood, self.likelihood.has_information
+        d = self.latent.dimension
         return Target(
-            self.latent.dimension,
+            d,
             self._at_latent,
             differentiable=likelihood.differentiable,
-            has_information=likelihood.has_information,
-            ask_opening=self._opening if in_order else None,
+            has_information=free,
+            ask_curvature=None if self.data is None else self._curvature,
+            curvature_cost=0 if free else difference_points(d),
             in_words=self.latent.in_words,
             chunk=self.chunk,
         )
@@ -68,14 +78,32 @@ class Problem:
         """The same at any number of θ (n, d); `told` after every batch how many are done."""
         return in_batches(lambda rows: self.ask(question, rows), theta, self.chunk, told)
 
-    def _opening(self, z: Array, share: float) -> Evaluation:
-        return self._at_latent(z, True, share)
+    def _curvature(self, z: Array, share: float) -> Evaluation:
+        """With derivatives as they come for free, or else by differences of predictions."""
+        likelihood = self.data
+        if likelihood is None:
+            raise ValueError("a log-likelihood predicts nothing")
+        if likelihood.has_information:
+            return self._at_latent(z, True, share)
+        if not len(z):
+            return no_points()
+        opening = likelihood.opening(share) if share < 1.0 else likelihood
+
+        def predict(theta: Array) -> Predictions:
+            return self.executor(opening, Prediction(), theta)
+
+        theta = self.latent.from_latent(z)
+        predictions = with_differences(predict, self.latent.from_latent, z)
+        return self._of_latent(z, theta, opening.of_predictions(theta, predictions))
 
     def _at_latent(self, z: Array, gradient: bool, share: float = 1.0) -> Evaluation:
         if not len(z):
             return no_points()
         theta = self.latent.from_latent(z)
-        found = self.ask(LogLikelihood(gradient, share), theta)
+        return self._of_latent(z, theta, self.ask(LogLikelihood(gradient, share), theta))
+
+    def _of_latent(self, z: Array, theta: Array, found: Evaluation) -> Evaluation:
+        """What was found at θ (n, d), with derivatives by z (n, d) instead of by θ."""
         if found.gradient is None:
             return found
         latent_slope = self.latent.latent_slope(z, theta)

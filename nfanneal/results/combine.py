@@ -14,7 +14,7 @@ from nfanneal.anneal.weights import mixture_log_density
 from nfanneal.arrays import concatenated
 from nfanneal.errors import ResultError
 from nfanneal.model.latent import LatentMap
-from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices
 from nfanneal.results.identity import COMBINING, SAME_DATA, differences, result_identity
 from nfanneal.results.observed import observed_at

@@ -1,4 +1,4 @@
-"""The numbers that say whether to trust a result, as one table, and the words of each.
+"""What the numbers of a diagnosis mean, as one table: their limits, and the words of each.
 
 The terminal, the page, JSON and the warnings render `DIAGNOSTICS`: a new diagnostic is a number of
 the record `Diagnostics` (or a count) and an entry of that table.
@@ -12,82 +12,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from nfanneal.anneal.weights import (
-    PARETO_LIMIT,
-    effective_sample_size,
-    evidence,
-    normalized,
-    pareto_k,
+from nfanneal.anneal.weights import PARETO_LIMIT
+from nfanneal.results.diagnosis import (
+    MOMENTS,
+    OF_THE_WALK,
+    UNCOVERED_LIMIT,
+    WITNESSES,
+    Diagnostics,
 )
-from nfanneal.arrays import Array
-from nfanneal.results.records import Counts
+from nfanneal.results.records import Columns, Counts
 
 HEAVIEST_SHARE = 0.01
 """A heavy tail matters once one draw carries this share of all weight."""
 FEWEST_EFFECTIVE = 200
 GOOD_SHARE = 0.05
 """Where so many of few draws are effective, more draws are what is missing."""
-UNCOVERED_LIMIT = 0.02
 DISAGREEMENT = 4.0
 """So many standard errors apart, two estimates of the log-evidence are at odds."""
 LEAST_GAP = 0.1
 """However small their errors, log-evidences nearer than this agree."""
-
-
-@dataclass(frozen=True)
-class Diagnostics:
-    """The numbers that say whether to trust the evidence and the draws."""
-
-    log_evidence: float
-    log_evidence_error: float
-    ess: float
-    n_samples: int
-    pareto_k: float
-    largest_weight: float
-    uncovered_mass: float
-    uncovered_error: float
-    path_log_evidence: float
-    path_log_evidence_error: float
-    reached_beta: float
-
-    @property
-    def ess_fraction(self) -> float:
-        """ESS as a share of the draws."""
-        return self.ess / self.n_samples
-
-
-def diagnose(
-    log_weight: Array,
-    *,
-    uncovered: tuple[float, float],
-    path_evidence: tuple[float, float],
-    reached_beta: float,
-) -> Diagnostics:
-    """Evidence, ESS and k̂ from log-weights (n,), beside the path's view of them."""
-    estimate = evidence(log_weight)
-    return Diagnostics(
-        log_evidence=estimate.log_evidence,
-        log_evidence_error=estimate.error,
-        ess=effective_sample_size(normalized(log_weight)),
-        n_samples=len(log_weight),
-        pareto_k=pareto_k(log_weight),
-        largest_weight=float(normalized(log_weight).max()),
-        uncovered_mass=uncovered[0],
-        uncovered_error=uncovered[1],
-        path_log_evidence=path_evidence[0],
-        path_log_evidence_error=path_evidence[1],
-        reached_beta=reached_beta,
-    )
-
-
-def rediagnosed(d: Diagnostics, log_weight: Array) -> Diagnostics:
-    """Diagnostics of new log-weights (n,), with what the annealing path said of the proposal."""
-    return diagnose(
-        log_weight,
-        uncovered=(d.uncovered_mass, d.uncovered_error),
-        path_evidence=(d.path_log_evidence, d.path_log_evidence_error),
-        reached_beta=d.reached_beta,
-    )
 
 
 class Judged(Protocol):
@@ -101,6 +44,11 @@ class Judged(Protocol):
     @property
     def counts(self) -> Counts:
         """How often the model was asked, and how often it failed."""
+        ...
+
+    @property
+    def columns(self) -> Columns:
+        """The parameters."""
         ...
 
 
@@ -193,7 +141,7 @@ def _ess(judged: Judged) -> str | None:
 
 def _tail(judged: Judged) -> str | None:
     d = judged.diagnostics
-    if not d.pareto_k >= PARETO_LIMIT or d.largest_weight < HEAVIEST_SHARE:
+    if not d.pareto_k >= PARETO_LIMIT or d.witnessed:
         return None
     return (
         f"the largest weights have a heavy tail (Pareto k = {d.pareto_k:.2f}, above "
@@ -226,6 +174,38 @@ def _disagreement(judged: Judged) -> str | None:
         f"({d.log_evidence:.2f} ± {d.log_evidence_error:.2f}): the final flow may have lost a "
         "mode. Run again with another seed and more points per level (anneal.draws)"
     )
+
+
+def _walked(judged: Judged) -> str | None:
+    d = judged.diagnostics
+    if d.witnessed or math.isnan(d.bridge_log_evidence):
+        return None
+    if d.walked_uncovered_mass - 2.0 * d.walked_uncovered_error >= UNCOVERED_LIMIT:
+        return (
+            f"points that walked under the posterior spend {d.walked_uncovered_mass:.1%} of their "
+            "time where the final flow hardly ever draws: its weights do not know that part. "
+            "Raise anneal.draws or anneal.max_rounds"
+        )
+    if not d.walked_disagreement <= MOMENTS:
+        name = judged.columns.names[int(d.walked_column)]
+        return (
+            f"points that walked under the posterior disagree with the weighted draws on '{name}', "
+            f"by {d.walked_disagreement:.1f} standard errors of its mean or of a quantile. "
+            "Raise anneal.draws or anneal.max_rounds"
+        )
+    return (
+        f"the two estimates of the log-evidence disagree: {d.weighted_log_evidence:.3f} ± "
+        f"{d.weighted_log_evidence_error:.3f} from the draws' weights, {d.bridge_log_evidence:.3f} "
+        f"± {d.bridge_log_evidence_error:.3f} from the bridge to points that walked under the "
+        "posterior. Raise anneal.draws or anneal.max_rounds"
+    )
+
+
+def _bridge_estimate(judged: Judged) -> str:
+    d = judged.diagnostics
+    if math.isnan(d.bridge_log_evidence):
+        return "no points walked"
+    return f"{d.bridge_log_evidence:.3f} ± {d.bridge_log_evidence_error:.3f}"
 
 
 def _tail_index(judged: Judged) -> str:
@@ -332,6 +312,23 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         terminal=("  the path's own estimate", _path_estimate),
     ),
     Diagnostic(
+        name="log-evidence by the bridge",
+        about=About.DRAWS,
+        numbers=lambda r: {
+            "weighted_log_evidence": r.diagnostics.weighted_log_evidence,
+            "weighted_log_evidence_error": r.diagnostics.weighted_log_evidence_error,
+            **{name: getattr(r.diagnostics, name) for name in OF_THE_WALK},
+        },
+        shown=_bridge_estimate,
+        limit=WITNESSES,
+        wanted="within {limit:g} errors of the weights' own",
+        says="From draws and from points that walked under the posterior by themselves.",
+        advice="Further away: the weights do not know some part of the posterior; raise "
+        "anneal.draws.",
+        warning=_walked,
+        terminal=("  by the bridge to walked points", _bridge_estimate),
+    ),
+    Diagnostic(
         name="failed evaluations",
         about=About.MODEL,
         numbers=lambda r: {
@@ -345,5 +342,5 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         terminal=("failed evaluations", _failures),
     ),
 )
-"""In the order of the warnings and of the page. A heavy tail speaks against a result where one draw
-carries much: Pareto k and the largest share warn together, in the words of the first."""
+"""In the order of the warnings and of the page. A heavy tail speaks against a result unless points
+that walked say the same as the weights."""

@@ -24,7 +24,8 @@ from nfanneal.anneal.weights import (
 )
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
-from nfanneal.results.diagnostics import rediagnosed, warnings_of
+from nfanneal.results.diagnosis import rediagnosed
+from nfanneal.results.diagnostics import warnings_of
 from nfanneal.results.result import Pruning, Result
 
 FEWEST_IN_A_CLUSTER = 5

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array
-from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws
 from nfanneal.results.records import Columns, Counts, Provenance
 from nfanneal.results.summaries import ParameterSummary, summarize

@@ -15,7 +15,8 @@ from nfanneal.anneal.final_draws import final_draws, refuse_zero
 from nfanneal.anneal.weights import effective_sample_size, normalized, systematic_resample
 from nfanneal.arrays import concatenated
 from nfanneal.errors import ModelError, ResultError
-from nfanneal.results.diagnostics import rediagnosed, warnings_of
+from nfanneal.results.diagnosis import rediagnosed
+from nfanneal.results.diagnostics import warnings_of
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_parameters
 from nfanneal.results.observed import observed_at
 from nfanneal.results.rebuild import revived_problem, stored_proposal

@@ -22,10 +22,12 @@ from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import stored
+from nfanneal.anneal.second_opinion import Opinion, kept_back, second_opinion
 from nfanneal.anneal.weights import evidence
 from nfanneal.arrays import concatenated, rows_of
 from nfanneal.model.problem import Problem
-from nfanneal.results.diagnostics import Diagnostics, diagnose, warnings_of
+from nfanneal.results.diagnosis import Diagnostics, diagnose
+from nfanneal.results.diagnostics import warnings_of
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_latent, in_parameters
 from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
@@ -33,6 +35,7 @@ from nfanneal.results.result import Result, StoredFlow
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.history import _history
 from nfanneal.runs.settings import Settings
+from nfanneal.target import Target
 from nfanneal.version import versions_of
 
 MOST_PER_EFFECTIVE = 100
@@ -61,7 +64,7 @@ def estimate(
     journal = journal or Journal()
     target = journal.recorded(problem.target)
     seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else settings.seed)
-    anneal_seed, draw_seed, choice_seed, noise_seed = seeds.spawn(4)
+    anneal_seed, draw_seed, choice_seed, noise_seed, walk_seed = seeds.spawn(5)
     if earlier and not earlier.rounds:
         annealed = _as_it_was(journal)
     else:
@@ -76,7 +79,7 @@ def estimate(
     if kept:
         final = FinalDraws(in_latent(kept, problem.latent), annealed.proposal)
     else:
-        final = _enough_draws(settings, annealed.n_evaluations, annealed.proposal, draw)
+        final = _enough_draws(target, settings, annealed, draw)
     if earlier:
         wanted = earlier.target_ess or 0.0
         final = drawn_until(final, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
@@ -85,8 +88,13 @@ def estimate(
         final = around_heavy(final, target, left, generator, observe)
     draws, failed = _of_parameters(final, annealed.proposal, kept, problem), final.draws.failed
     annealed = _after(annealed, final)
+    left = _left(settings, annealed.n_evaluations + _fresh(final, kept))
+    opinion = second_opinion(
+        target, final, annealed.archive, settings.anneal.walkers, left, walk_seed, observe
+    )
+    annealed = annealed if opinion is None else _with_opinion(annealed, opinion)
     observe(Activity("checking coverage", 0, 1))
-    diagnostics = _diagnostics(draws, annealed)
+    diagnostics = _diagnostics(draws, annealed, opinion)
     if earlier:
         diagnostics = earlier.cautious(diagnostics)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
@@ -149,8 +157,20 @@ def _after(annealed: AnnealResult, final: FinalDraws) -> AnnealResult:
     return replace(
         annealed,
         proposal=final.proposal,
+        n_evaluations=annealed.n_evaluations + final.spent.evaluations,
         n_gradients=annealed.n_gradients + final.spent.gradients,
         n_dropped=annealed.n_dropped + final.spent.dropped,
+    )
+
+
+def _with_opinion(annealed: AnnealResult, opinion: Opinion) -> AnnealResult:
+    """The annealing, with what its second opinion took."""
+    return replace(
+        annealed,
+        n_evaluations=annealed.n_evaluations + opinion.spent.evaluations,
+        n_gradients=annealed.n_gradients + opinion.spent.gradients,
+        n_failed=annealed.n_failed + opinion.n_failed,
+        n_dropped=annealed.n_dropped + opinion.spent.dropped,
     )
 
 
@@ -162,15 +182,18 @@ def _as_it_was(journal: Journal) -> AnnealResult:
 
 
 def _enough_draws(
-    settings: Settings, spent: int, proposal: Proposal, draw: Callable[[int], LatentDraws]
+    target: Target, settings: Settings, annealed: AnnealResult, draw: Callable[[int], LatentDraws]
 ) -> FinalDraws:
     """The final draws, and more until enough are effective: they are cheap beside the training.
 
-    In all at most as many as the annealing took, and as the budget has left; `samples` in any case.
+    In all at most as many as the annealing took, and as the budget has left but for the second
+    opinion; `samples` in any case.
     """
-    affordable = min(spent, _left(settings, spent))
+    left = _left(settings, annealed.n_evaluations)
+    left -= kept_back(target, settings.anneal.walkers, left)
+    affordable = min(annealed.n_evaluations, left)
     most = int(max(min(settings.most_samples, affordable), settings.samples))
-    first = FinalDraws(draw(settings.samples), proposal)
+    first = FinalDraws(draw(settings.samples), annealed.proposal)
     return drawn_until(first, settings.enough_ess, most, draw)
 
 
@@ -180,7 +203,9 @@ def _left(settings: Settings, spent: int) -> float:
     return math.inf if budget is None else budget - spent
 
 
-def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
+def _diagnostics(
+    draws: WeightedDraws, annealed: AnnealResult, opinion: Opinion | None
+) -> Diagnostics:
     log_evidence = evidence(draws.log_weight).log_evidence
     coverage = check_coverage(annealed.path, annealed.proposal, log_evidence)
     return diagnose(
@@ -188,4 +213,5 @@ def _diagnostics(draws: WeightedDraws, annealed: AnnealResult) -> Diagnostics:
         uncovered=(coverage.uncovered_mass, coverage.uncovered_error),
         path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
         reached_beta=annealed.reached,
+        walked=None if opinion is None else opinion.witness,
     )

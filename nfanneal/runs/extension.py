@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from nfanneal.anneal.archive import Archive, distinct
 from nfanneal.anneal.journal import Checkpoint
-from nfanneal.anneal.local import LocalPoints, local_points
+from nfanneal.anneal.local import local_points
 from nfanneal.anneal.pool import Pool, make_generation
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Mixture, Proposal
@@ -21,7 +22,7 @@ from nfanneal.anneal.weights import normalized, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.model.problem import Problem
-from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.rebuild import first_difference, stored_proposal
 from nfanneal.results.result import Result
 from nfanneal.runs.history import HISTORY_FIELDS
@@ -48,7 +49,7 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
     draw_seed, local_seed = np.random.SeedSequence([settings.seed, 3, level]).spawn(2)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     rng = np.random.default_rng(local_seed)
-    scouted, spent = _scouted(result, problem, settings, z, rng)
+    archive, spent = _archive(result, problem, settings, z, rng)
     failed = problem.latent.to_latent(result.failed_theta[:KEEP_FAILED])
     state = State(
         level=level,
@@ -63,7 +64,8 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
         failed_z=failed[np.isfinite(failed).all(axis=1)],
         n_failed=result.counts.n_failed,
         ladder=((HOT, hot), (1.0, proposal)),
-        scouted=scouted,
+        archive=archive,
+        searched_at=1.0,
         n_dropped=result.counts.n_gradients_dropped,
     ).spending(spent)
     randomness = Randomness(generator.get_state().numpy(), dict(rng.bit_generator.state), 0)
@@ -85,14 +87,15 @@ def _refuse_unfit(result: Result, problem: Problem) -> None:
         raise ResultError(f"the result is of another model, or of other data: {difference}")
 
 
-def _scouted(
+def _archive(
     result: Result, problem: Problem, settings: Settings, z: Array, rng: np.random.Generator
-) -> tuple[LocalPoints | None, Spent]:
+) -> tuple[Archive | None, Spent]:
     """Points of the posterior with the information there, where the run drew around such."""
     if settings.anneal.scout != "auto" or not problem.target.has_information:
         return None, Spent()
     rows = systematic_resample(normalized(result.draws.log_weight), SCOUTED, rng)
-    return local_points(problem.target, z[rows])
+    points, spent = local_points(problem.target, z[rows])
+    return distinct(points, np.ones(len(points.z), dtype=np.int64)), spent
 
 
 def _components(proposal: Proposal) -> tuple[Proposal, ...]:

@@ -46,7 +46,9 @@ PRESETS = {
         light=True,
         walk=False,
     ),
-    "paper": Preset({"objective": "reverse_kl", "scout": "off", "moves": 0, "keep_levels": 1}),
+    "paper": Preset(
+        {"objective": "reverse_kl", "scout": "off", "moves": 0, "keep_levels": 1, "walkers": 0}
+    ),
 }
 MOST_SAMPLES = 100_000
 """Final draws at most, where too few are effective."""
@@ -139,8 +141,8 @@ class AnnealSpec(Section):
     )
     scout: Literal["auto", "off"] = Field(
         DEFAULTS["scout"],
-        description="auto searches for narrow modes first where the model gives the Fisher "
-        "information (ODE models); off never does",
+        description="auto searches for narrow modes from the prior's draws and from the pool; off "
+        "never does",
     )
     scout_share: Number | None = Field(
         None, gt=0, le=2, description="local draws around scouted points, as a share of draws"
@@ -155,6 +157,13 @@ class AnnealSpec(Section):
         "newest flow is below target_ess and the pool poor: 5 steps of a walk each or, of torch "
         "models, Hamiltonian ones of 5 gradients; default "
         f"{DEFAULTS['moves']}, where preset quick would walk 0",
+    )
+    walkers: Whole | None = Field(
+        None,
+        ge=0,
+        description="points that walk under the posterior from the final draws, for a second "
+        f"opinion on them; default {DEFAULTS['walkers']}, or what the budget has room for; 0 for "
+        "none",
     )
     max_evaluations: Whole | None = Field(
         None,

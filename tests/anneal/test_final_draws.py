@@ -11,6 +11,7 @@ from processes import script
 from scipy import integrate, stats
 
 import nfanneal
+from nfanneal.anneal.differences import MOST_DIMENSIONS
 from nfanneal.anneal.final_draws import AROUND, HEAVY, FinalDraws, around_heavy, final_draws
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
@@ -43,7 +44,14 @@ def estimated(tmp_path, monkeypatch):
             "name": "gaussian",
             "model": {"kind": "python", "file": "model.py", "log_likelihood": "f"},
             "parameters": {"x": {"prior": {"normal": [0, 1]}, "shape": 2}},
-            "anneal": {"draws": 8192, "steps": 15, "moves": 0, "max_levels": levels},
+            "anneal": {
+                "draws": 8192,
+                "steps": 15,
+                "moves": 0,
+                "max_levels": levels,
+                "scout": "off",
+                "walkers": 0,
+            },
         }
         return nfanneal.run(spec, overrides=overrides, threads=1)
 
@@ -181,7 +189,7 @@ def test_local_draws_around_heavy_ones_say_how_much_is_there(wells):
     assert seen >= 3
 
 
-def test_heavy_draws_stay_alone_without_a_budget_or_information(wells):
+def test_heavy_draws_stay_alone_without_a_budget_or_curvatures(wells):
     problem, _ = wells
     first, generator = next(
         (final, generator)
@@ -189,7 +197,9 @@ def test_heavy_draws_stay_alone_without_a_budget_or_information(wells):
         if heaviest(final) > HEAVY
     )
     assert around_heavy(first, problem.target, AROUND - 1, generator) is first
-    blind = replace(problem.target, has_information=False)
+    blind = replace(
+        problem.target, dimension=MOST_DIMENSIONS + 1, differentiable=False, ask_curvature=None
+    )
     assert around_heavy(first, blind, math.inf, generator) is first
     once = around_heavy(first, problem.target, AROUND, generator)
     assert len(once.draws.log_weight) == 20_000 + AROUND

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
+from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.local import LocalPoints
-from nfanneal.anneal.scout import STAGES, minimize, scout
+from nfanneal.anneal.scout import (
+    STAGES,
+    minimize,
+    nothing_found,
+    pool_starts,
+    scout,
+    searched,
+)
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import spec_from_text
 from nfanneal.target import Evaluation, Target
@@ -39,10 +48,15 @@ def linear(z, share=1.0):
     return Evaluation(log_likelihood, np.zeros(len(z), bool), away @ slopes, information)
 
 
+def curvature(z, share=1.0):
+    found = linear(z, share)
+    return found, found.spent
+
+
 def test_a_search_ends_where_the_penalised_squares_are_least():
     """(I + AᵀA)⁻¹(anchor + Aᵀy), each start with its own anchor."""
     anchors, starts = RNG.normal(size=(2, 20, 3))
-    found, spent = minimize(linear, starts, anchors)
+    found, spent = minimize(curvature, starts, anchors)
     exact = np.linalg.solve(np.eye(3) + SLOPES.T @ SLOPES, (anchors + DATA @ SLOPES).T).T
     # a search ends when a step gains less than 0.01: it is within √0.02 sd of the end by then
     assert np.abs(found.z - exact).max() < 0.15
@@ -60,36 +74,93 @@ def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place():
         value = -1e3 * np.abs(z[:, 0])
         return Evaluation(value, np.zeros(len(z), bool), slope, np.zeros((len(z), 3, 3)))
 
-    def opening(z, share):
+    def ask_curvature(z, share):
+        if share == 1.0 and len(shares) < STAGES:
+            return evaluate(z, True)
         shares.append(share)
         return linear(z, share)
 
-    z = np.random.default_rng(1).standard_normal((2048, 3))
-    target = Target(3, evaluate, True, True, ask_opening=opening)
-    ends, spent = scout(target, z, evaluate(z, False).log_likelihood)
+    rng = np.random.default_rng(1)
+    z = rng.standard_normal((2048, 3))
+    target = Target(3, evaluate, True, True, ask_curvature=ask_curvature)
+    found = scout(target, z, evaluate(z, False).log_likelihood, rng)
     assert sorted(set(shares)) == [k / STAGES for k in range(1, STAGES + 1)]
     assert shares == sorted(shares)
-    assert len(ends.z) == 256 + 512
-    # with the posterior's covariance C, ends of draws from the prior have the covariance C²; the
-    # draws that searches begin with are the better ones, and spread less
-    posterior = np.linalg.inv(np.eye(3) + SLOPES.T @ SLOPES)
-    spread = np.linalg.eigvalsh(np.cov(ends.z[256:].T))
-    assert np.all(spread > 0.1 * np.linalg.eigvalsh(posterior) ** 2)
-    assert spent.gradients > 2048 + 512 * STAGES
+    # the ends of the searches in the order of time lie about the exact optimum, 3 of whose
+    # standard deviations hold all but 3 % of a Gaussian's draws in three dimensions
+    precision = np.eye(3) + SLOPES.T @ SLOPES
+    away = found.archive.points.z - np.linalg.solve(precision, SLOPES.T @ DATA)
+    near = np.einsum("ni,ij,nj->n", away, precision, away) < 9.0
+    assert found.archive.found[near].sum() > 256
+    assert found.spent.gradients > 2048 + 512 * STAGES
 
 
 def test_without_a_likelihood_there_is_no_search():
     def evaluate(z, gradient):
         return Evaluation(np.full(len(z), -np.inf), np.ones(len(z), bool))
 
-    assert scout(Target(3, evaluate), np.zeros((9, 3)), np.full(9, -np.inf))[0] is None
+    rng = np.random.default_rng(1)
+    found = scout(Target(3, evaluate), np.zeros((9, 3)), np.full(9, -np.inf), rng)
+    assert len(found.archive) == 0
+    assert not found.news
+
+
+def two_modes(kind):
+    """Gaussians of masses 0.8, 0.2 and sd 0.5, 0.02 in three dimensions, as each kind of model."""
+    centres, sds = np.array([[1.0, 0.0, -1.0], [-1.0, 1.0, 0.5]]), np.array([0.5, 0.02])
+
+    def ask(z, gradient):
+        away = z[:, None] - centres
+        parts = np.log([0.8, 0.2]) - 0.5 * (away**2).sum(axis=2) / sds**2 - 3.0 * np.log(sds)
+        total = logsumexp(parts, axis=1)
+        slope = np.einsum("nk,nkd->nd", np.exp(parts - total[:, None]), -away / sds[:, None] ** 2)
+        slope = slope if gradient else None
+        return Evaluation(total, np.zeros(len(z), bool), slope)
+
+    return Target(3, ask, differentiable=kind == "gradients"), centres
+
+
+@pytest.mark.parametrize("kind", ["gradients", "values"])
+def test_a_mode_of_a_millionth_of_the_volume_is_found(kind):
+    target, centres = two_modes(kind)
+    rng = np.random.default_rng(2)
+    z = rng.standard_normal((8192, 3))
+    found = scout(target, z, target.evaluate(z, False).log_likelihood, rng)
+    archive = found.archive
+    assert list(archive.modes(centres)) == [0, 1] or list(archive.modes(centres)) == [1, 0]
+    nearest = np.abs(archive.points.z[:, None] - centres).max(axis=2).min(axis=0)
+    assert np.all(nearest < [0.2, 2e-3])
+    assert (found.spent.gradients > 0) == (kind == "gradients")
+
+
+def test_what_is_found_again_is_not_new():
+    target, centres = two_modes("gradients")
+    first = searched(target, centres[:1] + 0.01, nothing_found(3))
+    again = searched(target, centres[:1] - 0.02, first.archive)
+    both = searched(target, centres + 0.01, first.archive)
+    assert (first.news, again.news, both.news) == (True, False, True)
+    assert list(again.archive.found) == [2]
+    assert sorted(both.archive.found) == [1, 2]
+
+
+def test_searches_from_a_pool_leave_out_what_is_known():
+    target, centres = two_modes("gradients")
+    known = searched(target, centres[:1], nothing_found(3)).archive
+    rng = np.random.default_rng(3)
+    z = np.concatenate([centres[0] + 0.3 * rng.standard_normal((500, 3)),
+                        centres[1] + 0.02 * rng.standard_normal((50, 3))])  # fmt: skip
+    log_l = target.evaluate(z, False).log_likelihood
+    starts = pool_starts(z, np.zeros(550), log_l, 0.5, 64, known)
+    assert 32 <= len(starts) <= 64
+    assert np.abs(starts - centres[1]).max() < 0.2
 
 
 def test_what_is_far_below_the_best_is_no_centre():
     points = LocalPoints(np.zeros((3, 2)), np.array([0.0, -15.0, -50.0]), np.zeros((3, 2, 2)))
-    chosen = points.chosen(1.0, 100, np.random.default_rng(0)).log_likelihood
+    archive = Archive(points, np.ones(3, dtype=np.int64))
+    chosen = archive.chosen(1.0, 100, np.random.default_rng(0)).log_likelihood
     assert sorted(set(chosen)) == [-15.0, 0.0]
-    assert -50.0 in points.chosen(0.1, 100, np.random.default_rng(0)).log_likelihood
+    assert -50.0 in archive.chosen(0.1, 100, np.random.default_rng(0)).log_likelihood
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +182,7 @@ def of_rows(tmp_path_factory):
 def test_the_first_share_of_the_times_is_that_of_the_first_rows(of_rows, share, fast, slow):
     """Replicates belong to one time; each experiment has its own times."""
     z = np.random.default_rng(2).standard_normal((7, 2))
-    found = of_rows(5, 3).target.evaluate_opening(z, share)
+    found = of_rows(5, 3).target.curvature(z, share)[0]
     expected = of_rows(fast, slow).target.evaluate(z, True)
     for name in ("log_likelihood", "gradient", "information"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
@@ -125,13 +196,13 @@ def test_what_a_share_was_asked_is_written_down_apart():
         asked.append(share)
         return linear(z, share)
 
-    target = Target(3, lambda z, gradient: linear(z), True, True, ask_opening=opening)
+    target = Target(3, lambda z, gradient: linear(z), True, True, ask_curvature=opening)
     z = np.zeros((4, 3))
     journal = Journal()
     recorded = journal.recorded(target)
     for share in (0.2, 0.6):
         expected = linear(z, share).log_likelihood
-        np.testing.assert_array_equal(recorded.evaluate_opening(z, share).log_likelihood, expected)
+        np.testing.assert_array_equal(recorded.curvature(z, share)[0].log_likelihood, expected)
     first, second = journal._answers
     assert first.question != second.question
     assert asked == [0.2, 0.6]

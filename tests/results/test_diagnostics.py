@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import fields, replace
 from html import escape
@@ -15,16 +16,14 @@ from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.report import page as html
 from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import diagnostics
+from nfanneal.results.diagnosis import MOMENTS, UNCOVERED_LIMIT, WITNESSES, Diagnostics
 from nfanneal.results.diagnostics import (
     DIAGNOSTICS,
     DISAGREEMENT,
     FEWEST_EFFECTIVE,
-    HEAVIEST_SHARE,
     LEAST_GAP,
-    UNCOVERED_LIMIT,
     About,
     Diagnostic,
-    Diagnostics,
     warnings_of,
 )
 from nfanneal.results.draws import WeightedDraws
@@ -36,9 +35,14 @@ GOOD = {
     "pareto_k": 0.456, "largest_weight": 0.0043, "uncovered_mass": 0.0123, "uncovered_error": 0.0,
     "path_log_evidence": -7.891, "path_log_evidence_error": 4.0, "reached_beta": 1.0,
     "n_likelihood_evaluations": 10_000, "n_gradient_evaluations": 0, "n_failed": 77,
-    "n_gradients_dropped": 0,
+    "n_gradients_dropped": 0, "weighted_log_evidence": 1.0, "weighted_log_evidence_error": 3.0,
+    "bridge_log_evidence": 2.0, "bridge_log_evidence_error": 4.0, "walked_uncovered_mass": 0.01,
+    "walked_uncovered_error": 0.0, "walked_disagreement": 1.5, "walked_column": 0.0,
 }  # fmt: skip
-"""Nothing speaks against these; the errors of the two log-evidences make 5 together."""
+"""Nothing speaks against these; the errors of two log-evidences make 5 together, both times."""
+WALK = ("bridge_log_evidence", "bridge_log_evidence_error", "walked_uncovered_mass",
+        "walked_uncovered_error", "walked_disagreement", "walked_column")  # fmt: skip
+NO_WALK = dict.fromkeys(WALK, math.nan)
 SHOWN = {
     "inverse temperature reached": ("1", "1"),
     "effective sample size": ("4321 of 6000 draws (72.0%)", "4,321 (72.0%)"),
@@ -46,6 +50,7 @@ SHOWN = {
     "largest share of one draw": ("0.43%", "0.43%"),
     "under-covered posterior mass": ("1.23% ± 0.00%", "1.23% ± 0.00%"),
     "path's own log-evidence": ("-7.891 ± 4.000", "-7.891 ± 4.000"),
+    "log-evidence by the bridge": ("2.000 ± 4.000", "2.000 ± 4.000"),
     "failed evaluations": ("77 (0.77%)", "77 (0.77%)"),
 }
 """The values of GOOD on the terminal and on the page."""
@@ -56,26 +61,27 @@ KEYS = {
     "largest share of one draw": ("largest_weight",),
     "under-covered posterior mass": ("uncovered_mass",),
     "path's own log-evidence": ("path_log_evidence", "path_log_evidence_error"),
+    "log-evidence by the bridge": ("weighted_log_evidence", "weighted_log_evidence_error", *WALK),
     "failed evaluations": ("n_failed", "failed_fraction"),
 }
 LIMITS = {
     "inverse temperature reached": 1.0,
     "effective sample size": FEWEST_EFFECTIVE,
     "Pareto k": PARETO_LIMIT,
-    "largest share of one draw": HEAVIEST_SHARE,
     "under-covered posterior mass": UNCOVERED_LIMIT,
     "path's own log-evidence": DISAGREEMENT,
+    "log-evidence by the bridge": WITNESSES,
 }
 EDGES = {
     "inverse temperature reached": lambda x: [{"reached_beta": v} for v in (x, below(x))],
     "effective sample size": lambda x: [{"ess": v} for v in (x, below(x))],
-    "Pareto k": lambda x: [{"pareto_k": v, "largest_weight": 0.5} for v in (below(x), x)],
-    "largest share of one draw": lambda x: [
-        {"largest_weight": v, "pareto_k": 2.0} for v in (below(x), x)
-    ],
+    "Pareto k": lambda x: [{"pareto_k": v, **NO_WALK} for v in (below(x), x)],
     "under-covered posterior mass": lambda x: [{"uncovered_mass": v} for v in (below(x), x)],
     "path's own log-evidence": lambda x: [
         {"path_log_evidence": v} for v in (5.0 * x, above(5.0 * x))
+    ],
+    "log-evidence by the bridge": lambda x: [
+        {"weighted_log_evidence": 0.0, "bridge_log_evidence": v} for v in (5.0 * x, above(5.0 * x))
     ],
 }
 """From a limit, the last numbers that are good and the first that are not."""
@@ -173,7 +179,8 @@ def test_the_limit_that_is_shown_is_the_constant(entry):
 
 def test_failures_alone_speak_against_nothing():
     assert result_with(n_failed=10_000).converged
-    assert {d.name for d in DIAGNOSTICS} - set(LIMITS) == {"failed evaluations"}
+    silent = {d.name for d in DIAGNOSTICS} - set(LIMITS)
+    assert silent == {"failed evaluations", "largest share of one draw"}
 
 
 def test_log_evidences_that_are_near_agree_however_small_their_errors():
@@ -187,12 +194,35 @@ def test_mass_within_its_error_is_not_under_covered():
     assert not result_with(uncovered_mass=0.5, uncovered_error=0.2).converged
 
 
+def test_a_heavy_tail_is_borne_where_the_walk_agrees():
+    heavy = {"pareto_k": 0.9}
+    assert result_with(**heavy).converged
+    for against in (
+        {"bridge_log_evidence": 17.0},
+        {"walked_uncovered_mass": 0.03},
+        {"walked_disagreement": above(MOMENTS)},
+        NO_WALK,
+    ):
+        assert "heavy tail" in result_with(**heavy, **against).warnings[0]
+
+
+def test_walked_points_that_disagree_say_on_what():
+    by_column = result_with(walked_disagreement=above(MOMENTS)).warnings
+    assert len(by_column) == 1
+    assert "on 'a', by 5.0 standard errors" in by_column[0]
+    uncovered = result_with(walked_uncovered_mass=0.03, walked_disagreement=9.0).warnings
+    assert len(uncovered) == 1
+    assert "spend 3.0% of their time" in uncovered[0]
+    assert result_with(walked_uncovered_mass=0.03, walked_uncovered_error=0.01).converged
+
+
 def test_all_warnings_come_in_the_order_of_the_table():
     numbers = {}
     for name, edges in EDGES.items():
-        numbers |= edges(LIMITS[name])[1]
+        numbers |= {key: n for key, n in edges(LIMITS[name])[1].items() if not math.isnan(n)}
     worst = result_with(**numbers)
-    words = ("inverse temperature", "effective", "heavy tail", "annealing path put", "own estimate")
+    words = ("inverse temperature", "effective", "heavy tail", "annealing path put", "own estimate",
+             "two estimates")  # fmt: skip
     assert len(worst.warnings) == len(words)
     assert all(word in text for word, text in zip(words, worst.warnings, strict=True))
 

@@ -7,7 +7,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import h5py
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.errors import ResultError
-from nfanneal.results.diagnostics import Diagnostics
+from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Combination, History, ObservedData, Pruning, Result, StoredFlow
@@ -113,7 +113,8 @@ def _read_all(file: h5py.File) -> Result:
     attributes = file.attrs
     columns = _read_columns(file["nfanneal"])
     names = tuple(p.name for p in columns.parameters)
-    numbers = {f.name: attributes[f.name].item() for f in fields(Diagnostics)}
+    told = [f.name for f in fields(Diagnostics) if f.default is MISSING or f.name in attributes]
+    numbers = {name: attributes[name].item() for name in told}
     counts = {f.name: int(attributes[f.name]) for f in fields(Counts)}
     stats = file["sample_stats"]
     return Result(

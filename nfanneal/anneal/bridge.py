@@ -1,0 +1,150 @@
+"""The second witness of the evidence: points that walk by themselves, and the bridge to them.
+
+Importance weights only know of places that the proposal draws. Points that walk under the posterior
+get into places that it does not, if these are connected to those that it does: there their weight
+is large, and their share says how much is missing. The bridge between fresh draws of the proposal
+and walked points is an estimate of the evidence whose terms are bounded on both sides, so that no
+single draw can rule it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from nfanneal.anneal.weights import Evidence, evidence, normalized
+from nfanneal.arrays import Array
+
+ITERATIONS = 200
+CONVERGED = 1e-10
+QUANTILES = (0.05, 0.5, 0.95)
+RARE = 30.0
+"""A point is under-covered if the proposal draws its surroundings this many times too rarely."""
+
+
+@dataclass(frozen=True)
+class Walked:
+    """Points that walked under the posterior, m of them.
+
+    Arguments:
+        z: where they are, (m, d).
+        log_likelihood: log L there, (m,).
+        log_ratio: log N(z; 0, I) − log q(z) for the proposal q, (m,).
+        halfway: log p(z) − log q(z) where they were halfway, (m,).
+        ancestor: the number of the draw that each began at, (m,): those of one are related.
+    """
+
+    z: Array
+    log_likelihood: Array
+    log_ratio: Array
+    halfway: Array
+    ancestor: NDArray[np.int64]
+
+    @property
+    def log_weight(self) -> Array:
+        """Log importance weights (m,) that they would have as draws of the proposal."""
+        return self.log_ratio + self.log_likelihood
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What walked points say: the bridge's log-evidence, and the mass under-covered by draws.
+
+    `drift` is how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
+    how many standard errors apart draws and walked points are in the mean or in a quantile of each
+    column, whichever is further.
+    """
+
+    log_evidence: float
+    error: float
+    drift: float
+    uncovered_mass: float
+    uncovered_error: float
+    disagreement: Array
+
+
+def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
+    """The second witness, from a proposal's draws z (n, d) with log-weights (n,), and a walk.
+
+    The error has the walked points of one ancestor as one, and the drift as an error of its own.
+    """
+    end = bridge(log_weight, walked.log_weight, walked.ancestor)
+    before = bridge(log_weight, walked.halfway, walked.ancestor)
+    drift = end.log_evidence - before.log_evidence
+    under = walked.log_weight - end.log_evidence > math.log(RARE)
+    return Witness(
+        log_evidence=end.log_evidence,
+        error=math.hypot(end.error, drift),
+        drift=drift,
+        uncovered_mass=float(under.mean()),
+        uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),
+        disagreement=_disagreement(z, log_weight, walked),
+    )
+
+
+def _disagreement(z: Array, log_weight: Array, walked: Walked) -> Array:
+    """Standard errors (d,) between draws and walked points: means, and shares below quantiles."""
+    weights = normalized(log_weight)
+    found = np.zeros(z.shape[1])
+    for column in range(z.shape[1]):
+        x, y = z[:, column], walked.z[:, column]
+        order = np.argsort(x, kind="stable")
+        cumulative = np.cumsum(weights[order])
+        edges = x[order[np.searchsorted(cumulative, QUANTILES).clip(max=len(x) - 1)]]
+        for own, theirs in [(x, y), *(((x <= e) * 1.0, (y <= e) * 1.0) for e in edges)]:
+            mean = float(weights @ own)
+            square = float(weights**2 @ (own - mean) ** 2)
+            square += _clustered_error(theirs, walked.ancestor) ** 2
+            apart = abs(float(theirs.mean()) - mean)
+            found[column] = max(found[column], apart / math.sqrt(square) if square else 0.0)
+    return found
+
+
+def bridge(log_weight: Array, walked_log_weight: Array, ancestor: NDArray[np.int64]) -> Evidence:
+    """log Z by the bridge between a proposal's draws and points of the posterior.
+
+    Arguments:
+        log_weight: log p/q of draws of q, (n,), with p = prior·L.
+        walked_log_weight: the same of points of p, (m,).
+        ancestor: which of these are related, (m,).
+
+    Source: Meng & Wong (1996), Simulating ratios of normalizing constants via a simple identity,
+    equations 4.1 and 4.2; Frühwirth-Schnatter (2004), doi:10.1111/j.1368-423X.2004.00125.x, for
+    the error.
+    """
+    n, m = len(log_weight), _independent(ancestor)
+    log_p, log_q = math.log(m / (n + m)), math.log(n / (n + m))
+    log_z = evidence(log_weight).log_evidence
+    for _ in range(ITERATIONS):
+        of_draws = log_weight - np.logaddexp(log_p + log_weight, log_q + log_z)
+        of_walked = -np.logaddexp(log_p + walked_log_weight, log_q + log_z)
+        above = float(logsumexp(of_draws)) - math.log(n)
+        below = float(logsumexp(of_walked)) - math.log(len(of_walked))
+        change = above - below - log_z
+        log_z += change
+        if abs(change) < CONVERGED:
+            break
+    share, walked_share = np.exp(of_draws - above), np.exp(of_walked - below)
+    variance = float(np.mean((share - 1.0) ** 2)) / n
+    error = math.hypot(math.sqrt(variance), _clustered_error(walked_share, ancestor))
+    return Evidence(log_z, error)
+
+
+def _independent(ancestor: NDArray[np.int64]) -> float:
+    """How many points with no common ancestor the walked ones are worth."""
+    counts = np.unique(ancestor, return_counts=True)[1]
+    return float(counts.sum() ** 2 / (counts**2).sum())
+
+
+def _clustered_error(values: Array, ancestor: NDArray[np.int64]) -> float:
+    """Standard error of the mean of values (m,), those of one ancestor taken together.
+
+    Source: Liang & Zeger (1986), doi:10.1093/biomet/73.1.13.
+    """
+    _, group = np.unique(ancestor, return_inverse=True)
+    sums = np.bincount(group, values - values.mean())
+    return float(np.sqrt((sums**2).sum()) / len(values))

@@ -1,0 +1,69 @@
+"""A second opinion on the final draws: points that begin at them walk, and the bridge to these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.bridge import Witness, witness
+from nfanneal.anneal.explore import walks
+from nfanneal.anneal.final_draws import FinalDraws
+from nfanneal.anneal.progress import Activity, Observer
+from nfanneal.anneal.walk import Ways, begun, most_evaluations, walk_apart
+from nfanneal.anneal.weights import systematic_resample, truncated
+from nfanneal.arrays import rows_of
+from nfanneal.target import Spent, Target
+
+FEWEST_WALKERS = 256
+"""Fewer than this, or than are wanted, are no witness."""
+
+
+def kept_back(target: Target, walkers: int, left: float) -> float:
+    """What of a budget is not for more final draws: as a rule no more than half of what is left."""
+    return min(walkers * most_evaluations(not walks(target)), left / 2.0)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the walked points say, and what they took."""
+
+    witness: Witness
+    spent: Spent
+    n_failed: int
+
+
+def second_opinion(
+    target: Target,
+    final: FinalDraws,
+    archive: Archive | None,
+    walkers: int,
+    left: float,
+    seed: np.random.SeedSequence,
+    observe: Observer = lambda event: None,
+) -> Opinion | None:
+    """Let points walk from the final draws, `walkers` of them or as many as the budget allows.
+
+    None if too few evaluations are `left` of it, or none are wanted.
+    """
+    by_gradients = not walks(target)
+    n = int(min(walkers, left // most_evaluations(by_gradients)))
+    if n < min(FEWEST_WALKERS, walkers) or n == 0:
+        return None
+    walk_seed, draw_seed = seed.spawn(2)
+    rng = np.random.default_rng(walk_seed)
+    inside = np.flatnonzero(np.isfinite(final.draws.z).all(axis=1))
+    draws = rows_of(final.draws, inside)
+    rows = systematic_resample(truncated(draws.log_weight), n, rng)
+    start = begun(draws.z[rows], draws.log_likelihood[rows], draws.log_ratio[rows])
+    several = archive is not None and len(archive) > 1
+    mode = archive.modes(start.z, 1.0) if several and archive else np.zeros(n, dtype=np.int64)
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+    ways = Ways(target, final.proposal, mode, by_gradients, rng, generator)
+    walked, walk = walk_apart(
+        start, ways, rows, lambda done, total: observe(Activity("second opinion", done, total))
+    )
+    z = np.nan_to_num(final.draws.z)  # a bound of a prior, reached by rounding, is at infinity
+    return Opinion(witness(z, final.draws.log_weight, walked), walk.spent, walk.failed)
