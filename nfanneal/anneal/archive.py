@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,16 @@ MOST = 512
 """Optima that are kept at most, those of the largest Laplace mass."""
 MATTERS = 1e-3
 """An optimum matters if its Laplace mass is at least such a share of all."""
+WEIGHTY = 1e-2
+"""… and a step of β waits for its points if it is such a share."""
 EVEN_SHARE = 0.3
 """Share of the draws that all plausible optima get alike, so that none starves."""
 PLAUSIBLE = 20.0
 """… if their log mass is at most so far below the largest."""
+FEW_DRAWN = 5.0
+"""Effective draws around an optimum that say what mass it has, not only that it has no more."""
+SOUND = 1.5
+"""An optimum is a mode if its Laplace mass is so near, in logarithms, to what draws around show."""
 ENOUGH_SHAPED = 10
 """Effective points per dimension that shape a component around an optimum."""
 WIDER = 1.1
@@ -40,29 +46,56 @@ EXPLAINED = 3.0
 
 @dataclass(frozen=True)
 class Archive:
-    """Distinct optima (k of them), and how many searches ended in each, (k,)."""
+    """Distinct optima, k of them.
 
-    points: LocalPoints
+    Arguments:
+        z, log_likelihood, information: as of `LocalPoints`.
+        found: how many searches ended in each, (k,).
+        drawn: log of the mass that draws around each found there at β = 1, (k,); nan before.
+        effective: how many of these were effective, (k,).
+    """
+
+    z: Array
+    log_likelihood: Array
+    information: Array
     found: NDArray[np.int64]
+    drawn: Array
+    effective: Array
 
     def __len__(self) -> int:
         return len(self.found)
 
     @property
+    def points(self) -> LocalPoints:
+        """The optima without what was found there."""
+        return LocalPoints(self.z, self.log_likelihood, self.information)
+
+    @property
     def log_masses(self) -> Array:
-        """Log Laplace masses at β = 1, (k,), but for a constant."""
-        return self.points.log_masses(1.0)
+        """Log masses at β = 1, (k,): Laplace's before draws say better.
+
+        Where the density has no bound, on ridges and at edges Laplace's is too large: an optimum
+        has no more than what draws show.
+        """
+        laplace = self.points.log_masses(1.0)
+        shown = np.where(self.effective >= FEW_DRAWN, self.drawn, np.minimum(self.drawn, laplace))
+        return np.where(np.isnan(self.drawn), laplace, shown)
 
     @property
     def matters(self) -> Bools:
-        """Which optima have a share of the Laplace masses worth the name, (k,)."""
+        """Which optima have a share of the masses worth the name, (k,)."""
         return normalized(self.log_masses) >= MATTERS
+
+    @property
+    def sound(self) -> Bools:
+        """Which optima are as heavy as their curvature says, (k,): modes, not ridges or edges."""
+        close = np.abs(self.drawn - self.points.log_masses(1.0)) < SOUND
+        return close & (self.effective >= FEW_DRAWN)
 
     def merged(self, ends: Archive) -> tuple[Archive, bool]:
         """This archive with other ends, and whether one that matters is new."""
-        points = concatenated([self.points, ends.points])
-        together = distinct(points, np.concatenate([self.found, ends.found]))
-        new = together.points.z[together.matters]
+        together = distinct(concatenated([self, ends]))
+        new = together.z[together.matters]
         return together, not _within(self.points, new, SAME**2).all()
 
     def chosen(self, beta: float, size: int, rng: np.random.Generator) -> LocalPoints:
@@ -85,6 +118,27 @@ class Archive:
             closer = density > best
             best[closer], mode[closer] = density[closer], k
         return mode
+
+    def weighty(self, z: Array, beta: float) -> NDArray[np.int64]:
+        """As `modes`, but −1 where the optimum is light or none: no step waits for such."""
+        counts = (normalized(self.log_masses) >= WEIGHTY) & self.sound
+        mode = self.modes(z, beta)
+        return np.where(counts[self.matters][mode], mode, -1)
+
+    def balanced(self, weights: Array, z: Array, beta: float) -> Array:
+        """Weights (n,) of points z (n, d), those of rare modes raised so that none starves.
+
+        A mode that few effective points stand for is raised by less: a flow would learn these by
+        heart. What is raised for a training is put back by the weights of the flow's draws.
+        """
+        mode, modes = self.modes(z, beta), self.sound[self.matters]
+        mass = np.bincount(mode, weights, minlength=len(modes))
+        square = np.bincount(mode, weights**2, minlength=len(modes))
+        effective = mass**2 / np.maximum(square, 1e-300)
+        least = modes * LEAST_TRAINED / max(int(modes.sum()), 1)
+        least = least * np.minimum(effective / ENOUGH_TRAINED, 1.0)
+        raised = weights * (np.maximum(mass, least) / np.maximum(mass, 1e-300))[mode]
+        return np.asarray(raised / raised.sum())
 
     def components(self, z: Array, weights: Array) -> StudentMixture:
         """A component for each optimum that matters, all alike, as points z (n, d) around it lie.
@@ -113,38 +167,28 @@ class Archive:
         return _within(self.points, z, d + EXPLAINED * np.sqrt(2.0 * d))
 
 
-def balanced(weights: Array, mode: NDArray[np.int64]) -> Array:
-    """Weights (n,) that sum to one, those of rare modes (n,) raised so that none starves.
-
-    A mode that few effective points stand for is raised by less: a flow would learn these by heart.
-    What is raised for a training is put back by the weights of the flow's draws.
-    """
-    count = int(mode.max(initial=0)) + 1
-    mass = np.bincount(mode, weights, minlength=count)
-    square = np.bincount(mode, weights**2, minlength=count)
-    effective = mass**2 / np.maximum(square, 1e-300)
-    least = LEAST_TRAINED / count * np.minimum(effective / ENOUGH_TRAINED, 1.0)
-    raised = weights * (np.maximum(mass, least) / np.maximum(mass, 1e-300))[mode]
-    return np.asarray(raised / raised.sum())
+def as_found(points: LocalPoints, found: NDArray[np.int64]) -> Archive:
+    """Ends that were found so often (k,), not distinct yet."""
+    k = len(found)
+    return Archive(**vars(points), found=found, drawn=np.full(k, np.nan), effective=np.zeros(k))
 
 
-def distinct(points: LocalPoints, found: NDArray[np.int64]) -> Archive:
+def distinct(ends: Archive) -> Archive:
     """The best of every group of ends that are the same optimum, the heaviest first."""
-    order = np.argsort(-points.log_joint, kind="stable")
-    points, found = rows_of(points, order), found[order]
-    precisions = points.precisions(1.0)
-    left, best, counts = np.arange(len(found)), [], []
+    ends = rows_of(ends, np.argsort(-ends.points.log_joint, kind="stable"))
+    log_joint, precisions = ends.points.log_joint, ends.points.precisions(1.0)
+    left, best, counts = np.arange(len(ends)), [], []
     while len(left):
-        away = points.z[left] - points.z[left[0]]
+        away = ends.z[left] - ends.z[left[0]]
         same = np.einsum("ni,ij,nj->n", away, precisions[left[0]], away) < SAME**2
         same[0] = True
-        as_good = points.log_joint[left] > points.log_joint[left[0]] - AS_GOOD
+        as_good = log_joint[left] > log_joint[left[0]] - AS_GOOD
         best.append(left[0])
-        counts.append(found[left[same & as_good]].sum())
+        counts.append(ends.found[left[same & as_good]].sum())
         left = left[~same]
-    optima = rows_of(points, np.array(best, dtype=np.int64))
-    heaviest = np.argsort(-optima.log_masses(1.0), kind="stable")[:MOST]
-    return Archive(rows_of(optima, heaviest), np.array(counts, dtype=np.int64)[heaviest])
+    optima = rows_of(ends, np.array(best, dtype=np.int64))
+    optima = replace(optima, found=np.array(counts, dtype=np.int64))
+    return rows_of(optima, np.argsort(-optima.log_masses, kind="stable")[:MOST])
 
 
 def _within(points: LocalPoints, z: Array, square: float) -> Bools:

@@ -16,6 +16,7 @@ from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.scout import pool_starts, scout, searched, starts_at_once
 from nfanneal.anneal.state import Means, State, add, affords, observed_values, pool_weights
 from nfanneal.anneal.training import WeightedPoints
+from nfanneal.anneal.weighing import weighed
 from nfanneal.anneal.weights import effective_sample_size, systematic_resample
 from nfanneal.arrays import Array, concatenated
 
@@ -40,7 +41,16 @@ def scout_prior(state: State, means: Means) -> State:
     means.observe(Activity("scouting for modes", 0, 1))
     prior = state.pool.generations[0]
     found = scout(means.target, prior.z, prior.log_likelihood, means.rng)
-    return replace(state.spending(found.spent), archive=found.archive)
+    return _weighed(replace(state.spending(found.spent), archive=found.archive), means)
+
+
+def _weighed(state: State, means: Means) -> State:
+    """Draw around the archive's optima that matter, to see what they weigh."""
+    if state.archive is None:
+        return state
+    archive, spent, n_failed = weighed(state.archive, means.target, means.generator)
+    n_failed += state.n_failed
+    return replace(state.spending(spent), archive=archive, n_failed=n_failed)
 
 
 def scout_pool(state: State, means: Means) -> State:
@@ -65,6 +75,7 @@ def scout_pool(state: State, means: Means) -> State:
     )
     if not found.news:
         return state
+    state = _weighed(state, means)
     state = replace(state, rounds=max(state.rounds - 1, 0))  # the flow has not learned it yet
     return draw_locally(state, means)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from nfanneal.anneal.archive import Archive, balanced
+from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.explore import (
     ENOUGH_TO_MOVE,
     draw_locally,
@@ -203,7 +204,7 @@ def _advance(state: State, info: LevelInfo, means: Means) -> State:
         log_base_weights=state.pool.log_base_weights(),
         log_likelihood=state.pool.log_likelihood,
         dimension=state.pool.generations[0].z.shape[1],
-        mode=None if state.archive is None else state.archive.modes(state.pool.z, state.beta),
+        mode=_modes_that_count(state),
         patient=state.holds < MOST_HOLDS,
         enough=min(
             settings.enough_points or math.inf,
@@ -213,6 +214,13 @@ def _advance(state: State, info: LevelInfo, means: Means) -> State:
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
     held = beta <= state.beta * (1.0 + 1e-6)
     return replace(state, level=state.level + 1, beta=beta, holds=state.holds + 1 if held else 0)
+
+
+def _modes_that_count(state: State) -> NDArray[np.int64] | None:
+    """Which mode a step of β must not starve each of the pool's points belongs to, if any."""
+    if state.archive is None or len(state.archive) < 2:
+        return None
+    return state.archive.weighty(state.pool.z, state.beta)
 
 
 def _renew_hot(state: State, info: LevelInfo, means: Means) -> State:
@@ -230,8 +238,8 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
     settings = means.settings
     z = state.pool.z
     weights = pool_weights(state)
-    if state.archive is not None:
-        weights = balanced(weights, state.archive.modes(z, state.beta))
+    if state.archive is not None and len(state.archive) > 1:
+        weights = state.archive.balanced(weights, z, state.beta)
     proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
     order = means.rng.permutation(len(z))
     held_out, others = np.split(order, [len(z) // HELD_OUT])

@@ -26,8 +26,9 @@ MINIMUM_POINTS = 100
 class LevelView:
     """What a schedule may look at: the level's number and β, the pool's weights, log L, and d.
 
-    `mode` (n,) says which mode each point belongs to, if these are known. `patient` is False when β
-    has stood still for long enough. No step needs to leave more than `enough` effective points.
+    `mode` (n,) says which of the modes that count each point belongs to, −1 for none. `patient` is
+    False when β has stood still for long enough. No step needs to leave more than `enough`
+    effective points.
     """
 
     level: int
@@ -46,8 +47,10 @@ class LevelView:
 
     def effective_by_mode(self, beta: float) -> Array:
         """Effective points of every mode at `beta`, (k,)."""
-        weights = self._weights(beta)
-        mode = np.zeros(len(weights), dtype=np.int64) if self.mode is None else self.mode
+        if self.mode is None:
+            return np.empty(0)
+        inside = self.mode >= 0
+        mode, weights = self.mode[inside], self._weights(beta)[inside]
         squares = np.maximum(np.bincount(mode, weights**2), 1e-300)
         return np.asarray(np.bincount(mode, weights) ** 2 / squares)
 
@@ -70,11 +73,12 @@ def ess_schedule(view: LevelView, settings: AnnealSettings) -> float:
     if not view.patient:
         return largest_beta(view.truncated_ess, target, view.beta)
     most = min(MINIMUM_POINTS * math.sqrt(view.dimension), view.enough)
-    least = np.minimum(settings.relative_ess * view.effective_by_mode(view.beta), most)
+    now = view.effective_by_mode(view.beta)
+    there, least = now > 0, np.minimum(settings.relative_ess * now[now > 0], most)
 
     def kept(beta: float) -> float:
-        of_modes = float((view.effective_by_mode(beta) / np.maximum(least, 1e-300)).min())
-        return min(view.truncated_ess(beta), of_modes * target)
+        of_modes = view.effective_by_mode(beta)[there] / least
+        return min(view.truncated_ess(beta), float(of_modes.min(initial=np.inf)) * target)
 
     return largest_beta(kept, target, view.beta)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.anneal.archive import Archive, distinct
+from nfanneal.anneal.archive import Archive, as_found, distinct
 from nfanneal.anneal.differences import MOST_DIMENSIONS, with_slope
 from nfanneal.anneal.local import LocalPoints, finite, local_points
 from nfanneal.anneal.quasi_newton import Ends, descended
@@ -82,7 +82,7 @@ def scouts(target: Target) -> bool:
 def nothing_found(dimension: int) -> Archive:
     """An archive without optima."""
     none = LocalPoints(np.empty((0, dimension)), np.empty(0), np.empty((0, dimension, dimension)))
-    return Archive(none, np.empty(0, dtype=np.int64))
+    return as_found(none, np.empty(0, dtype=np.int64))
 
 
 def starts_at_once(target: Target, n: int) -> int:
@@ -111,7 +111,7 @@ def scout(target: Target, z: Array, log_likelihood: Array, rng: np.random.Genera
             break
     if len(archive) and not _found_often(archive) and target.ask_curvature is not None:
         more, also = _in_order_of_time(target, z)
-        ends = distinct(more, np.ones(len(more.z), dtype=np.int64))
+        ends = distinct(as_found(more, np.ones(len(more.z), dtype=np.int64)))
         archive, spent = archive.merged(ends)[0], spent + also
     return Scouting(archive, spent, bool(len(archive)))
 
@@ -123,7 +123,7 @@ def searched(target: Target, starts: Array, archive: Archive) -> Scouting:
     if target.ask_curvature is not None:
         points, spent = minimize(target.curvature, starts, np.zeros_like(starts))
         points = finite(points)
-        ends = distinct(points, np.ones(len(points.z), dtype=np.int64))
+        ends = distinct(as_found(points, np.ones(len(points.z), dtype=np.int64)))
     else:
         ends, spent = _by_quasi_newton(target, starts)
     merged, news = archive.merged(ends)
@@ -144,7 +144,7 @@ def _by_quasi_newton(target: Target, starts: Array) -> tuple[Archive, Spent]:
     ends = descended(function, starts, QUASI_NEWTON)
     rows, counts = _groups(ends)
     points, more = local_points(target, ends.z[rows])
-    return distinct(points, counts), spent + more
+    return distinct(as_found(points, counts)), spent + more
 
 
 def _groups(ends: Ends) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.archive import Archive
-from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Proposal
@@ -23,7 +22,7 @@ from nfanneal.anneal.state import Means, State
 Arrays = Mapping[str, NDArray[np.generic]]
 
 POINTS = ("z", "log_likelihood", "log_prior")
-LOCAL = tuple(field.name for field in fields(LocalPoints))
+ARCHIVED = tuple(field.name for field in fields(Archive))
 NUMBERS = ("level", "beta", "rounds", "holds", "n_evaluations", "n_gradients", "n_failed",
            "n_dropped", "searched_at", "searches_at_end")  # fmt: skip
 
@@ -94,8 +93,7 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
         arrays |= {f"density.{i}.{j}": density for j, density in enumerate(row)}
     layout["scouted"] = state.archive is not None
     if state.archive is not None:
-        arrays |= {f"scouted.{name}": getattr(state.archive.points, name) for name in LOCAL}
-        arrays["scouted.found"] = state.archive.found
+        arrays |= {f"scouted.{name}": getattr(state.archive, name) for name in ARCHIVED}
     layout["history"] = [
         {k: v for k, v in asdict(info).items() if k != "losses"} for info in snapshot.history
     ]
@@ -147,8 +145,7 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
 
 
 def _archive(arrays: Mapping[str, Any]) -> Archive:
-    points = LocalPoints(*(arrays[f"scouted.{name}"] for name in LOCAL))
-    return Archive(points, arrays["scouted.found"])
+    return Archive(*(arrays[f"scouted.{name}"] for name in ARCHIVED))
 
 
 def _distinct(proposals: Sequence[Proposal]) -> list[Proposal]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from nfanneal.anneal.archive import Archive, distinct
+from nfanneal.anneal.archive import Archive, as_found, distinct
 from nfanneal.anneal.journal import Checkpoint
 from nfanneal.anneal.local import local_points
 from nfanneal.anneal.pool import Pool, make_generation
@@ -95,7 +95,7 @@ def _archive(
         return None, Spent()
     rows = systematic_resample(normalized(result.draws.log_weight), SCOUTED, rng)
     points, spent = local_points(problem.target, z[rows])
-    return distinct(points, np.ones(len(points.z), dtype=np.int64)), spent
+    return distinct(as_found(points, np.ones(len(points.z), dtype=np.int64))), spent
 
 
 def _components(proposal: Proposal) -> tuple[Proposal, ...]:

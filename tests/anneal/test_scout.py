@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.archive import as_found
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.scout import (
@@ -157,7 +157,7 @@ def test_searches_from_a_pool_leave_out_what_is_known():
 
 def test_what_is_far_below_the_best_is_no_centre():
     points = LocalPoints(np.zeros((3, 2)), np.array([0.0, -15.0, -50.0]), np.zeros((3, 2, 2)))
-    archive = Archive(points, np.ones(3, dtype=np.int64))
+    archive = as_found(points, np.ones(3, dtype=np.int64))
     chosen = archive.chosen(1.0, 100, np.random.default_rng(0)).log_likelihood
     assert sorted(set(chosen)) == [-15.0, 0.0]
     assert -50.0 in archive.chosen(0.1, 100, np.random.default_rng(0)).log_likelihood
