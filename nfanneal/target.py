@@ -75,6 +75,8 @@ class Target:
     it. One of data gives log L, gradient and information in any case (`ask_curvature`), of all data
     or of the first of them, for `curvature_cost` evaluations a point where they do not come for
     free. `in_words` says what a point z (d,) is, for messages.
+    `exchangeable` are classes of columns whose priors are equal: exchanged, they may leave the
+    posterior as it is. `vectors` are the columns of each parameter that has several.
     """
 
     dimension: int
@@ -85,6 +87,8 @@ class Target:
     curvature_cost: int = 0
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
     chunk: int = EVALUATION_CHUNK
+    exchangeable: tuple[tuple[int, ...], ...] = ()
+    vectors: tuple[tuple[int, ...], ...] = ()
 
     def evaluate(
         self, z: Array, gradient: bool, told: Callable[[int], None] = lambda done: None

@@ -69,6 +69,24 @@ class LatentMap:
             for p, end in zip(self.parameters, ends, strict=True)
         }
 
+    @property
+    def exchangeable(self) -> tuple[tuple[int, ...], ...]:
+        """Classes of two or more columns whose priors are equal."""
+        classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for parameter, where in zip(self.parameters, self.slices().values(), strict=True):
+            prior = parameter.prior
+            classes[prior.name, *prior.arguments.values()] += range(where.start, where.stop)
+        return tuple(tuple(columns) for columns in classes.values() if len(columns) > 1)
+
+    @property
+    def vectors(self) -> tuple[tuple[int, ...], ...]:
+        """The columns of each parameter that has several."""
+        return tuple(
+            tuple(range(where.start, where.stop))
+            for where in self.slices().values()
+            if where.stop - where.start > 1
+        )
+
     def _by_block(self, method: str, *arrays: Array) -> Array:
         out = np.empty(arrays[0].shape)
         for parameter, where in zip(self.parameters, self.slices().values(), strict=True):

@@ -59,6 +59,8 @@ class Problem:
             curvature_cost=0 if free else difference_points(d),
             in_words=self.latent.in_words,
             chunk=self.chunk,
+            exchangeable=self.latent.exchangeable,
+            vectors=self.latent.vectors,
         )
 
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
