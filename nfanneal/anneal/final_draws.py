@@ -13,6 +13,7 @@ from nfanneal.anneal.local import STIFFNESS, LocalPoints, local_points
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Mixture, Proposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
+from nfanneal.anneal.proposals.symmetrized import like, unsymmetrized
 from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.state import observed_values
 from nfanneal.anneal.weights import effective_sample_size, normalized
@@ -137,19 +138,23 @@ def _around(points: LocalPoints) -> StudentMixture:
 
 def _with_local(
     final: FinalDraws,
-    local: StudentMixture,
+    around: StudentMixture,
     target: Target,
     generator: torch.Generator,
     observe: Observer,
 ) -> FinalDraws:
-    """The draws and `AROUND` local ones, all weighted under the mixture of both proposals."""
+    """The draws and `AROUND` local ones, all weighted under the mixture of both proposals.
+
+    Where the proposal is symmetric, so are the local one and the mixture.
+    """
     draws, n = final.draws, len(final.draws.z)
     share = AROUND / (n + AROUND)
-    old = final.proposal
+    old, local = unsymmetrized(final.proposal), like(final.proposal, around)
     components = old.components if isinstance(old, Mixture) else (old,)
     weights = old.weights if isinstance(old, Mixture) else (1.0,)
     # the last of a final mixture are its hot ones, and stay so
-    proposal = Mixture((local, *components), (share, *((1.0 - share) * w for w in weights)))
+    mixture = Mixture((around, *components), (share, *((1.0 - share) * w for w in weights)))
+    proposal = like(final.proposal, mixture)
     log_local = np.full(n, -np.inf)
     inside = np.isfinite(draws.z).all(axis=1)
     z = draws.z[inside]

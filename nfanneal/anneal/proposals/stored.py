@@ -17,6 +17,7 @@ from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.student import StudentMixture
+from nfanneal.anneal.proposals.symmetrized import Symmetrized
 from nfanneal.anneal.settings import FlowSettings
 
 
@@ -31,6 +32,11 @@ def stored(proposal: Proposal, settings: FlowSettings) -> tuple[dict[str, Any], 
             layout["components"].append(part)
             arrays |= {f"{i}.{name}": array for name, array in own.items()}
         return layout, arrays
+    if isinstance(proposal, Symmetrized):
+        layout, own = stored(proposal.base, settings)
+        arrays = {f"base.{name}": array for name, array in own.items()}
+        arrays |= {"permutations": proposal.permutations, "signs": proposal.signs}
+        return {"kind": "symmetrized", "base": layout}, arrays
     if isinstance(proposal, FlowProposal):
         arrays = {"mean": proposal.mean, "cholesky": proposal.cholesky}
         arrays |= {f"flow.{k}": v.numpy() for k, v in proposal.flow.state_dict().items()}
@@ -53,6 +59,10 @@ def restored(layout: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]
         return Mixture(components, tuple(layout["weights"]))
     if layout["kind"] == "prior":
         return PriorProposal(layout["dimension"])
+    if layout["kind"] == "symmetrized":
+        base = restored(layout["base"], _with_prefix(arrays, "base."))
+        permutations = np.asarray(arrays["permutations"], dtype=np.int64)
+        return Symmetrized(base, permutations, np.asarray(arrays["signs"], dtype=np.float64))
     if layout["kind"] == "student":
         plain = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
         return StudentMixture(df=layout["df"], **plain)
