@@ -13,6 +13,7 @@ from nfanneal.report.figures import Options, draw
 from nfanneal.results.compare import Comparison, compare
 from nfanneal.results.diagnostics import listed
 from nfanneal.results.result import Result
+from nfanneal.results.symmetry import in_words
 from nfanneal.spec.load import spec_from_text
 
 STYLE = """
@@ -102,6 +103,9 @@ def _about(source: str, result: Result, *, single: bool) -> str:
         f"{counts.n_gradient_evaluations:,} gradients in {made.wall_time:,.0f} s.</p>"
     )
     parts.append("<h3>Posterior</h3>" + _parameters(result))
+    if result.symmetry is not None:
+        lines = in_words(result.symmetry, result.columns.names)
+        parts.append("<h3>Symmetry</h3>" + _symmetry(lines))
     parts.append("<h3>Can it be trusted?</h3>" + _diagnostics(result))
     parts.append("<h3>Figures</h3>")
     for kind in _kinds(result):
@@ -135,6 +139,11 @@ def _parameters(result: Result) -> str:
         )
     ]
     return _table(("parameter", "mean", "sd", "5 %", "median", "95 %", "unit"), rows)
+
+
+def _symmetry(lines: Sequence[str]) -> str:
+    """What can be exchanged without a difference."""
+    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in lines)}</ul>"
 
 
 def _diagnostics(result: Result) -> str:

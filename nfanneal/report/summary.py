@@ -13,6 +13,7 @@ from nfanneal.model.latent import point_in_words
 from nfanneal.results.diagnostics import About, listed
 from nfanneal.results.records import Counts
 from nfanneal.results.result import Result
+from nfanneal.results.symmetry import in_words, symmetry_as_json
 
 SHOWN_PARAMETERS = 40
 
@@ -37,6 +38,7 @@ def summary_json(result: Result) -> dict[str, Any]:
             "wall_time_s": result.provenance.wall_time,
             "converged": result.converged,
             "warnings": list(result.warnings),
+            "symmetry": symmetry_as_json(result.symmetry, result.columns.names),
             "parameters": {name: vars(s) for name, s in result.summaries().items()},
         }
     )
@@ -64,8 +66,17 @@ def print_summary(result: Result, console: Console) -> None:
     hidden = len(result.columns.names) - SHOWN_PARAMETERS
     if hidden > 0:
         console.print(f"… and {hidden} more; all of them with --json")
+    _print_symmetry(result, console)
     _print_failures(result, console)
     _print_warnings(result, console)
+
+
+def _print_symmetry(result: Result, console: Console) -> None:
+    """What can be exchanged without a difference."""
+    if result.symmetry is None:
+        return
+    for text in in_words(result.symmetry, result.columns.names):
+        console.print(f"Symmetry: {text}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_warnings(result: Result, console: Console) -> None:

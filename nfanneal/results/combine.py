@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import chi2
 
+from nfanneal.anneal.exchanges import same_group
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import mixture_log_density
 from nfanneal.arrays import concatenated
@@ -21,6 +22,7 @@ from nfanneal.results.observed import observed_at
 from nfanneal.results.rebuild import refuse_other_model, revived_problem, stored_proposal
 from nfanneal.results.result import Combination, ObservedData, Result, StoredFlow
 from nfanneal.results.sample import with_draws
+from nfanneal.results.symmetry import Symmetry, all_modes
 from nfanneal.spec.load import spec_from_text
 
 LEAST_P_VALUE = 0.01
@@ -33,7 +35,7 @@ def combine(
     """All draws of repeated runs under their common mixture of proposals.
 
     Every draw is weighted by the balance heuristic, so a mode that one run's flow misses is
-    weighted rightly if another's covers it.
+    weighted rightly if another's covers it. Folded draws stay so if all runs are folded alike.
 
     Raises:
         ResultError: fewer than two runs, a pruned one, or runs of different problems.
@@ -42,7 +44,8 @@ def combine(
     """
     _refuse(results, sources)
     first = results[0]
-    draws = _reweighted(results)
+    symmetry = _common_symmetry(results)
+    draws = _reweighted(results, symmetry)
     choice_seed, noise_seed = np.random.SeedSequence([first.provenance.seed, len(results)]).spawn(2)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     observed: Mapping[str, ObservedData] = {}
@@ -70,6 +73,7 @@ def combine(
             sources=tuple(sources),
         ),
         combination=agreement,
+        symmetry=symmetry,
     )
 
 
@@ -93,14 +97,34 @@ def _refuse(results: Sequence[Result], sources: Sequence[str]) -> None:
         raise ResultError("two of the results are the same run (same seed, same draws)")
 
 
-def _reweighted(results: Sequence[Result]) -> WeightedDraws:
+def _common_symmetry(results: Sequence[Result]) -> Symmetry | None:
+    """The largest that a run found; folded if all are, by the same one.
+
+    The mixture of their proposals is the same at all images of a draw only then.
+    """
+    found = [r.symmetry for r in results if r.symmetry is not None]
+    if not found:
+        return None
+    largest = max(found, key=lambda symmetry: symmetry.copies)
+    alike = len(found) == len(results) and all(
+        same_group(largest.group, other.group) and other.folded for other in found
+    )
+    return replace(largest, folded=alike, n_evaluations=sum(s.n_evaluations for s in found))
+
+
+def _reweighted(results: Sequence[Result], symmetry: Symmetry | None) -> WeightedDraws:
     """All draws, weighted under the mixture of all proposals.
 
     One on a bound of its prior, where only rounding puts it, has no place in the latent space: it
     is weighted as if no other run could have drawn it.
     """
     latent = LatentMap(spec_from_text(results[0].spec_yaml).meaning.free)
-    draws = concatenated([r.draws for r in results])
+    if symmetry is not None and symmetry.folded:
+        draws = concatenated([r.draws for r in results])
+    else:
+        draws = concatenated(
+            [all_modes(r.draws, r.symmetry, latent, r.provenance.seed) for r in results]
+        )
     counts = [len(r.draws.log_weight) for r in results]
     z = latent.to_latent(draws.theta)
     inside = np.isfinite(z).all(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import restored
+from nfanneal.anneal.symmetry import SOLVED
 from nfanneal.errors import ResultError
 from nfanneal.model.calls import LogLikelihood
 from nfanneal.model.observations import Observations
@@ -22,6 +23,8 @@ RECHECKED = 16
 """So many stored draws are evaluated again to see that a Python file is the result's model."""
 SAME = 1e-6
 """Relative difference of log-likelihoods that may come from another machine's rounding."""
+SAME_FOLDED = SOLVED
+"""The same where log L was evaluated at another image of a draw."""
 
 
 def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
@@ -93,8 +96,10 @@ def first_difference(result: Result, problem: Problem) -> str | None:
         ),
         "log-prior": (problem.latent.log_density(theta), draws.log_prior[rows]),
     }
+    moved = result.symmetry is not None and result.symmetry.folded
+    same = SAME_FOLDED if moved else SAME
     for what, (found, held) in pairs.items():
-        other = np.flatnonzero(~np.isclose(found, held, rtol=SAME, atol=SAME))
+        other = np.flatnonzero(~np.isclose(found, held, rtol=same, atol=same))
         if len(other):
             i = int(other[0])
             return (

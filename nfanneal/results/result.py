@@ -15,6 +15,7 @@ from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws
 from nfanneal.results.records import Columns, Counts, Provenance
 from nfanneal.results.summaries import ParameterSummary, summarize
+from nfanneal.results.symmetry import Symmetry
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Result:
     failed_theta: Array
     pruning: Pruning | None = None
     combination: Combination | None = None
+    symmetry: Symmetry | None = None
 
     @property
     def converged(self) -> bool:

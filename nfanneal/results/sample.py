@@ -21,6 +21,7 @@ from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_param
 from nfanneal.results.observed import observed_at
 from nfanneal.results.rebuild import revived_problem, stored_proposal
 from nfanneal.results.result import ObservedData, Result
+from nfanneal.results.symmetry import folded
 
 BATCH = 10_000
 MOST_PER_DRAW = 100
@@ -57,7 +58,10 @@ def sample(
         wanted = expected if resampled else n - sum(len(p.log_weight) for p in parts)
         size = min(BATCH, wanted)
         drawn = final_draws(problem.target, proposal, size, generator)
-        parts.append(in_parameters(drawn, problem.latent))
+        part = in_parameters(drawn, problem.latent)
+        if result.symmetry is not None and result.symmetry.folded:
+            part = folded(part, result.symmetry, problem.latent)
+        parts.append(part)
         refuse_zero([part.log_likelihood for part in parts])
         failed += int(drawn.failed.sum())
     fresh = sum(len(part.log_weight) for part in parts)

@@ -69,6 +69,12 @@ class OutputSpec(Section):
         f"(quick: {QUICK.enough_ess:,}): at most {MOST_SAMPLES:,}, and at most as many as the "
         "annealing took",
     )
+    symmetry: Literal["keep", "fold"] = Field(
+        "keep",
+        description="where exchanging parameters leaves the posterior as it is, draws are of all "
+        "equal modes (keep) or moved into one (fold): the first exchanged parameter ascends, ties "
+        "are decided by the next",
+    )
     checkpoint: Interval = Field(
         60.0,
         description="time between checkpoints, such as 60s or 5m; off writes them only when "

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from nfanneal.anneal.exchanges import Exchanges
 from nfanneal.errors import ResultError
 from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws
@@ -21,6 +22,7 @@ from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Combination, History, ObservedData, Pruning, Result, StoredFlow
 from nfanneal.results.store.seal import check_bytes, check_content, refuse_hostile
 from nfanneal.results.store.writing import DRAW_FIELDS, FORMAT
+from nfanneal.results.symmetry import Symmetry, refuse_forged
 
 _DAMAGE = (
     KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RuntimeError,
@@ -88,6 +90,8 @@ def _refuse_inconsistent(result: Result) -> None:
         raise ValueError("posterior draws of different numbers")
     if not ((result.posterior_index >= 0) & (result.posterior_index < n)).all():
         raise ValueError("a posterior draw that is no weighted draw")
+    if result.symmetry is not None:
+        refuse_forged(result.symmetry, draws.theta.shape[1])
     made, parameters = result.provenance, result.columns.parameters
     texts = [result.name, made.command, made.origin, *result.warnings]
     texts += [text for p in parameters for text in (p.name, p.label, p.unit)]
@@ -134,6 +138,7 @@ def _read_all(file: h5py.File) -> Result:
         failed_theta=file["nfanneal/failed_theta"][()],
         pruning=_read_pruning(file),
         combination=_read_combination(file),
+        symmetry=_read_symmetry(file),
     )
 
 
@@ -185,6 +190,23 @@ def _read_combination(file: h5py.File) -> Combination | None:
         errors=group["errors"][()],
         chi_square=group.attrs["chi_square"].item(),
         p_value=group.attrs["p_value"].item(),
+    )
+
+
+def _read_symmetry(file: h5py.File) -> Symmetry | None:
+    if "symmetry" not in file:
+        return None
+    group = file["symmetry"]
+    elements, generators = (
+        Exchanges(group[f"{name}_permutations"][()], group[f"{name}_signs"][()])
+        for name in ("element", "generator")
+    )
+    return Symmetry(
+        group=elements,
+        generators=generators,
+        used=group["used"][()] != 0,
+        folded=bool(group.attrs["folded"]),
+        n_evaluations=int(group.attrs["n_evaluations"]),
     )
 
 

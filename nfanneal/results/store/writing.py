@@ -20,6 +20,7 @@ from nfanneal.results.records import Columns, Provenance
 from nfanneal.results.result import Combination, History, Prediction, Pruning, Result
 from nfanneal.results.store.image import in_memory
 from nfanneal.results.store.seal import DIGEST, content_digest, sealed
+from nfanneal.results.symmetry import Symmetry
 from nfanneal.runtime.files import write_bytes
 
 FORMAT = 1
@@ -100,6 +101,8 @@ def _write_all(file: h5py.File, result: Result) -> None:
         _write_pruning(file, result.pruning)
     if result.combination is not None:
         _write_combination(file, result.combination)
+    if result.symmetry is not None:
+        _write_symmetry(file, result.symmetry)
 
 
 def _write_attributes(file: h5py.File, result: Result) -> None:
@@ -224,3 +227,13 @@ def _write_combination(file: h5py.File, combination: Combination) -> None:
     group.write("errors", combination.errors, ("run",))
     group.group.attrs["chi_square"] = combination.chi_square
     group.group.attrs["p_value"] = combination.p_value
+
+
+def _write_symmetry(file: h5py.File, symmetry: Symmetry) -> None:
+    group = _Group(file.create_group("symmetry", track_order=True))
+    for name, each in (("element", symmetry.group), ("generator", symmetry.generators)):
+        group.write(f"{name}_permutations", each.permutations, (name, "column"))
+        group.write(f"{name}_signs", each.signs, (name, "column"))
+    group.write("used", symmetry.used.astype(np.int8), ("generator",))
+    group.group.attrs["folded"] = int(symmetry.folded)
+    group.group.attrs["n_evaluations"] = symmetry.n_evaluations
