@@ -15,6 +15,7 @@ from nfanneal.anneal.pool import Pool, make_generation
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Mixture, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
+from nfanneal.anneal.proposals.symmetrized import unsymmetrized
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.snapshot import Randomness, Snapshot
 from nfanneal.anneal.state import KEEP_FAILED, PATH_POINTS, State
@@ -25,6 +26,7 @@ from nfanneal.model.problem import Problem
 from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.rebuild import first_difference, stored_proposal
 from nfanneal.results.result import Result
+from nfanneal.results.symmetry import all_modes
 from nfanneal.runs.history import HISTORY_FIELDS
 from nfanneal.runs.settings import Settings
 from nfanneal.target import Spent
@@ -43,7 +45,8 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
     _refuse_unfit(result, problem)
     proposal, level = stored_proposal(result), len(result.history.seconds)
     flow, hot = _newest_flow(proposal), _hottest(proposal)
-    z = problem.latent.to_latent(result.draws.theta)
+    draws = all_modes(result.draws, result.symmetry, problem.latent, result.provenance.seed)
+    z = problem.latent.to_latent(draws.theta)
     good = np.isfinite(z).all(axis=1)  # a bound of a prior, reached by rounding, has no z
     generation = make_generation(level - 1, proposal, z[good], result.draws.log_likelihood[good])
     draw_seed, local_seed = np.random.SeedSequence([settings.seed, 3, level]).spawn(2)
@@ -99,7 +102,8 @@ def _archive(
 
 
 def _components(proposal: Proposal) -> tuple[Proposal, ...]:
-    return proposal.components if isinstance(proposal, Mixture) else (proposal,)
+    plain = unsymmetrized(proposal)
+    return plain.components if isinstance(plain, Mixture) else (plain,)
 
 
 def _hottest(proposal: Proposal) -> Proposal:
@@ -110,7 +114,7 @@ def _hottest(proposal: Proposal) -> Proposal:
 def _newest_flow(proposal: Proposal) -> FlowProposal:
     """The last flow before the hot ones, else any."""
     *others, last = _components(proposal)
-    for candidate in (*reversed(others), last):
+    for candidate in map(unsymmetrized, (*reversed(others), last)):
         if isinstance(candidate, FlowProposal):
             return candidate
         if isinstance(candidate, Mixture):

@@ -22,7 +22,8 @@ from nfanneal.spec.checked import CheckedSpec
 class Settings:
     """How to estimate: flow, annealing, the seed, and final draws: more than `samples`, up to
 
-    `most_samples`, where fewer than `enough_ess` of them are effective."""
+    `most_samples`, where fewer than `enough_ess` of them are effective. `fold`: all of them are
+    moved into one of the posterior's equal modes."""
 
     flow: FlowSettings
     anneal: AnnealSettings
@@ -30,6 +31,7 @@ class Settings:
     most_samples: int
     enough_ess: float
     seed: int
+    fold: bool = False
 
 
 def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
@@ -59,6 +61,7 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
         most_samples=samples or MOST_SAMPLES,
         enough_ess=preset.enough_ess,
         seed=spec.seed,
+        fold=spec.output.symmetry == "fold",
     )
 
 
