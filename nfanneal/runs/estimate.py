@@ -35,6 +35,7 @@ from nfanneal.results.result import Result, StoredFlow
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.history import _history
 from nfanneal.runs.settings import Settings
+from nfanneal.runs.symmetry import as_wanted, kept_draws, made_symmetric
 from nfanneal.target import Target
 from nfanneal.version import versions_of
 
@@ -64,31 +65,36 @@ def estimate(
     journal = journal or Journal()
     target = journal.recorded(problem.target)
     seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else settings.seed)
-    anneal_seed, draw_seed, choice_seed, noise_seed, walk_seed = seeds.spawn(5)
+    anneal_seed, draw_seed, choice_seed, noise_seed, symmetry_seed, walk_seed = seeds.spawn(6)
     if earlier and not earlier.rounds:
         annealed = _as_it_was(journal)
     else:
         annealing = earlier.settings(settings.anneal) if earlier else settings.anneal
         annealed = anneal(target, settings.flow, annealing, anneal_seed, observe, journal=journal)
+    annealed, symmetry, searched = made_symmetric(
+        target, annealed, settings.anneal, symmetry_seed, earlier, observe
+    )
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
 
     def draw(n: int) -> LatentDraws:
         return final_draws(target, annealed.proposal, n, generator, observe)
 
-    kept = earlier.result.draws if earlier and not earlier.rounds else None
+    extends = earlier if earlier and not earlier.rounds else None
+    kept = kept_draws(extends, settings.fold, problem.latent) if extends else None
     if kept:
         final = FinalDraws(in_latent(kept, problem.latent), annealed.proposal)
     else:
-        final = _enough_draws(target, settings, annealed, draw)
+        final = _enough_draws(target, settings, annealed, searched, draw)
     if earlier:
         wanted = earlier.target_ess or 0.0
         final = drawn_until(final, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
     if settings.most_samples > settings.samples:
-        left = _left(settings, annealed.n_evaluations + _fresh(final, kept))
+        left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
         final = around_heavy(final, target, left, generator, observe)
     draws, failed = _of_parameters(final, annealed.proposal, kept, problem), final.draws.failed
+    draws, symmetry = as_wanted(draws, symmetry, settings.fold, problem.latent)
     annealed = _after(annealed, final)
-    left = _left(settings, annealed.n_evaluations + _fresh(final, kept))
+    left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
     opinion = second_opinion(
         target, final, annealed.archive, settings.anneal.walkers, left, walk_seed, observe
     )
@@ -114,13 +120,14 @@ def estimate(
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
         counts=Counts(
-            n_likelihood_evaluations=annealed.n_evaluations + _fresh(final, kept),
+            n_likelihood_evaluations=annealed.n_evaluations + searched + _fresh(final, kept),
             n_gradient_evaluations=annealed.n_gradients,
             n_failed=annealed.n_failed + int(failed.sum()),
             n_gradients_dropped=annealed.n_dropped,
         ),
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
         provenance=Provenance(settings.seed, journal.seconds, versions_of(LIBRARIES), command),
+        symmetry=symmetry,
     )
     return replace(made, warnings=warnings_of(made))
 
@@ -182,14 +189,18 @@ def _as_it_was(journal: Journal) -> AnnealResult:
 
 
 def _enough_draws(
-    target: Target, settings: Settings, annealed: AnnealResult, draw: Callable[[int], LatentDraws]
+    target: Target,
+    settings: Settings,
+    annealed: AnnealResult,
+    searched: int,
+    draw: Callable[[int], LatentDraws],
 ) -> FinalDraws:
     """The final draws, and more until enough are effective: they are cheap beside the training.
 
-    In all at most as many as the annealing took, and as the budget has left but for the second
-    opinion; `samples` in any case.
+    In all at most as many as the annealing took, and as the budget has left, of which a search
+    for symmetries took some, but for the second opinion; `samples` in any case.
     """
-    left = _left(settings, annealed.n_evaluations)
+    left = _left(settings, annealed.n_evaluations + searched)
     left -= kept_back(target, settings.anneal.walkers, left)
     affordable = min(annealed.n_evaluations, left)
     most = int(max(min(settings.most_samples, affordable), settings.samples))
