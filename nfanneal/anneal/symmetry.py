@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nfanneal.anneal.candidates import candidates
 from nfanneal.anneal.exchanges import Code, Exchanges, closed, from_codes, identity, product
 from nfanneal.arrays import Array, Bools
+from nfanneal.errors import ModelError
 from nfanneal.target import Target
 
 MOST_EVALUATIONS = 5000
@@ -135,10 +136,17 @@ class _Search:
         return np.minimum(share * (1.0 + np.abs(self.log_likelihood)), LARGEST_TOLERANCE)
 
     def differences(self, images: Array, rows: NDArray[np.int64], factor: float = 1.0) -> Bools:
-        """Whether log L at images (m, d) of the points `rows` (m,) is not what it is there."""
+        """Whether log L at images (m, d) of the points `rows` (m,) is not what it is there.
+
+        A model that raises at one of them ends the search, not a run that has come so far.
+        """
         self.spent += len(images)
         self.left -= len(images)
-        found = self.target.evaluate(images, False).log_likelihood
+        try:
+            found = self.target.evaluate(images, False).log_likelihood
+        except ModelError:
+            self.left = 0
+            return np.ones(len(images), dtype=bool)
         return ~(np.abs(found - self.log_likelihood[rows]) <= factor * self.tolerance[rows])
 
     def screened(self, tried: Exchanges) -> Exchanges:

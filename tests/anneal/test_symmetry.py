@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy.special import logsumexp
 from nfanneal.anneal.candidates import candidates, involutions
 from nfanneal.anneal.exchanges import exchanging
 from nfanneal.anneal.symmetry import MOST_EVALUATIONS, find_symmetry
+from nfanneal.errors import ModelError
 from nfanneal.model.latent import LatentMap, Parameter
 from nfanneal.model.priors import make_prior
 from nfanneal.target import Evaluation, Target
@@ -203,6 +205,24 @@ def test_failures_count_as_differences():
         return np.where(z[:, 0] > z[:, 1], -np.inf, value)
 
     assert not Counted(function, 2, ((0, 1),)).found().any
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_a_model_that_raises_ends_the_search(after):
+    """At the candidates, at the columns that are moved, or at what is to hold."""
+    counted, calls = Counted(mixture, 9, TRIPLES, TRIPLES), []
+
+    def ask(z, gradient):
+        calls.append(len(z))
+        if len(calls) > after:
+            raise ModelError("here the model ends")
+        return counted.ask(z, gradient)
+
+    z = np.random.default_rng(0).standard_normal((1000, 9))
+    target = replace(counted.target, ask=ask)
+    found = find_symmetry(target, z, mixture(z), np.random.default_rng(1))
+    assert len(found.generators) == max(after - 2, 0)
+    assert found.n_evaluations == sum(calls)
 
 
 @given(st.integers(0, 2**32 - 1))
