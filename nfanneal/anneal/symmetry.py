@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from nfanneal.anneal.candidates import candidates
 from nfanneal.anneal.exchanges import Code, Exchanges, closed, from_codes, identity, product
@@ -26,7 +27,11 @@ FEW_COLUMNS = 32
 FEWER_EVALUATIONS = 2000
 """for more columns."""
 MOST_ELEMENTS = 120
-"""A group that is used has at most so many elements: each costs a density per draw."""
+"""A group that is used has at most so many elements: each costs a density per draw,"""
+FEW_ELEMENTS = 24
+"""and so many where exchanges lead to places that the coldest points are at in any case."""
+FAR = 2.0
+"""Images lead away if cold points are so many times farther from them than from each other."""
 MOST_SAID = 4000
 """Elements of a larger group that are remembered as told."""
 CANDIDATES_SHARE = 0.8
@@ -57,7 +62,8 @@ APART = 1e-3
 class Found:
     """What leaves the posterior as it is.
 
-    `group` are all elements that are used, the identity first, at most `MOST_ELEMENTS`;
+    `group` are all elements that are used, the identity first: at most `MOST_ELEMENTS`, of which
+    those beyond `FEW_ELEMENTS` lead to modes that the coldest points are not in;
     `generators` are what was found, none of which follows from those before it. Those beyond `used`
     would make the group too large.
     """
@@ -96,7 +102,9 @@ def find_symmetry(
     """
     d = target.dimension
     limit = MOST_EVALUATIONS if d <= FEW_COLUMNS else FEWER_EVALUATIONS
-    search = _Search(target, *_chosen(z, log_likelihood, rng), int(min(most, limit)))
+    rows, coldest = _chosen(z, log_likelihood, rng)
+    left = int(min(most, limit))
+    search = _Search(target, z[rows], log_likelihood[rows], z[coldest], left)
     if len(search.z) < LEAST_POINTS:
         return search.found([])
     tried = candidates(target, int(CANDIDATES_SHARE * search.left))
@@ -106,8 +114,13 @@ def find_symmetry(
     return search.found(list(told.codes[order]))
 
 
-def _chosen(z: Array, log_likelihood: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Distinct points: some of the largest log L, the others from the better half of all."""
+def _chosen(
+    z: Array, log_likelihood: Array, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of distinct points, and of the coldest.
+
+    Half of them are among these, the others from the better half of all.
+    """
     good = np.flatnonzero(np.isfinite(log_likelihood) & np.isfinite(z).all(axis=1))
     _, first = np.unique(z[good], axis=0, return_index=True)
     rows = good[np.sort(first)]
@@ -115,17 +128,19 @@ def _chosen(z: Array, log_likelihood: Array, rng: np.random.Generator) -> tuple[
     cold = rng.permutation(rows[:COLDEST])[: POINTS // 2]
     warm = rng.permutation(rows[: (len(rows) + 1) // 2])
     warm = warm[~np.isin(warm, cold)][: POINTS - len(cold)]
-    chosen = np.concatenate([cold, warm])
-    return z[chosen], log_likelihood[chosen]
+    return np.concatenate([cold, warm]), rows[:COLDEST]
 
 
 @dataclass
 class _Search:
-    """The points z (k, d) of a search, log L there (k,), and how much of it is left."""
+    """The points z (k, d) of a search, log L there (k,), the `coldest` of all (c, d), and how
+
+    many evaluations are left."""
 
     target: Target
     z: Array
     log_likelihood: Array
+    coldest: Array
     left: int
     spent: int = field(default=0, init=False)
 
@@ -190,6 +205,19 @@ class _Search:
             self.left >= len(rows) and not self.differences(exchange.images(self.z)[0], rows).any()
         )
 
+    def leads_away(self, exchange: Exchanges) -> bool:
+        """Whether the images of the coldest points are farther from these than they are themselves.
+
+        They are not if there is but one mode, or if all of its copies are known.
+        """
+        scale = self.coldest.std(axis=0)
+        points = self.coldest / np.where(scale > 0, scale, 1.0)
+        images = exchange.images(self.coldest)[0] / np.where(scale > 0, scale, 1.0)
+        among = cdist(points, points)
+        np.fill_diagonal(among, np.inf)
+        apart = np.median(cdist(images, points).min(axis=1))
+        return bool(apart > FAR * np.median(among.min(axis=1)))
+
     def found(self, codes: list[Code]) -> Found:
         """The group that the codes (d,) generate that hold, one after the other."""
         d = self.target.dimension
@@ -198,7 +226,8 @@ class _Search:
             if said.implies(code) or not self.holds(from_codes([code], d)):
                 continue
             own = [g for g, is_used in zip(generators, used, strict=True) if is_used]
-            larger = closed(from_codes([*own, code], d), MOST_ELEMENTS)
+            most = MOST_ELEMENTS if self.leads_away(from_codes([code], d)) else FEW_ELEMENTS
+            larger = closed(from_codes([*own, code], d), most)
             group = group if larger is None else larger
             generators.append(code)
             used.append(larger is not None)

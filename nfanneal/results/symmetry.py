@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfanneal.anneal.exchanges import Exchanges
-from nfanneal.anneal.symmetry import MOST_ELEMENTS
 from nfanneal.arrays import Bools
 from nfanneal.model.latent import LatentMap
 from nfanneal.results.draws import WeightedDraws
@@ -90,7 +89,7 @@ def in_words(symmetry: Symmetry, names: Sequence[str]) -> tuple[str, ...]:
     if len(exchanges) > SHOWN:
         lines.append(f"and {len(exchanges) - SHOWN} more such exchanges")
     if not symmetry.complete:
-        lines.append(f"together: more than {MOST_ELEMENTS} equal copies of every point, of which "
+        lines.append(f"together: more than {symmetry.copies} equal copies of every point, of which "
                      f"the final proposal knows {symmetry.copies}")  # fmt: skip
     elif len(lines) > 1:
         lines.append(f"together: {symmetry.copies} equal copies of every point")

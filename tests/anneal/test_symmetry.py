@@ -171,9 +171,23 @@ def test_a_large_group_is_told_but_not_used():
         return -5.0 * ((z - 1.0) ** 2).sum(axis=1)
 
     found = Counted(function, 8, (tuple(range(8)),)).found()
-    assert len(found.permutations) == 120
+    assert len(found.generators) == 7
+    assert found.used.sum() == 3  # a single mode, which is its own copy
+    assert len(found.permutations) == 24
+
+
+def test_more_elements_are_used_where_copies_are_apart():
+    """Eight columns whose values are 1, …, 8 in any order, seen in one order only."""
+
+    def function(z):
+        return -200.0 * ((np.sort(z, axis=1) - np.arange(1, 9)) ** 2).sum(axis=1)
+
+    counted = Counted(function, 8, (tuple(range(8)),))
+    z = np.arange(1, 9) + 0.1 * np.random.default_rng(0).standard_normal((500, 8))
+    found = find_symmetry(counted.target, z, function(z), np.random.default_rng(1))
     assert len(found.generators) == 7
     assert found.used.sum() == 4
+    assert len(found.permutations) == 120
 
 
 def test_many_columns_take_few_evaluations():
