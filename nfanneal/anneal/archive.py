@@ -22,6 +22,8 @@ MOST = 512
 """Optima that are kept at most, those of the largest Laplace mass."""
 MATTERS = 1e-3
 """An optimum matters if its Laplace mass is at least such a share of all."""
+MOST_THAT_MATTER = 128
+"""… and among so many heaviest."""
 WEIGHTY = 1e-2
 """… and a step of β waits for its points if it is such a share."""
 EVEN_SHARE = 0.3
@@ -83,8 +85,11 @@ class Archive:
 
     @property
     def matters(self) -> Bools:
-        """Which optima have a share of the masses worth the name, (k,)."""
-        return normalized(self.log_masses) >= MATTERS
+        """Which optima have a share of the masses worth the name, (k,): not too many of them."""
+        log_masses = self.log_masses
+        heaviest = np.sort(log_masses)[-MOST_THAT_MATTER:]
+        least = heaviest[0] if len(heaviest) else -np.inf
+        return (normalized(log_masses) >= MATTERS) & (log_masses >= least)
 
     @property
     def sound(self) -> Bools:
@@ -110,10 +115,9 @@ class Archive:
         """Which optimum that matters is nearest to each z (n, d) under prior·L^β, from 0 on."""
         near = rows_of(self.points, self.matters)
         best, mode = np.full(len(z), -np.inf), np.zeros(len(z), dtype=np.int64)
-        for k, (centre, precision) in enumerate(zip(near.z, near.precisions(beta), strict=True)):
-            away = z - centre
-            square = np.einsum("ni,ij,nj->n", away, precision, away)
-            height = 0.5 * np.linalg.slogdet(precision)[1]
+        for k, (centre, root) in enumerate(zip(near.z, near.roots(beta), strict=True)):
+            height = float(np.log(np.diagonal(root)).sum())
+            square = _squares(z, centre, root)
             density = height - 0.5 * (DF + z.shape[1]) * np.log1p(square / DF)
             closer = density > best
             best[closer], mode[closer] = density[closer], k
@@ -176,11 +180,10 @@ def as_found(points: LocalPoints, found: NDArray[np.int64]) -> Archive:
 def distinct(ends: Archive) -> Archive:
     """The best of every group of ends that are the same optimum, the heaviest first."""
     ends = rows_of(ends, np.argsort(-ends.points.log_joint, kind="stable"))
-    log_joint, precisions = ends.points.log_joint, ends.points.precisions(1.0)
+    log_joint, roots = ends.points.log_joint, ends.points.roots(1.0)
     left, best, counts = np.arange(len(ends)), [], []
     while len(left):
-        away = ends.z[left] - ends.z[left[0]]
-        same = np.einsum("ni,ij,nj->n", away, precisions[left[0]], away) < SAME**2
+        same = _squares(ends.z[left], ends.z[left[0]], roots[left[0]]) < SAME**2
         same[0] = True
         as_good = log_joint[left] > log_joint[left[0]] - AS_GOOD
         best.append(left[0])
@@ -194,7 +197,12 @@ def distinct(ends: Archive) -> Archive:
 def _within(points: LocalPoints, z: Array, square: float) -> Bools:
     """Which z (n, d) are nearer to a point than √`square` of its standard deviations."""
     near = np.zeros(len(z), dtype=bool)
-    for centre, precision in zip(points.z, points.precisions(1.0), strict=True):
-        away = z - centre
-        near |= np.einsum("ni,ij,nj->n", away, precision, away) < square
+    for centre, root in zip(points.z, points.roots(1.0), strict=True):
+        near |= _squares(z, centre, root) < square
     return near
+
+
+def _squares(z: Array, centre: Array, root: Array) -> Array:
+    """Squared distances (n,) of z (n, d) in units of the precision R·Rᵀ of a root R (d, d)."""
+    white = (z - centre) @ root
+    return np.asarray(np.einsum("ij,ij->i", white, white))

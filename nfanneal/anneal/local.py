@@ -40,6 +40,10 @@ class LocalPoints:
         clipped = np.clip(values, 1.0, NARROWEST)
         return np.asarray((vectors * clipped[:, None, :]) @ np.swapaxes(vectors, 1, 2))
 
+    def roots(self, beta: float) -> Array:
+        """Lower Cholesky factors (k, d, d) of the precisions."""
+        return np.asarray(np.linalg.cholesky(self.precisions(beta)))
+
     def log_masses(self, beta: float) -> Array:
         """Log of the Laplace mass (k,) of prior·L^β around each point, but for a constant."""
         log_joint = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
