@@ -89,7 +89,8 @@ def starts_at_once(target: Target, n: int) -> int:
     """How many searches of n draws are begun at a time."""
     if target.ask_curvature is not None and not target.curvature_cost:
         return max(round(SEARCHED * n), LEAST_STARTS)
-    return MOST_STARTS["gradients" if target.ask_curvature is None else "differences"]
+    by_gradients = target.ask_curvature is None and target.differentiable
+    return MOST_STARTS["gradients" if by_gradients else "differences"]
 
 
 def scout(target: Target, z: Array, log_likelihood: Array, rng: np.random.Generator) -> Scouting:
