@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,13 +14,16 @@ from nfanneal.anneal.local import local_points
 from nfanneal.anneal.metropolis import STEPS, walked
 from nfanneal.anneal.progress import Activity, LevelInfo
 from nfanneal.anneal.proposals.flow import FlowProposal
-from nfanneal.anneal.scout import pool_starts, scout, searched, starts_at_once
+from nfanneal.anneal.scout import most_starts, pool_starts, scout, searched
 from nfanneal.anneal.state import Means, State, add, affords, observed_values, pool_weights
 from nfanneal.anneal.training import WeightedPoints
 from nfanneal.anneal.weighing import weighed
 from nfanneal.anneal.weights import effective_sample_size, systematic_resample
 from nfanneal.arrays import Array, concatenated
 
+MORE_OF_THE_PRIOR = 3
+"""Draws of the prior that are only looked at, per point of a level: few may hit a narrow mode."""
+MOST_OF_A_BUDGET = 0.05
 SEARCH_AGAIN = 4.0
 """Optima are searched again from the pool when β has grown by such a factor."""
 MOST_SEARCHES_AT_END = 2
@@ -37,10 +41,18 @@ MOVED_POINTS = 8192
 
 
 def scout_prior(state: State, means: Means) -> State:
-    """Look for optima from the draws of the prior."""
+    """Look for optima from draws of the prior: those of the level, and more of them."""
+    prior, settings = state.pool.generations[0], means.settings
+    budget = settings.max_evaluations or math.inf
+    n = int(min(MORE_OF_THE_PRIOR * settings.draws, MOST_OF_A_BUDGET * budget))
+    more = prior.proposal.draw(n, means.generator)
+    log_likelihood, failed = observed_values(means.target, more, means.observe)
+    state = replace(
+        state, n_evaluations=state.n_evaluations + n, n_failed=state.n_failed + int(failed.sum())
+    )
     means.observe(Activity("scouting for modes", 0, 1))
-    prior = state.pool.generations[0]
-    found = scout(means.target, prior.z, prior.log_likelihood, means.rng)
+    z = np.concatenate([prior.z, more])
+    found = scout(means.target, z, np.concatenate([prior.log_likelihood, log_likelihood]))
     return _weighed(replace(state.spending(found.spent), archive=found.archive), means)
 
 
@@ -64,8 +76,8 @@ def scout_pool(state: State, means: Means) -> State:
         return state
     means.observe(Activity("scouting for modes", 0, 1))
     base, log_l = pool.log_base_weights(), pool.log_likelihood
-    size = starts_at_once(means.target, means.settings.draws) // 2
-    starts = pool_starts(pool.z, base, log_l, state.beta, size, archive)
+    size = most_starts(means.target) // 4
+    starts = pool_starts(pool.z, base, log_l, size, archive)
     found = searched(means.target, starts, archive)
     state = replace(
         state.spending(found.spent),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from nfanneal.anneal.archive import Archive, as_found, distinct
 from nfanneal.anneal.differences import MOST_DIMENSIONS, with_slope
@@ -30,21 +31,21 @@ from nfanneal.target import Evaluation, Spent, Target
 
 Likelihood = Callable[[Array], tuple[Evaluation, Spent]]
 
-SEARCHED = 1 / 16
-"""Such a share of the prior's draws starts a search for the best place."""
 SPREAD = 1 / 4
-"""Such a share of them starts one in the order of time, where fewer than `ENOUGH_ENDS` of the
+"""Such a share of draws starts a search in the order of time, where fewer than `ENOUGH_ENDS` of the
 
 former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
-LEAST_STARTS = 256
-MOST_STARTS = {"gradients": 256, "differences": 64}
-"""Searches at a time where the curvature does not come for free, by what they take instead."""
-FEW_OPENINGS = 256
-"""Draws that a search in the order of time is begun from, where the curvature is not for free."""
-MOST_TIMES = 4
-"""So many times as many are searched, as long as optima that matter turn up."""
+MOST_STARTS = {"free": 2048, "gradients": 1024, "differences": 192}
+"""Searches from the prior's draws, by what takes a step: the model's own curvature, gradients, or
+
+differences."""
+MOST_OPENINGS = {"free": 16384, "differences": 256}
+"""Draws among which searches in the order of time begin."""
+NEIGHBOURS = 16
+MANY_DIMENSIONS, FEWER_POINTS = 6, 8192
+"""Neighbours in more dimensions are dear to find: those of the first points only."""
 QUASI_NEWTON = 150
 """Iterations of a quasi-Newton search: they cost a gradient each."""
 ALIKE = 0.1
@@ -85,36 +86,52 @@ def nothing_found(dimension: int) -> Archive:
     return as_found(none, np.empty(0, dtype=np.int64))
 
 
-def starts_at_once(target: Target, n: int) -> int:
-    """How many searches of n draws are begun at a time."""
+def most_starts(target: Target) -> int:
+    """How many searches are begun from the prior's draws, by what a step of them takes."""
     if target.ask_curvature is not None and not target.curvature_cost:
-        return max(round(SEARCHED * n), LEAST_STARTS)
+        return MOST_STARTS["free"]
     by_gradients = target.ask_curvature is None and target.differentiable
     return MOST_STARTS["gradients" if by_gradients else "differences"]
 
 
-def scout(target: Target, z: Array, log_likelihood: Array, rng: np.random.Generator) -> Scouting:
-    """Search from the prior's draws z (n, d), again while optima that matter turn up.
+def scout(target: Target, z: Array, log_likelihood: Array) -> Scouting:
+    """Search from draws z (n, d) of the prior with log L (n,).
 
-    Half the starts are the better draws, the others any. Searches in the order of time follow where
-    few found the best place. Nothing is found where no draw has a finite likelihood.
+    A quarter of the starts are the best of all draws and of their best tenth, the others those that
+    are better than their neighbours: a narrow mode that few draws hit is not among the best ones.
+    Searches in the order of time follow where few found the best place. Nothing is found where no
+    draw has a finite likelihood.
     """
-    size, good = starts_at_once(target, len(z)), np.isfinite(log_likelihood)
-    archive, spent = nothing_found(target.dimension), Spent()
-    any_draws = rng.permutation(np.flatnonzero(good))
-    better = _starts(z, log_likelihood, MOST_TIMES * size // 2)
-    for time in range(MOST_TIMES):
-        first = slice(time * size // 2, (time + 1) * size // 2)
-        rows = np.concatenate([better[time::MOST_TIMES], any_draws[first]])
-        found = searched(target, z[rows], archive)
-        archive, spent = found.archive, spent + found.spent
-        if not found.news:
-            break
+    size = most_starts(target)
+    best = _starts(z, log_likelihood, size // 4)
+    peaks = local_maxima(z, _log_joint(z, log_likelihood))
+    rows = np.concatenate([best, peaks[~np.isin(peaks, best)]])[:size]
+    found = searched(target, z[rows], nothing_found(target.dimension))
+    archive, spent = found.archive, found.spent
     if len(archive) and not _found_often(archive) and target.ask_curvature is not None:
         more, also = _in_order_of_time(target, z)
         ends = distinct(as_found(more, np.ones(len(more.z), dtype=np.int64)))
         archive, spent = archive.merged(ends)[0], spent + also
     return Scouting(archive, spent, bool(len(archive)))
+
+
+def local_maxima(z: Array, value: Array) -> NDArray[np.int64]:
+    """Rows of points z (n, d) that are better than each of their nearest neighbours, best first.
+
+    A search from any other would, as a rule, end where that from a better neighbour ends.
+
+    Source: Rinnooy Kan & Timmer (1987), Stochastic global optimization methods, part II: multi
+    level methods, doi:10.1007/BF02592071; with neighbours by rank, not by distance.
+    """
+    finite = np.flatnonzero(np.isfinite(value))
+    if len(finite) <= NEIGHBOURS:
+        return finite[np.argsort(-value[finite], kind="stable")]
+    if z.shape[1] > MANY_DIMENSIONS:
+        finite = finite[:FEWER_POINTS]
+    near = cKDTree(z[finite]).query(z[finite], k=NEIGHBOURS + 1)[1][:, 1:]
+    own = value[finite]
+    peaks = np.flatnonzero(own > own[near].max(axis=1))
+    return finite[peaks[np.argsort(-own[peaks], kind="stable")]]
 
 
 def searched(target: Target, starts: Array, archive: Archive) -> Scouting:
@@ -168,27 +185,24 @@ def _groups(ends: Ends) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def pool_starts(
-    z: Array,
-    log_base_weights: Array,
-    log_likelihood: Array,
-    beta: float,
-    size: int,
-    archive: Archive,
+    z: Array, log_base_weights: Array, log_likelihood: Array, size: int, archive: Archive
 ) -> Array:
     """Starts (k, d) among a pool's points z (n, d) that no known optimum explains.
 
-    Half are the heaviest under prior·L, where the proposals under-cover it most, the others the
-    heaviest at β.
+    Half are the heaviest under prior·L, where the proposals under-cover it most, the others those
+    that are better than their neighbours.
     """
-    unknown = np.flatnonzero(~archive.explains(z))
-    if not len(unknown):
-        return z[:0]
-    chosen: list[NDArray[np.int64]] = []
-    for at in (1.0, beta):
-        weights = truncated(tempered(log_base_weights, log_likelihood, at))[unknown]
-        order = np.argsort(-weights, kind="stable")[: size // 2]
-        chosen.append(unknown[order[weights[order] > 0]])
-    return z[np.unique(np.concatenate(chosen))]
+    weights = truncated(tempered(log_base_weights, log_likelihood, 1.0))
+    unknown = np.flatnonzero(~archive.explains(z) & np.isfinite(log_likelihood))
+    heavy = unknown[np.argsort(-weights[unknown], kind="stable")[: size // 2]]
+    peaks = unknown[local_maxima(z[unknown], _log_joint(z, log_likelihood)[unknown])]
+    rows = np.concatenate([heavy, peaks[~np.isin(peaks, heavy)]])[:size]
+    return z[np.sort(rows)]
+
+
+def _log_joint(z: Array, log_likelihood: Array) -> Array:
+    """log of prior·L (n,), but for a constant."""
+    return np.asarray(log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z))
 
 
 def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
@@ -201,7 +215,7 @@ def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
     Source: Oliver, He & Reynolds (1996), Conditioning permeability fields to pressure data,
     doi:10.3997/2214-4609.201406884.
     """
-    z = z if not target.curvature_cost else z[:FEW_OPENINGS]
+    z = z[: MOST_OPENINGS["differences" if target.curvature_cost else "free"]]
     opened, spent = target.curvature(z, 1.0 / STAGES)
     size = round(SPREAD * len(z))
     anchors = z[_starts(z, opened.log_likelihood, size)]
@@ -226,7 +240,7 @@ def _found_often(archive: Archive) -> bool:
 def _starts(z: Array, log_likelihood: Array, size: int) -> NDArray[np.int64]:
     """Rows: half the best draws, half from the best tenth: good, and not all from one place."""
     finite = np.flatnonzero(np.isfinite(log_likelihood))
-    joint = log_likelihood[finite] - 0.5 * np.einsum("ij,ij->i", z[finite], z[finite])
+    joint = _log_joint(z[finite], log_likelihood[finite])
     order = finite[np.argsort(-joint, kind="stable")]
     best = order[: size // 2]
     tenth = order[size // 2 : max(len(order) // 10, size)]
