@@ -2,7 +2,8 @@
 # make test   the tests; make lint style and types
 # make test-long  what make test leaves out as too long: whole runs, systems slow to compile
 # make fuzz   atheris on expressions, specs and tables, FUZZ_SECONDS (600) in all
-# make accuracy  the guide's accuracy table; make reference  slow comparisons with other samplers
+# make accuracy  the guide's accuracy table, hours; it goes on where it was stopped; ACCURACY='-k waves'
+#   or ACCURACY=--calibration for other runs; make reference  slow comparisons with other samplers
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,7 +31,7 @@ fuzz: $(STAMP)
 	done
 
 accuracy: $(STAMP)
-	$(BIN)/python -m pytest -m accuracy -rP --table=nfanneal/guide/accuracy.md tests/accuracy/test_accuracy.py
+	$(BIN)/python tests/accuracy/table.py $(ACCURACY) --table=nfanneal/guide/accuracy.md
 
 reference: $(STAMP)
 	$(BIN)/python -m pytest -m slow -rP

@@ -29,13 +29,6 @@ hypothesis.settings.load_profile("nfanneal")
 """How fast the machine is at the moment is no property of the program."""
 
 
-def pytest_addoption(parser):
-    parser.addoption("--table", type=Path, help="write the accuracy table into this file")
-    parser.addoption(
-        "--set", action="append", default=[], help="anneal.scout=off, say: for a table"
-    )
-
-
 def pytest_configure():
     """A shell's background jobs ignore Ctrl-C, and so would the processes that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
