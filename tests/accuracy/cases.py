@@ -66,7 +66,7 @@ class Case:
         """What `--set` changes for a kind."""
         if kind != "numpy":
             return self.overrides
-        array = ("model.array=numpy",)
+        array: tuple[str, ...] = ("model.array=numpy",)
         if self.spec(kind).parent != PROBLEMS:  # its functions take torch tensors alone
             array += (f"model.file={PROBLEMS / 'without_gradients.py'}",)
         return (*self.overrides, *array)

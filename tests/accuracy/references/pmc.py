@@ -57,7 +57,6 @@ class Setting:
     draws: int = 10_000
 
 
-THIN = {"components": 200, "fresh": 400_000, "draws": 40_000}
 SETTINGS = {
     "waves": Setting("waves_ode", ((2, 0, 4), (3, 1, 5)), starts=2000),
     "planets": Setting("planets_ode", ((3, 1, 5), (4, 2, 6)), starts=2000),
@@ -67,9 +66,9 @@ SETTINGS = {
     "german_credit": Setting("german_credit", starts=3, components=3),
     "lorenz": Setting("lorenz_ode"),
     "one_comp_mm": Setting("one_comp_mm_ode"),
-    "repressilator_two": Setting("repressilator_two_ode", **THIN),
+    "repressilator_two": Setting("repressilator_two_ode", (), 1000, 200, 400_000, 40_000),
     "repressilator_third": Setting("repressilator_third_ode", components=50, fresh=100_000),
-    "repressilator_noise": Setting("repressilator_noise_ode", **THIN),
+    "repressilator_noise": Setting("repressilator_noise_ode", (), 1000, 200, 400_000, 40_000),
     # known exactly, to test this script:
     "flip_flop": Setting("flip_flop_ode", ((0,), (1,))),
     "schools": Setting("schools_noncentred", starts=20),
