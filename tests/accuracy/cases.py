@@ -323,7 +323,7 @@ CASES = (
         "repressilator, unknown noise",
         "repressilator_noise",
         population_monte_carlo("repressilator_noise"),
-        0.1,
+        0.15,
         kinds=ODE,
         hard=True,
     ),
