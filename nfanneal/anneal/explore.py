@@ -42,9 +42,8 @@ MOVED_POINTS = 8192
 
 def scout_prior(state: State, means: Means) -> State:
     """Look for optima from draws of the prior: those of the level, and more of them."""
-    prior, settings = state.pool.generations[0], means.settings
-    budget = settings.max_evaluations or math.inf
-    n = int(min(MORE_OF_THE_PRIOR * settings.draws, MOST_OF_A_BUDGET * budget))
+    prior, most = state.pool.generations[0], _allowance(means)
+    n = int(min(MORE_OF_THE_PRIOR * means.settings.draws, most))
     more = prior.proposal.draw(n, means.generator)
     log_likelihood, failed = observed_values(means.target, more, means.observe)
     state = replace(
@@ -52,15 +51,22 @@ def scout_prior(state: State, means: Means) -> State:
     )
     means.observe(Activity("scouting for modes", 0, 1))
     z = np.concatenate([prior.z, more])
-    found = scout(means.target, z, np.concatenate([prior.log_likelihood, log_likelihood]))
+    found = scout(means.target, z, np.concatenate([prior.log_likelihood, log_likelihood]), most)
     return _weighed(replace(state.spending(found.spent), archive=found.archive), means)
+
+
+def _allowance(means: Means) -> float:
+    """Evaluations that a search, or what goes with it, may take of a budget."""
+    return MOST_OF_A_BUDGET * (means.settings.max_evaluations or math.inf)
 
 
 def _weighed(state: State, means: Means) -> State:
     """Draw around the archive's optima that matter, to see what they weigh."""
     if state.archive is None:
         return state
-    archive, spent, n_failed = weighed(state.archive, means.target, means.generator)
+    archive, spent, n_failed = weighed(
+        state.archive, means.target, means.generator, _allowance(means)
+    )
     n_failed += state.n_failed
     return replace(state.spending(spent), archive=archive, n_failed=n_failed)
 
@@ -72,13 +78,17 @@ def scout_pool(state: State, means: Means) -> State:
     """
     archive, pool = state.archive, state.pool
     due = state.beta >= min(SEARCH_AGAIN * state.searched_at, 1.0)
-    if archive is None or not due or state.searches_at_end >= MOST_SEARCHES_AT_END:
+    most = _allowance(means)
+    affordable = most == math.inf or affords(state, 2 * int(most), means.settings)
+    if archive is None or not due or not affordable:
+        return state
+    if state.searches_at_end >= MOST_SEARCHES_AT_END:
         return state
     means.observe(Activity("scouting for modes", 0, 1))
     base, log_l = pool.log_base_weights(), pool.log_likelihood
     size = most_starts(means.target) // 4
     starts = pool_starts(pool.z, base, log_l, size, archive)
-    found = searched(means.target, starts, archive)
+    found = searched(means.target, starts, archive, most)
     state = replace(
         state.spending(found.spent),
         archive=found.archive,

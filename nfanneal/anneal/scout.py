@@ -46,6 +46,8 @@ MOST_OPENINGS = {"free": 16384, "differences": 256}
 NEIGHBOURS = 16
 MANY_DIMENSIONS, FEWER_POINTS = 6, 8192
 """Neighbours in more dimensions are dear to find: those of the first points only."""
+FEWEST_STEPS = 20
+"""A search is not begun that has a budget for fewer."""
 QUASI_NEWTON = 150
 """Iterations of a quasi-Newton search: they cost a gradient each."""
 ALIKE = 0.1
@@ -94,8 +96,8 @@ def most_starts(target: Target) -> int:
     return MOST_STARTS["gradients" if by_gradients else "differences"]
 
 
-def scout(target: Target, z: Array, log_likelihood: Array) -> Scouting:
-    """Search from draws z (n, d) of the prior with log L (n,).
+def scout(target: Target, z: Array, log_likelihood: Array, most: float = math.inf) -> Scouting:
+    """Search from draws z (n, d) of the prior with log L (n,), for so many evaluations at `most`.
 
     A quarter of the starts are the best of all draws and of their best tenth, the others those that
     are better than their neighbours: a narrow mode that few draws hit is not among the best ones.
@@ -106,9 +108,10 @@ def scout(target: Target, z: Array, log_likelihood: Array) -> Scouting:
     best = _starts(z, log_likelihood, size // 4)
     peaks = local_maxima(z, _log_joint(z, log_likelihood))
     rows = np.concatenate([best, peaks[~np.isin(peaks, best)]])[:size]
-    found = searched(target, z[rows], nothing_found(target.dimension))
+    found = searched(target, z[rows], nothing_found(target.dimension), most)
     archive, spent = found.archive, found.spent
-    if len(archive) and not _found_often(archive) and target.ask_curvature is not None:
+    in_order = target.ask_curvature is not None and (not target.curvature_cost or most == math.inf)
+    if len(archive) and not _found_often(archive) and in_order:
         more, also = _in_order_of_time(target, z)
         ends = distinct(as_found(more, np.ones(len(more.z), dtype=np.int64)))
         archive, spent = archive.merged(ends)[0], spent + also
@@ -134,22 +137,35 @@ def local_maxima(z: Array, value: Array) -> NDArray[np.int64]:
     return finite[peaks[np.argsort(-own[peaks], kind="stable")]]
 
 
-def searched(target: Target, starts: Array, archive: Archive) -> Scouting:
-    """Searches from starts (k, d): the archive with their ends, which count as often as found."""
+def searched(target: Target, starts: Array, archive: Archive, most: float = math.inf) -> Scouting:
+    """Searches from starts (k, d): the archive with their ends, which count as often as found.
+
+    With a bound on the evaluations of log L there are fewer of them, and they take fewer steps.
+    """
+    by_values = target.ask_curvature is None and not target.differentiable
+    cost = 2 * target.dimension + 1 if by_values else target.curvature_cost
+    starts = starts[: _times(len(starts), most, FEWEST_STEPS * cost)]
     if not len(starts):
         return Scouting(archive, Spent(), False)
     if target.ask_curvature is not None:
-        points, spent = minimize(target.curvature, starts, np.zeros_like(starts))
+        steps = _times(MOST_ITERATIONS, most, cost * len(starts))
+        points, spent = minimize(target.curvature, starts, np.zeros_like(starts), steps)
         points = finite(points)
         ends = distinct(as_found(points, np.ones(len(points.z), dtype=np.int64)))
     else:
-        ends, spent = _by_quasi_newton(target, starts)
+        ends, spent = _by_quasi_newton(target, starts, most / 2.0 if by_values else math.inf)
     merged, news = archive.merged(ends)
     return Scouting(merged, spent, news)
 
 
-def _by_quasi_newton(target: Target, starts: Array) -> tuple[Archive, Spent]:
-    spent = Spent()
+def _times(wanted: int, most: float, cost: int) -> int:
+    """So many as are wanted, or as there is room for at such a cost each."""
+    return wanted if most == math.inf or not cost else int(min(wanted, most // cost))
+
+
+def _by_quasi_newton(target: Target, starts: Array, most: float) -> tuple[Archive, Spent]:
+    """Searches for `most` evaluations, and as many again for the curvatures at their ends."""
+    spent, d = Spent(), target.dimension
 
     def function(z: Array) -> tuple[Array, Array]:
         nonlocal spent
@@ -159,8 +175,10 @@ def _by_quasi_newton(target: Target, starts: Array) -> tuple[Archive, Spent]:
         value = 0.5 * np.einsum("ij,ij->i", z, z) - found.log_likelihood
         return value, z - _bounded(found.gradient)
 
-    ends = descended(function, starts, QUASI_NEWTON)
+    ends = descended(function, starts, _times(QUASI_NEWTON, most, (2 * d + 1) * len(starts)))
     rows, counts = _groups(ends)
+    curvatures = _times(len(rows), most, 1 + 2 * d + d * (d - 1) // 2)
+    rows, counts = rows[:curvatures], counts[:curvatures]
     points, more = local_points(target, ends.z[rows])
     return distinct(as_found(points, counts)), spent + more
 

@@ -28,7 +28,7 @@ FEWER_EVALUATIONS = 2000
 """for more columns."""
 MOST_ELEMENTS = 120
 """A group that is used has at most so many elements: each costs a density per draw,"""
-FEW_ELEMENTS = 6
+FEW_ELEMENTS = 8
 """and so many where exchanges lead to places that the coldest points are at in any case."""
 FAR = 2.0
 """Images lead away if cold points are so many times farther from them than from each other."""

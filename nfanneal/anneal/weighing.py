@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +24,16 @@ MOST_TIMES = 4
 
 
 def weighed(
-    archive: Archive, target: Target, generator: torch.Generator
+    archive: Archive, target: Target, generator: torch.Generator, most: float = math.inf
 ) -> tuple[Archive, Spent, int]:
-    """The archive with what draws say of its optima that matter; what it took, and failures."""
+    """The archive with what draws say of its optima that matter; what it took, and failures.
+
+    No more than so many evaluations are made at `most`.
+    """
     spent, n_failed = Spent(), 0
     for _ in range(MOST_TIMES):
-        rows = np.flatnonzero(archive.matters & np.isnan(archive.drawn))[:AT_ONCE]
+        left = int(min((most - spent.evaluations) / DRAWS_EACH, AT_ONCE))
+        rows = np.flatnonzero(archive.matters & np.isnan(archive.drawn))[:left]
         if not len(rows):
             break
         few = rows_of(archive, rows)

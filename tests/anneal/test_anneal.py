@@ -90,14 +90,15 @@ def test_a_likelihood_of_zero_everywhere_is_an_error() -> None:
         anneal(nowhere, FLOW, QUICK, seed())
 
 
-def test_the_budget_of_evaluations_is_kept() -> None:
+@pytest.mark.parametrize("budget", [6500, 9000, 20_000])
+def test_the_budget_of_evaluations_is_kept(budget: int) -> None:
     target, _ = modes_target()
     seen: list[LevelInfo] = []
-    quick = replace(QUICK, steps=10, max_evaluations=6500)
+    quick = replace(QUICK, steps=10, max_evaluations=budget)
     result = anneal(
         target, FLOW, quick, seed(), lambda e: seen.append(e) if isinstance(e, LevelInfo) else None
     )
-    assert result.n_evaluations <= 6500
+    assert result.n_evaluations <= budget
     assert tuple(seen) == result.history
 
 
