@@ -5,35 +5,19 @@ import pickle
 
 import numpy as np
 import pytest
+from odes import EDGES, build
 from scipy import stats
 from scipy.integrate import solve_ivp
 
 from nfanneal.bench.solvers.systems import SYSTEMS as KNOWN
 from nfanneal.errors import ModelError
-from nfanneal.model.expressions import compile_numpy, parse, symbol
-from nfanneal.model.ode import OdeSystem, SolverSettings, Status, compile_system
+from nfanneal.model.expressions import compile_numpy
+from nfanneal.model.ode import SolverSettings, Status, compile_system
 
 TIGHT = SolverSettings(rtol=1e-9, atol=1e-9, max_steps=100_000)
 FINEST = SolverSettings(rtol=1e-12, atol=1e-12, max_steps=100_000)
 TIMES = np.linspace(0.0, 8.0, 21)
 ALWAYS = "where(k**2 >= 0, k, 1)"
-
-
-def build(states, equations, parameters, initial, observables=None):
-    """A system from texts; names are separated by spaces."""
-    names = dict.fromkeys([*states.split(), *parameters.split(), "t"])
-
-    def expressions(texts):
-        return tuple(parse(text, names) for text in texts)
-
-    return OdeSystem(
-        symbol("t"),
-        tuple(map(symbol, states.split())),
-        tuple(map(symbol, parameters.split())),
-        expressions(initial),
-        expressions(equations),
-        expressions(observables or states.split()),
-    )
 
 
 SYSTEMS = {
@@ -56,6 +40,9 @@ SYSTEMS = {
     ),
 }
 """The first three are those of test_systems.py; of the last one two states begin at zero."""
+CASES = [
+    pytest.param(name, marks=[pytest.mark.long] * (name == "lotka_volterra")) for name in SYSTEMS
+]
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +82,17 @@ def separate():
 
 
 @pytest.fixture(scope="module")
-def power():
-    """x' = k·x^n: grows, decays, blows up, or leaves the domain."""
-    return compile_system(build("x", ["k*x**n"], "k n x0", ["x0"], ["x", "1e7*x"]))
+def edges():
+    return compile_system(EDGES)
 
 
 def solve(system, theta, times=TIMES, settings=TIGHT, sensitivities=False, **more):
     return system.solve(np.atleast_2d(theta), times, settings, sensitivities=sensitivities, **more)
+
+
+def powers(theta):
+    """Rows (k, n, x0) of x' = k·x^n, with the other two states of `edges` at rest."""
+    return np.pad(np.array(theta), ((0, 0), (0, 2)))
 
 
 def by_scipy(system, theta, times):
@@ -132,7 +123,7 @@ def by_scipy(system, theta, times):
     return np.stack(columns, axis=1)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", CASES)
 def test_trajectories_are_those_of_scipy(name, compiled):
     system, theta = compiled(name)
     times = np.unique([*TIMES, 3.0])
@@ -155,7 +146,7 @@ def differences(system, theta, times):
     return np.stack(columns, axis=2)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", CASES)
 def test_sensitivities_are_derivatives(name, compiled):
     system, theta = compiled(name)
     found = solve(system, theta, sensitivities=True).sensitivities[0]
@@ -272,10 +263,10 @@ FATES = {
 
 
 @pytest.mark.parametrize("sensitivities", [False, True])
-def test_every_fate_has_its_status_and_spares_its_neighbours(power, sensitivities):
-    theta = np.array([theta for theta, _ in FATES.values()])
+def test_every_fate_has_its_status_and_spares_its_neighbours(edges, sensitivities):
+    theta = powers([theta for theta, _ in FATES.values()])
     settings = SolverSettings(method="tsit5")
-    found = solve(power, theta, settings=settings, sensitivities=sensitivities)
+    found = solve(edges, theta, settings=settings, sensitivities=sensitivities)
     for row, (name, (_, expected)) in enumerate(FATES.items()):
         assert Status(found.status[row]) == expected, name
     failed = found.status != Status.OK
@@ -288,13 +279,13 @@ def test_every_fate_has_its_status_and_spares_its_neighbours(power, sensitivitie
 
 
 @pytest.mark.parametrize("sensitivities", [False, True])
-def test_nothing_is_left_of_a_failed_row_for_the_next_in_its_lane(power, sensitivities):
+def test_nothing_is_left_of_a_failed_row_for_the_next_in_its_lane(edges, sensitivities):
     settings = SolverSettings(method="tsit5")
     fine = [[rate, 1.0, 1.0] for rate in np.linspace(-2.0, 0.5, 40)]
     failing = [theta for theta, _ in FATES.values()] * 8
     mixed = [row for pair in zip(failing, fine, strict=False) for row in pair]
-    among = solve(power, mixed, settings=settings, sensitivities=sensitivities)
-    alone = solve(power, fine, settings=settings, sensitivities=sensitivities)
+    among = solve(edges, powers(mixed), settings=settings, sensitivities=sensitivities)
+    alone = solve(edges, powers(fine), settings=settings, sensitivities=sensitivities)
     np.testing.assert_array_equal(among.observables[1::2], alone.observables)
     np.testing.assert_array_equal(among.steps[1::2], alone.steps)
 
@@ -303,28 +294,25 @@ def test_every_status_gives_advice():
     assert len({status.advice for status in Status}) == len(Status)
 
 
-def test_a_step_out_of_the_domain_is_retried_smaller():
-    """Nothing happens until t = 1, so a long step arrives there, and its stages are negative."""
-    system = compile_system(build("x", ["where(t > 1, -1000*k*(x + log(x)), 0)"], "k", ["5"]))
-    found = solve(system, [1.0], np.array([0.9, 2.0]), SolverSettings())
+def test_a_step_out_of_the_domain_is_retried_smaller(edges):
+    found = solve(edges, [0.0, 1.0, 1.0, 1.0, 0.0], np.array([0.9, 2.5]), SolverSettings())
     assert found.status[0] == Status.OK
-    # at rest where x = −log x; rtol = 1e-6 per step
-    np.testing.assert_allclose(found.observables[0, :, 0], [5.0, 0.5671432904], rtol=1e-5)
+    # at rest where u = −log u; rtol = 1e-6 per step
+    np.testing.assert_allclose(found.observables[0, :, 2], [5.0, 0.5671432904], rtol=1e-5)
 
 
-def test_steps_out_of_the_domain_leave_nothing_for_the_next_try():
-    """x falls to where the root of a negative number begins."""
-    system = compile_system(build("x", ["-k*x*sqrt(x - 0.5)"], "k", ["0.75"]))
+def test_steps_out_of_the_domain_leave_nothing_for_the_next_try(edges):
+    theta = [[0.0, 1.0, 1.0, 0.0, b] for b in (50.0, 300.0)]
     settings = SolverSettings(method="tsit5")
-    found = solve(system, [[50.0], [300.0]], np.array([0.9, 2.0]), settings, sensitivities=False)
+    found = solve(edges, theta, np.array([0.9, 2.0]), settings, sensitivities=False)
     assert (found.status == Status.OK).all()
-    np.testing.assert_allclose(found.observables, 0.5, rtol=1e-5)
+    np.testing.assert_allclose(found.observables[:, :, 3], 0.5, rtol=1e-5)
 
 
-def test_sensitivities_that_overflow_leave_the_value(power):
-    theta, times = [[683.0, 1.0, 1.0], [0.3, 1.0, 1.0]], np.array([0.5, 1.0])
+def test_sensitivities_that_overflow_leave_the_value(edges):
+    theta, times = powers([[683.0, 1.0, 1.0], [0.3, 1.0, 1.0]]), np.array([0.5, 1.0])
     loose = SolverSettings()
-    value, both = (solve(power, theta, times, loose, sensitivities=s) for s in (False, True))
+    value, both = (solve(edges, theta, times, loose, sensitivities=s) for s in (False, True))
     assert (both.status == Status.OK).all()
     assert np.isfinite(both.observables).all()
     np.testing.assert_array_equal(value.observables, both.observables)

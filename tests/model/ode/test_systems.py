@@ -7,7 +7,7 @@ from nfanneal.bench.solvers.systems import SYSTEMS
 from nfanneal.bench.solvers.truth import true_sensitivities
 from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
 
-QUICK_TO_COMPILE = ("repressilator", "lotka_volterra", "sir", "van_der_pol")
+QUICK_TO_COMPILE = ("repressilator", "sir")
 CASES = [
     pytest.param(name, marks=[pytest.mark.long] * (name not in QUICK_TO_COMPILE))
     for name in SYSTEMS
