@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rising
 import torch
 from commands import run
 from processes import script
@@ -125,23 +126,21 @@ def test_a_run_does_not_import_the_compiler_of_torch(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-TWO_WELLS = """\
-name: wells
-model:
-  kind: ode
-  states: {x: a**2}
-  equations: {x: 0}
+TWO_WELLS = (
+    f"name: wells\nmodel: {rising.MODEL}"
+    + """
 parameters: {a: {prior: {normal: [0, 1]}}}
 data: {file: x.csv}
 likelihood: {x: {normal: 0.1}}
 """
+)
 
 
 @pytest.fixture(scope="module")
 def wells(tmp_path_factory):
     """A problem with modes at a = -1 and 1, and its exact log-evidence."""
     folder = tmp_path_factory.mktemp("wells")
-    (folder / "x.csv").write_text("t,x\n1,1\n")
+    (folder / "x.csv").write_text("t,x\n0,1\n")
     (folder / "wells.yaml").write_text(TWO_WELLS)
 
     def density(a):

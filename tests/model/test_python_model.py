@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rising
 import torch
 from scipy import stats
 
@@ -266,15 +267,14 @@ def test_torch_and_chunks_do_not_matter(folder):
     assert torch.is_grad_enabled()
 
 
-ON_THE_EDGE = """
-model:
-  kind: ode
-  states: {y: a}
-  equations: {y: 300*y}
+ON_THE_EDGE = (
+    f"model: {rising.MODEL}"
+    + """
 parameters: {a: {prior: {normal: [1, 1]}}}
 data: {file: data.csv, time: t}
 likelihood: {y: {normal: 1e-30}}
 """
+)
 
 
 def test_gradients_that_overflow_are_dropped_without_a_word(folder):

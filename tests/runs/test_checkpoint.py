@@ -10,6 +10,7 @@ from stopping import content, differences, write_problem
 
 from nfanneal.anneal.journal import Journal
 from nfanneal.errors import OutputError, ResultError
+from nfanneal.model.ode import CompiledSystem
 from nfanneal.results import store
 from nfanneal.results.identity import run_identity
 from nfanneal.runs.checkpoint_file import (
@@ -159,8 +160,12 @@ def test_what_was_answered_is_not_asked_again(folder):
         ("seed=2", "seed: 1 before, 2 now"),
     ],
 )
-def test_another_problem_is_refused_and_the_difference_shown(change, words, stopped_ode):
+def test_another_problem_is_refused_and_the_difference_shown(
+    change, words, stopped_ode, monkeypatch
+):
+    """Before anything is solved."""
     folder, output = stopped_ode
+    monkeypatch.setattr(CompiledSystem, "_explicit", None)
     with pytest.raises(ResultError, match=words):
         run(spec_from_text(ODE, folder, [change]), output, resume=True)
 

@@ -11,11 +11,12 @@ from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec, spec_from_text
 
 ODE = """
-model: {kind: ode, states: {x: 1}, equations: {x: -k*x}}
-parameters: {k: {prior: {uniform: [0, 1]}}}
+model: {kind: ode, states: {y: 1}, equations: {y: a*y**2}}
+parameters: {a: {prior: {uniform: [-1, 0]}}}
 data: {file: data.csv, time: t}
-likelihood: {x: {normal: 0.1}}
+likelihood: {y: {normal: 0.1}}
 """
+"""The system of tests/cli/test_misbehaving.py: compiled once."""
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_the_tightest_control_group_counts(tmp_path):
 
 def test_a_large_model_is_called_with_fewer_draws(tmp_path):
     rows = "\n".join(f"{i / 100},1" for i in range(2000))
-    (tmp_path / "data.csv").write_text(f"t,x\n{rows}\n")
+    (tmp_path / "data.csv").write_text(f"t,y\n{rows}\n")
     checked = spec_from_text(ODE, tmp_path)
     assert build_problem(checked, memory=2**36).chunk == 4096
     few = build_problem(checked, memory=2**28)
