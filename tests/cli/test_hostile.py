@@ -290,10 +290,10 @@ def test_hostile_input_takes_no_gigabytes(tmp_path):
             file.write("0,x\n" * 10_000)
     (tmp_path / "bomb.yaml").write_text(LISTS + BASE)
     here = str(Path(nfanneal.__file__).parent.parent)
-    for spec, words in (("s.yaml", "… and 299,980 more"), ("bomb.yaml", "too many values")):
-        done = script(LIMITED, tmp_path / spec, PYTHONPATH=here)
-        assert done.returncode == 3, done.stderr
-        assert words in done.stderr
+    done = script(LIMITED, tmp_path / "s.yaml", tmp_path / "bomb.yaml", PYTHONPATH=here)
+    assert done.returncode == 0, done.stderr
+    assert "… and 299,980 more" in done.stderr
+    assert "too many values" in done.stderr
 
 
 LIMITED = """
@@ -301,7 +301,11 @@ import resource, sys
 from nfanneal.cli.main import main
 import nfanneal.cli.check
 resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30))
-main(["check", sys.argv[1]])
+for spec in sys.argv[1:]:
+    try:
+        main(["check", spec])
+    except SystemExit as stop:
+        assert stop.code == 3
 """
 
 

@@ -23,7 +23,7 @@ from nfanneal.runs import output_lock as claim
 from nfanneal.runs.checkpoint_file import checkpoint_path, previous_path, read_checkpoint
 
 
-def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_path):
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_path, capsys):
     """A limit on the size of files stands for it: from the second checkpoint on nothing fits."""
     spec, output = whole / "slow.yaml", tmp_path / "x.h5"
     process = started(spec, "-o", output)
@@ -41,13 +41,12 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_
     assert left == ["x.h5.checkpoint", "x.h5.checkpoint.previous"]
     for path in (checkpoint_path(output), previous_path(output)):
         read_checkpoint(path)
-    process = started(spec, "-o", output, "--resume", "--quiet")
-    finish(process)
-    assert process.returncode == 0
+    go_on = ("run", spec, "-o", output, "--resume", "--quiet", "--threads", 1)
+    assert inside(capsys, *go_on)[0] == 0
     assert differences(whole / "whole.h5", output) == []
 
 
-def test_a_result_that_could_not_be_written_is_all_in_the_checkpoint(whole, tmp_path):
+def test_a_result_that_could_not_be_written_is_all_in_the_checkpoint(whole, tmp_path, capsys):
     """A folder is in the way of the result, not of the checkpoints: nothing is asked again."""
     spec, output = whole / "slow.yaml", tmp_path / "x.h5"
     process = started(spec, "-o", output)
@@ -60,9 +59,8 @@ def test_a_result_that_could_not_be_written_is_all_in_the_checkpoint(whole, tmp_
     shutil.rmtree(output)
     answers = read_checkpoint(checkpoint_path(output)).layout["run"]["answers"]
     assert [names for _, names in answers][-1] == ["values", "failed"]
-    process = started(spec, "-o", output, "--resume", "--quiet")
-    finish(process)
-    assert process.returncode == 0
+    go_on = ("run", spec, "-o", output, "--resume", "--quiet", "--threads", 1)
+    assert inside(capsys, *go_on)[0] == 0
     assert differences(whole / "whole.h5", output) == []
 
 

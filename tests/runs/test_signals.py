@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from commands import inside
 from processes import finish, script
 from stopping import differences, started, stopped, until, write_problem
 
-from nfanneal.runs import checkpoint_file
+from nfanneal.report.progress import PlainProgress
+from nfanneal.runs import checkpoint_file, signals
 from nfanneal.runs.checkpoint_file import checkpoint_path
-from nfanneal.runs.signals import process_age
 
 HANGING = """
 import ctypes, os, pathlib
@@ -35,20 +36,47 @@ STOPS = {
 }
 
 
-def gone_on(spec, output):
-    process = started(spec, "-o", output, "--resume", "--quiet")
-    said = finish(process)[1]
-    assert process.returncode == 0, said
-    return said
+@pytest.fixture
+def patient(monkeypatch):
+    """On a busy machine a run in this process may take its time, else the tests would end, too."""
+    monkeypatch.setattr(signals, "GRACE", 600.0)
 
 
-def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path):
+@pytest.fixture
+def signalled(capsys, monkeypatch, patient):
+    """Runs in this process and stops it once it has written a checkpoint: exit code, stderr."""
+
+    def run_until(number, path, *arguments):
+        before, passed_on, sent = written(path), PlainProgress.__call__, []
+
+        def sending(self, event):
+            passed_on(self, event)
+            if not sent and written(path) != before:
+                sent.append(number)
+                os.kill(os.getpid(), number)
+
+        with monkeypatch.context() as patched:
+            words = ["run", *map(str, arguments), "--threads", "1"]
+            patched.setattr(PlainProgress, "__call__", sending)
+            patched.setattr(sys, "argv", ["nfanneal", *words])
+            code, _, said = inside(capsys, *words)
+        return code, said
+
+    return run_until
+
+
+def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path, capsys, signalled):
+    """That which kills goes to a process of its own, as do those of other tests."""
     spec, output = whole / "slow.yaml", tmp_path / "cut.h5"
+    go_on = (spec, "-o", output, "--resume")
     for i, (number, exit_code) in enumerate(STOPS.items()):
-        process = started(spec, "-o", output, "--resume", "auto")
-        claimed_by(process, output)
-        written_again(checkpoint_path(output), process)
-        code, said = stopped(process, number)
+        if number == signal.SIGKILL:
+            process = started(*go_on, "auto")
+            claimed_by(process, output)
+            written_again(checkpoint_path(output), process)
+            code, said = stopped(process, number)
+        else:
+            code, said = signalled(number, checkpoint_path(output), *go_on, "auto")
         assert code == exit_code, said
         assert ("going on at level" in said) == (i > 0)
         if number != signal.SIGKILL:
@@ -57,16 +85,22 @@ def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path):
             assert f"-o {output} --resume auto --threads 1" in said
             assert not (tmp_path / "cut.h5.lock").exists()
         assert not output.exists()
-    assert "going on at level" in gone_on(spec, output)
+    code, _, said = inside(capsys, "run", *go_on, "--quiet", "--threads", 1)
+    assert code == 0, said
+    assert "going on at level" in said
     assert differences(whole / "whole.h5", output) == []
     assert [path.name for path in tmp_path.iterdir()] == ["cut.h5"]
 
 
+def written(path):
+    """When; 0 if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def written_again(path, process):
     """Wait until a checkpoint is written, or the process is gone."""
-    before = path.stat().st_mtime_ns if path.exists() else 0
-    while process.poll() is None and not (path.exists() and path.stat().st_mtime_ns != before):
-        time.sleep(0.02)
+    before = written(path)
+    until(lambda: written(path) not in (0, before), process)
 
 
 def killed_again_and_again(kills, whole, folder, seed):
@@ -153,11 +187,13 @@ def test_the_time_limit_counts_from_the_start_of_the_process():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys):
+def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys, monkeypatch, patient):
+    """Half of the time is kept for stopping: 3 s are left when the run begins."""
     spec = write_problem(tmp_path)
     model = tmp_path / "model.py"
-    model.write_text(model.read_text().replace("0.04", "2.0"))
-    limit = f"{process_age() + 8.0}s"  # of this process, which runs the command
+    model.write_text(model.read_text().replace("0.04", "4.0"))
+    monkeypatch.setattr(signals, "process_age", lambda: 100.0)
+    limit = "206s"
     before = signal.getsignal(signal.SIGINT)
     options = ("-o", tmp_path / "cut.h5", "--max-time", limit, "--threads", 1)
     code, _, said = inside(capsys, "run", spec, *options)
@@ -183,7 +219,7 @@ def test_a_signal_before_the_run_began_has_the_same_exit_code(tmp_path):
     assert "stopped before" in said
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("delay", [0.0, pytest.param(0.1, marks=pytest.mark.long), 0.3])
 def test_a_signal_after_the_result_is_written_changes_nothing(delay, whole, tmp_path):
     output = tmp_path / "x.h5"
     process = started(whole / "slow.yaml", "-o", output)
@@ -211,6 +247,7 @@ def test_a_forked_child_of_a_model_can_be_terminated(tmp_path):
         "    return y\n"
     )
     options = ("--set", "anneal.draws=64", "--set", "output.samples=100", "--quiet")
+    options += ("--set", "anneal.max_levels=1", "--set", "anneal.scout=off")
     process = started(spec, "-o", tmp_path / "x.h5", *options)
     _, said = finish(process)
     assert process.returncode in (0, 5), said
