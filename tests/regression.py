@@ -61,6 +61,7 @@ def linear_spec(function: str) -> dict:
         "data": {"file": "data.csv", "time": "x"},
         "likelihood": {"y": {"normal": SIGMA}},
         "anneal": {"draws": 512, "steps": 20, "max_rounds": 1},
+        "flow": {"hidden": [16]},
         "output": {"samples": 2000},
     }
 
