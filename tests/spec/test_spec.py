@@ -185,9 +185,9 @@ def test_substances_may_be_called_no():
     ids=["laughs", "cycle", "cycle of keys", "brackets", "braces", "dashes", "long"],
 )  # fmt: skip
 def test_hostile_files_are_refused_soon(text, expected):
-    start = time.perf_counter()
+    start = time.process_time()  # of this process, however busy the machine is
     assert expected in complaints(text)[0]
-    assert time.perf_counter() - start < 20.0
+    assert time.process_time() - start < 20.0
 
 
 def test_files_that_cannot_be_read(write, tmp_path):
