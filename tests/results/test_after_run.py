@@ -156,7 +156,7 @@ def test_pruning_writes_a_new_file_that_says_what_happened(folder, capsys):
     assert found["n_changed"] == len(new.pruning.changed) > 0
     assert found["bias"] <= 0.05
     assert found["after"]["ess"] > found["before"]["ess"]
-    gap = old.diagnostics.log_evidence - new.diagnostics.log_evidence
+    gap = old.diagnostics.weighted_log_evidence - new.diagnostics.log_evidence
     assert gap == pytest.approx(found["bias"])
     np.testing.assert_array_equal(new.pruning.original_log_weight, old.draws.log_weight)
     assert np.isneginf(new.draws.log_weight[new.pruning.changed]).all()
