@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 import decay
@@ -15,9 +16,9 @@ import hypothesis
 import pytest
 import yaml
 from commands import run
-from processes import end_all, finish
+from processes import end_all
 from regression import MODEL, SEEDS, Y, linear_spec, write_data
-from stopping import started, write_problem
+from stopping import write_problem
 
 KERNELS = Path(".pytest_cache", "kernels")
 """Under the root of the checkout: `make clean` removes it."""
@@ -134,9 +135,10 @@ def whole(tmp_path_factory):
 
 
 def make_whole(folder):
-    process = started(write_problem(folder), "-o", folder / "whole.h5", "--quiet")
-    assert finish(process)[1] == ""
-    assert process.returncode == 0
+    said = io.StringIO()
+    with redirect_stderr(said):
+        run("run", write_problem(folder), "-o", folder / "whole.h5", "--quiet", "--threads", 1)
+    assert said.getvalue() == ""
 
 
 @pytest.fixture

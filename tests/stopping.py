@@ -6,12 +6,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
+from commands import run
 from processes import PYTHON, begin, finish
+
+from nfanneal.report.progress import PlainProgress
+from nfanneal.runs import signals
 
 MODEL = """
 import time
@@ -60,12 +66,38 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.02)
 
 
+def written(path: Path) -> int:
+    """When; 0 if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@contextmanager
+def once_written(path: Path, act: Callable[[], object]) -> Iterator[None]:
+    """A run in this process `act`s once it has written a file anew.
+
+    On a busy machine it may take its time to stop, else it would end this process, too.
+    """
+    before, show, acted = written(path), PlainProgress.__call__, []
+
+    def acting(self: PlainProgress, event: object) -> None:
+        show(self, event)
+        if not acted and written(path) not in (0, before):
+            acted.append(True)
+            act()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signals, "GRACE", 600.0)
+        patch.setattr(PlainProgress, "__call__", acting)
+        yield
+    assert acted
+
+
 def begun(config: Path, output: Path) -> None:
     """Begin a run, and stop it when it has a checkpoint."""
-    process = started(config, "-o", output, "--quiet", "--set", "output.checkpoint=0.1s")
-    until(output.with_name(f"{output.name}.checkpoint").exists, process)
-    code, said = stopped(process, signal.SIGTERM)
-    assert code == 77, said
+    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    with once_written(checkpoint, lambda: os.kill(os.getpid(), signal.SIGTERM)):
+        often = ("--set", "output.checkpoint=0.1s")
+        run("run", config, "-o", output, *often, "--threads", 1, codes=(77,))
 
 
 def content(path: Path) -> dict[str, object]:

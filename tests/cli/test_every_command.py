@@ -168,8 +168,8 @@ def test_too_few_and_too_many_arguments_tell_the_usage(capsys):
 
 
 def test_a_shell_is_answered_by_a_process_of_its_own():
-    done = completed(PYTHON, env=os.environ | asked("bash", ["run", "--r"]))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "plain,--resume\n", "")
+    done = completed(PYTHON, env=os.environ | asked("bash", ["ru"]))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "plain,run\n", "")
 
 
 def test_commands_are_offered_without_importing_anything_heavy():

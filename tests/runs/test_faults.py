@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from commands import inside
 from processes import finish
-from stopping import differences, started, stopped, until
+from stopping import differences, once_written, started, stopped, until
 
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.results import store
@@ -49,12 +49,14 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_space(whole, tmp_
 def test_a_result_that_could_not_be_written_is_all_in_the_checkpoint(whole, tmp_path, capsys):
     """A folder is in the way of the result, not of the checkpoints: nothing is asked again."""
     spec, output = whole / "slow.yaml", tmp_path / "x.h5"
-    process = started(spec, "-o", output)
-    until(checkpoint_path(output).exists, process)
-    output.mkdir()
-    (output / "file").touch()
-    _, said = finish(process)
-    assert process.returncode == 1, said
+
+    def be_in_the_way():
+        output.mkdir()
+        (output / "file").touch()
+
+    with once_written(checkpoint_path(output), be_in_the_way):
+        code, _, said = inside(capsys, "run", spec, "-o", output, "--threads", 1)
+    assert code == 1, said
     assert f"Error: {output}: writing failed: Is a directory" in said
     shutil.rmtree(output)
     answers = read_checkpoint(checkpoint_path(output)).layout["run"]["answers"]
@@ -64,14 +66,13 @@ def test_a_result_that_could_not_be_written_is_all_in_the_checkpoint(whole, tmp_
     assert differences(whole / "whole.h5", output) == []
 
 
-def test_a_folder_that_is_gone(whole, tmp_path):
+def test_a_folder_that_is_gone(whole, tmp_path, capsys):
     folder = tmp_path / "gone"
     folder.mkdir()
-    process = started(whole / "slow.yaml", "-o", folder / "x.h5")
-    until(checkpoint_path(folder / "x.h5").exists, process)
-    shutil.rmtree(folder)
-    _, said = finish(process)
-    assert process.returncode == 1, said
+    words = ("run", whole / "slow.yaml", "-o", folder / "x.h5", "--threads", 1)
+    with once_written(checkpoint_path(folder / "x.h5"), lambda: shutil.rmtree(folder)):
+        code, _, said = inside(capsys, *words)
+    assert code == 1, said
     assert f"Error: {folder}/x.h5: cannot write here: No such file or directory" in said
     assert "Traceback" not in said
 
@@ -170,13 +171,11 @@ def test_a_number_that_another_process_has_now_is_no_claim(tmp_path):
         first.beat()
 
 
-def test_a_run_whose_claim_was_taken_writes_no_more(whole, tmp_path):
+def test_a_run_whose_claim_was_taken_writes_no_more(whole, tmp_path, capsys):
     spec, output = whole / "slow.yaml", tmp_path / "x.h5"
-    process = started(spec, "-o", output)
-    until(checkpoint_path(output).exists, process)
-    elsewhere(output)
-    _, said = finish(process)
-    assert process.returncode == 3, said
+    with once_written(checkpoint_path(output), lambda: elsewhere(output)):
+        code, _, said = inside(capsys, "run", spec, "-o", output, "--threads", 1)
+    assert code == 3, said
     assert "another run has taken over; this one writes no more" in said
     assert not output.exists()
     assert "node17" in output.with_name("x.h5.lock").read_text()

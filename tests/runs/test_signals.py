@@ -1,5 +1,6 @@
 """Signals, the time limit and kill -9: exit codes, words, and what is left to go on from."""
 
+import functools
 import os
 import random
 import re
@@ -11,9 +12,16 @@ from pathlib import Path
 import pytest
 from commands import inside
 from processes import finish, script
-from stopping import differences, started, stopped, until, write_problem
+from stopping import (
+    differences,
+    once_written,
+    started,
+    stopped,
+    until,
+    write_problem,
+    written,
+)
 
-from nfanneal.report.progress import PlainProgress
 from nfanneal.runs import checkpoint_file, signals
 from nfanneal.runs.checkpoint_file import checkpoint_path
 
@@ -36,36 +44,9 @@ STOPS = {
 }
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """On a busy machine a run in this process may take its time, else the tests would end, too."""
-    monkeypatch.setattr(signals, "GRACE", 600.0)
-
-
-@pytest.fixture
-def signalled(capsys, monkeypatch, patient):
-    """Runs in this process and stops it once it has written a checkpoint: exit code, stderr."""
-
-    def run_until(number, path, *arguments):
-        before, passed_on, sent = written(path), PlainProgress.__call__, []
-
-        def sending(self, event):
-            passed_on(self, event)
-            if not sent and written(path) != before:
-                sent.append(number)
-                os.kill(os.getpid(), number)
-
-        with monkeypatch.context() as patched:
-            words = ["run", *map(str, arguments), "--threads", "1"]
-            patched.setattr(PlainProgress, "__call__", sending)
-            patched.setattr(sys, "argv", ["nfanneal", *words])
-            code, _, said = inside(capsys, *words)
-        return code, said
-
-    return run_until
-
-
-def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path, capsys, signalled):
+def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(
+    whole, tmp_path, capsys, monkeypatch
+):
     """That which kills goes to a process of its own, as do those of other tests."""
     spec, output = whole / "slow.yaml", tmp_path / "cut.h5"
     go_on = (spec, "-o", output, "--resume")
@@ -76,7 +57,12 @@ def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path, 
             written_again(checkpoint_path(output), process)
             code, said = stopped(process, number)
         else:
-            code, said = signalled(number, checkpoint_path(output), *go_on, "auto")
+            words = ["run", *map(str, go_on), "auto", "--threads", "1"]
+            monkeypatch.setattr(sys, "argv", ["nfanneal", *words])
+            with once_written(
+                checkpoint_path(output), functools.partial(os.kill, os.getpid(), number)
+            ):
+                code, _, said = inside(capsys, *words)
         assert code == exit_code, said
         assert ("going on at level" in said) == (i > 0)
         if number != signal.SIGKILL:
@@ -90,11 +76,6 @@ def test_a_run_stopped_by_every_signal_ends_with_the_same_bits(whole, tmp_path, 
     assert "going on at level" in said
     assert differences(whole / "whole.h5", output) == []
     assert [path.name for path in tmp_path.iterdir()] == ["cut.h5"]
-
-
-def written(path):
-    """When; 0 if it is not there."""
-    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def written_again(path, process):
@@ -187,11 +168,12 @@ def test_the_time_limit_counts_from_the_start_of_the_process():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys, monkeypatch, patient):
+def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys, monkeypatch):
     """Half of the time is kept for stopping: 3 s are left when the run begins."""
     spec = write_problem(tmp_path)
     model = tmp_path / "model.py"
     model.write_text(model.read_text().replace("0.04", "4.0"))
+    monkeypatch.setattr(signals, "GRACE", 600.0)  # else a busy machine might end this process
     monkeypatch.setattr(signals, "process_age", lambda: 100.0)
     limit = "206s"
     before = signal.getsignal(signal.SIGINT)
