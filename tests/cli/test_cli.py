@@ -236,7 +236,8 @@ def test_a_result_not_to_be_trusted_exits_5_and_is_written(tmp_path, capsys):
     spec.write_text(
         "model: {kind: python, file: m.py, log_likelihood: f}\n"
         "parameters: {x: {shape: 4, prior: {normal: [0, 1]}}}\n"
-        "anneal: {schedule: none, draws: 256, steps: 5, max_rounds: 1}\noutput: {samples: 500}\n"
+        "anneal: {schedule: none, draws: 256, steps: 5, max_rounds: 1, scout: off}\n"
+        "output: {samples: 500}\n"
     )
     code, out, _ = inside(capsys, "run", spec, "-o", tmp_path / "s.h5")
     assert code == 5

@@ -371,7 +371,7 @@ def test_a_folded_result_can_be_unfolded_and_the_other_way_round(extended, resul
 
 def test_more_rounds_after_a_folded_result(extended, results):
     before = results["fold"]
-    after = extended("fold", "--more-rounds", 1, *FOLD)
+    after = extended("fold", "--more-rounds", 1, *FOLD, "--set", "anneal.walkers=0")
     assert after.symmetry.folded
     assert (after.draws.theta[:, 0] <= after.draws.theta[:, 1]).all()
     proposal = stored_proposal(after)

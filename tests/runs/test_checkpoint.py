@@ -127,7 +127,7 @@ def test_a_run_stopped_at_any_event_has_the_bits_of_one_that_was_not(name, folde
 
 def test_what_was_answered_is_not_asked_again(folder):
     """Counted in calls of the model, whose file may not change meanwhile."""
-    checked = spec_from_text(TORCH, folder)
+    checked = spec_from_text(TORCH, folder, ("anneal.walkers=0",))
     whole, cut = folder / "whole.h5", folder / "cut.h5"
     events = run(checked, whole)
     calls = folder / "calls"
