@@ -34,7 +34,7 @@ parameters:
   b: {prior: {normal: [0, 2]}}
 data: {file: data.csv, time: x}
 likelihood: {y: {normal: 0.3}}
-anneal: {draws: 512, steps: 15, max_rounds: 1, moves: 0, scout: off, walkers: 0}
+anneal: {draws: 512, steps: 15, max_rounds: 1, moves: 0, scout: "off", walkers: 0}
 output: {samples: 1000, checkpoint: 0.1s}
 """
 TIMES = {"wall_time_s", "command", "seconds", "content_sha256"}
