@@ -116,7 +116,7 @@ def make_results(folder):
         },
         "data": {"file": "decay.csv", "time": "t"},
         "likelihood": {"n": {"normal": 0.1}},
-        "anneal": {"draws": 1024, "steps": 20, "max_rounds": 1},
+        "anneal": {"draws": 1024, "steps": 20, "max_rounds": 1, "walkers": 256},
         "output": {"samples": 3000},
     }
     (folder / "ode.yaml").write_text(yaml.safe_dump(ode, sort_keys=False))

@@ -101,7 +101,8 @@ def test_rounds_that_are_added_make_more_draws_too(tmp_path, monkeypatch):
     (tmp_path / "x.yaml").write_text(
         "name: x\nmodel: {kind: python, file: model.py, log_likelihood: f}\n"
         "parameters: {x: {prior: {normal: [0, 1]}, shape: 2}}\n"
-        "anneal: {draws: 4096, steps: 10, max_rounds: 1, moves: 0}\nflow: {hidden: [16]}\n"
+        "anneal: {draws: 4096, steps: 10, max_rounds: 1, moves: 0, scout: off, walkers: 0}\n"
+        "flow: {hidden: [16]}\n"
     )
     quiet = ("--quiet", "--threads", "1")
     run("run", "x.yaml", "-o", "x.h5", *quiet, codes=(0, 5))

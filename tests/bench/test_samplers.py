@@ -57,7 +57,7 @@ SPEC = """
 name: normal
 model: {kind: python, file: model.py, log_likelihood: f}
 parameters: {x: {shape: 2, prior: {uniform: [-2, 2]}}}
-anneal: {draws: 512, steps: 15, max_rounds: 1}
+anneal: {draws: 512, steps: 15, max_rounds: 1, walkers: 0}
 output: {samples: 2000}
 """
 

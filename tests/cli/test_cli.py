@@ -14,7 +14,7 @@ from nfanneal.cli.main import COMMANDS
 
 QUICK = [
     "--set", "anneal.draws=512", "--set", "anneal.steps=10", "--set", "output.samples=1000",
-    "--set", "anneal.max_rounds=1", "--threads", "1",
+    "--set", "anneal.max_rounds=1", "--set", "anneal.walkers=256", "--threads", "1",
 ]  # fmt: skip
 SHORT = [*QUICK, "--set", "anneal.max_levels=2"]
 """For what does not depend on how good the result is."""

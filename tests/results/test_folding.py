@@ -175,7 +175,7 @@ SPEC = {
         "mean": {"prior": {"normal": [0, 2]}, "shape": 2},
         "height": {"prior": {"lognormal": [0, 1]}, "shape": 2},
     },
-    "anneal": {"draws": 1024, "steps": 20, "max_rounds": 2, "extra_rounds": 0},
+    "anneal": {"draws": 1024, "steps": 20, "max_rounds": 2, "extra_rounds": 0, "walkers": 256},
     "output": {"samples": 2000},
 }
 
@@ -394,7 +394,14 @@ CHAIN = {
     "parameters": {"k": {"prior": {"lognormal": [0, 1]}, "shape": 2}},
     "data": {"file": "data.csv"},
     "likelihood": {"c": {"normal": 0.01}},
-    "anneal": {"preset": "quick", "draws": 512, "steps": 10, "max_rounds": 1, "extra_rounds": 0},
+    "anneal": {
+        "preset": "quick",
+        "draws": 512,
+        "steps": 10,
+        "max_rounds": 1,
+        "extra_rounds": 0,
+        "walkers": 256,
+    },
     "output": {"samples": 1000, "symmetry": "fold"},
 }
 
