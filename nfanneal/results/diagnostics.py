@@ -53,7 +53,7 @@ class Judged(Protocol):
 
 
 class About(Enum):
-    """What a diagnostic looks at."""
+    """What a diagnostic looks at: how draws came about (path and walk), these, or the model."""
 
     PATH = "path"
     DRAWS = "draws"
@@ -313,7 +313,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     ),
     Diagnostic(
         name="log-evidence by the bridge",
-        about=About.DRAWS,
+        about=About.PATH,
         numbers=lambda r: {
             "weighted_log_evidence": r.diagnostics.weighted_log_evidence,
             "weighted_log_evidence_error": r.diagnostics.weighted_log_evidence_error,
@@ -326,7 +326,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         advice="Further away: the weights do not know some part of the posterior; raise "
         "anneal.draws.",
         warning=_walked,
-        terminal=("  by the bridge to walked points", _bridge_estimate),
+        terminal=("  by a walk and a bridge", _bridge_estimate),
     ),
     Diagnostic(
         name="failed evaluations",
