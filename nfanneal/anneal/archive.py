@@ -104,8 +104,12 @@ class Archive:
         return together, not _within(self.points, new, SAME**2).all()
 
     def chosen(self, beta: float, size: int, rng: np.random.Generator) -> LocalPoints:
-        """`size` of the optima, mostly by their Laplace mass under prior·L^β."""
-        log_masses = self.points.log_masses(beta)
+        """`size` of the optima, mostly by their Laplace mass under prior·L^β.
+
+        Those that draws showed to be lighter at β = 1 than their curvature says get less.
+        """
+        lighter = np.minimum(self.log_masses - self.points.log_masses(1.0), 0.0)
+        log_masses = self.points.log_masses(beta) + lighter
         plausible = log_masses >= log_masses.max() - PLAUSIBLE
         weights = (1.0 - EVEN_SHARE) * normalized(log_masses)
         weights += EVEN_SHARE * plausible / plausible.sum()

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from nfanneal.anneal.coverage import RARE
 from nfanneal.anneal.weights import Evidence, evidence, normalized
 from nfanneal.arrays import Array
 
 ITERATIONS = 200
 CONVERGED = 1e-10
 QUANTILES = (0.05, 0.5, 0.95)
-RARE = 30.0
-"""A point is under-covered if the proposal draws its surroundings this many times too rarely."""
 
 
 @dataclass(frozen=True)

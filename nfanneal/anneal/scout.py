@@ -24,6 +24,7 @@ from scipy.spatial import cKDTree
 from nfanneal.anneal.archive import Archive, as_found, distinct
 from nfanneal.anneal.differences import MOST_DIMENSIONS, with_slope
 from nfanneal.anneal.local import LocalPoints, finite, local_points
+from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.quasi_newton import Ends, descended
 from nfanneal.anneal.weights import tempered, truncated
 from nfanneal.arrays import Array
@@ -106,7 +107,7 @@ def scout(target: Target, z: Array, log_likelihood: Array, most: float = math.in
     """
     size = most_starts(target)
     best = _starts(z, log_likelihood, size // 4)
-    peaks = local_maxima(z, _log_joint(z, log_likelihood))
+    peaks = local_maxima(z, log_standard_normal(z) + log_likelihood)
     rows = np.concatenate([best, peaks[~np.isin(peaks, best)]])[:size]
     found = searched(target, z[rows], nothing_found(target.dimension), most)
     archive, spent = found.archive, found.spent
@@ -213,14 +214,9 @@ def pool_starts(
     weights = truncated(tempered(log_base_weights, log_likelihood, 1.0))
     unknown = np.flatnonzero(~archive.explains(z) & np.isfinite(log_likelihood))
     heavy = unknown[np.argsort(-weights[unknown], kind="stable")[: size // 2]]
-    peaks = unknown[local_maxima(z[unknown], _log_joint(z, log_likelihood)[unknown])]
+    peaks = unknown[local_maxima(z[unknown], (log_standard_normal(z) + log_likelihood)[unknown])]
     rows = np.concatenate([heavy, peaks[~np.isin(peaks, heavy)]])[:size]
     return z[np.sort(rows)]
-
-
-def _log_joint(z: Array, log_likelihood: Array) -> Array:
-    """log of prior·L (n,), but for a constant."""
-    return np.asarray(log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z))
 
 
 def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
@@ -258,7 +254,7 @@ def _found_often(archive: Archive) -> bool:
 def _starts(z: Array, log_likelihood: Array, size: int) -> NDArray[np.int64]:
     """Rows: half the best draws, half from the best tenth: good, and not all from one place."""
     finite = np.flatnonzero(np.isfinite(log_likelihood))
-    joint = _log_joint(z[finite], log_likelihood[finite])
+    joint = log_standard_normal(z[finite]) + log_likelihood[finite]
     order = finite[np.argsort(-joint, kind="stable")]
     best = order[: size // 2]
     tenth = order[size // 2 : max(len(order) // 10, size)]

@@ -58,8 +58,7 @@ def second_opinion(
     draws = rows_of(final.draws, inside)
     rows = systematic_resample(truncated(draws.log_weight), n, rng)
     start = begun(draws.z[rows], draws.log_likelihood[rows], draws.log_ratio[rows])
-    several = archive is not None and len(archive) > 1
-    mode = archive.modes(start.z, 1.0) if several and archive else np.zeros(n, dtype=np.int64)
+    mode = archive.modes(start.z) if archive else np.zeros(n, dtype=np.int64)  # none: no optima
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     ways = Ways(target, final.proposal, mode, by_gradients, rng, generator)
     walked, walk = walk_apart(

@@ -62,8 +62,8 @@ class Walk:
 
     @property
     def log_density(self) -> Array:
-        """log of prior·L (m,), but for a constant."""
-        return self.log_likelihood - 0.5 * np.einsum("ij,ij->i", self.z, self.z)
+        """log of prior·L (m,)."""
+        return log_standard_normal(self.z) + self.log_likelihood
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _stepped(walk: Walk, ways: Ways, own: NDArray[np.int64], direction: Array, k
     scale = size * np.exp(-ways.rng.exponential(0.5, (len(own), 1)))
     tried = walk.z[own] + scale * direction
     found = ways.target.evaluate(tried, False)
-    density = found.log_likelihood - 0.5 * np.einsum("ij,ij->i", tried, tried)
+    density = log_standard_normal(tried) + found.log_likelihood
     log_chance = density - walk.log_density[own]
     chance = np.exp(np.minimum(np.where(np.isnan(log_chance), -np.inf, log_chance), 0.0))
     taken = ways.rng.random(len(own)) < chance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.schedule import LevelView, ess_schedule
 from nfanneal.anneal.settings import default_anneal_settings
 from nfanneal.anneal.weighing import weighed
+from nfanneal.arrays import concatenated
 from nfanneal.target import Evaluation, Target
 
 MASSES, SDS = np.array([0.7, 0.3]), np.array([0.3, 0.05])
@@ -78,6 +80,19 @@ def test_draws_confirm_a_mode_and_expose_what_is_none():
 
 def known():
     return weighed(distinct(ends(CENTRES.copy())), gaussians(), torch.Generator().manual_seed(2))[0]
+
+
+def test_an_optimum_that_draws_showed_to_be_none_takes_no_draws_from_modes():
+    """By its curvature it has e^30 times the mass of the others: they would not be plausible."""
+    archive = known()
+    false = ends(CENTRES[:1] + 9.0)
+    false.log_likelihood[0] += 2000.0
+    laplace = distinct(concatenated([archive, false]))
+    shown = replace(laplace, drawn=np.where(laplace.z[:, 0] > 5.0, -50.0, laplace.drawn),
+                    effective=np.where(laplace.z[:, 0] > 5.0, 9.0, laplace.effective))  # fmt: skip
+    rng = np.random.default_rng(5)
+    assert (laplace.chosen(1.0, 100, rng).z[:, 0] > 5.0).all()
+    assert not (shown.chosen(1.0, 100, rng).z[:, 0] > 5.0).any()
 
 
 def test_points_belong_to_the_nearer_mode_in_its_own_units():
