@@ -11,11 +11,15 @@ from rich.text import Text
 
 from nfanneal.model.latent import point_in_words
 from nfanneal.results.diagnostics import About, listed
+from nfanneal.results.modes import find_modes, telling_apart
 from nfanneal.results.records import Counts
 from nfanneal.results.result import Result
 from nfanneal.results.symmetry import in_words, symmetry_as_json
 
 SHOWN_PARAMETERS = 40
+SHOWN_MODES = 20
+COLUMNS_OF_MODES = 3
+"""So many parameters say where a mode is: those that tell the modes apart best."""
 
 
 def summary_json(result: Result) -> dict[str, Any]:
@@ -39,6 +43,7 @@ def summary_json(result: Result) -> dict[str, Any]:
             "converged": result.converged,
             "warnings": list(result.warnings),
             "symmetry": symmetry_as_json(result.symmetry, result.columns.names),
+            "modes": _modes_json(result),
             "parameters": {name: vars(s) for name, s in result.summaries().items()},
         }
     )
@@ -46,6 +51,17 @@ def summary_json(result: Result) -> dict[str, Any]:
 
 def _numbers(result: Result, about: About) -> dict[str, float]:
     return {key: n for entry in listed(about) for key, n in entry.numbers(result).items()}
+
+
+def _modes_json(result: Result) -> list[dict[str, Any]]:
+    modes = find_modes(result)
+    names = result.columns.names
+    return [
+        {"mass": mass, "mass_error": error, "means": dict(zip(names, mean, strict=True))}
+        for mass, error, mean in zip(
+            modes.masses.tolist(), modes.errors.tolist(), modes.means.tolist(), strict=True
+        )
+    ]
 
 
 def finite(value: Any) -> Any:
@@ -66,9 +82,30 @@ def print_summary(result: Result, console: Console) -> None:
     hidden = len(result.columns.names) - SHOWN_PARAMETERS
     if hidden > 0:
         console.print(f"… and {hidden} more; all of them with --json")
+    _print_modes(result, console)
     _print_symmetry(result, console)
     _print_failures(result, console)
     _print_warnings(result, console)
+
+
+def _print_modes(result: Result, console: Console) -> None:
+    """The posterior's modes, where there are several: their masses, and where they are."""
+    modes = find_modes(result)
+    count = len(modes.masses)
+    if count == 1:
+        return
+    told = sorted(telling_apart(result, modes)[:COLUMNS_OF_MODES])
+    table = Table(title=f"{count} modes", title_justify="left")
+    table.add_column("mass", justify="right")
+    for column in told:
+        table.add_column(f"mean {result.columns.names[column]}", justify="right")
+    for mass, error, mean in list(zip(modes.masses, modes.errors, modes.means, strict=True))[
+        :SHOWN_MODES
+    ]:
+        table.add_row(f"{mass:.3f} ± {error:.3f}", *(f"{mean[column]:.4g}" for column in told))
+    console.print(table)
+    if count > SHOWN_MODES:
+        console.print(f"… and {count - SHOWN_MODES} more; all of them with --json")
 
 
 def _print_symmetry(result: Result, console: Console) -> None:

@@ -25,14 +25,17 @@ SMALLEST = 0.01
 
 @dataclass(frozen=True)
 class Modes:
-    """Which mode each of `rows` of the posterior draws belongs to, and the modes' posterior masses
+    """Which mode each of `rows` of the posterior draws belongs to, and the m modes, heaviest first.
 
-    with standard errors, heaviest first."""
+    `masses` (m,) are posterior masses, `errors` (m,) their standard errors, `means` (m, d) the
+    posterior means of θ within each.
+    """
 
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
     masses: Array
     errors: Array
+    means: Array
 
 
 def find_modes(result: Result) -> Modes:
@@ -50,7 +53,8 @@ def find_modes(result: Result) -> Modes:
     scale = np.where(scale > 0, scale, 1.0)
     distinct, where = np.unique(result.posterior[rows] / scale, axis=0, return_inverse=True)
     if len(distinct) < 3:
-        return Modes(rows, np.zeros(len(rows), dtype=np.int64), np.ones(1), np.zeros(1))
+        mean = result.posterior[rows].mean(axis=0, keepdims=True)
+        return Modes(rows, np.zeros(len(rows), dtype=np.int64), np.ones(1), np.zeros(1), mean)
     groups = _linked(distinct)
     sizes = np.bincount(groups[where])
     kept = np.flatnonzero(sizes >= min(SMALLEST * len(rows), sizes.max()))
@@ -61,12 +65,26 @@ def find_modes(result: Result) -> Modes:
     mode_of = np.searchsorted(kept, groups[grouped])
     inside = mode_of[nearest.query(result.draws.theta[used] / scale)[1]]
     masses = np.bincount(inside, weights[used], minlength=len(kept)).astype(np.float64)
-    off = np.arange(len(kept))[:, None] == inside
-    errors: Array = np.sqrt((off - masses[:, None]) ** 2 @ weights[used] ** 2)
+    belongs = np.arange(len(kept))[:, None] == inside
+    errors: Array = np.sqrt((belongs - masses[:, None]) ** 2 @ weights[used] ** 2)
+    theta = result.draws.theta[used]
+    shares: Array = belongs * weights[used] / masses[:, None]
     order = np.argsort(-masses, kind="stable")
     rank = np.argsort(order)
     labels = rank[mode_of[nearest.query(distinct)[1]]][where]
-    return Modes(rows, labels, masses[order], errors[order])
+    return Modes(rows, labels, masses[order], errors[order], (shares @ theta)[order])
+
+
+def telling_apart(result: Result, modes: Modes) -> list[int]:
+    """The columns of θ, those first whose variance is most between modes and least within them."""
+    theta = result.posterior[modes.rows]
+    within = np.zeros(theta.shape[1])
+    for mode in range(len(modes.masses)):
+        inside = theta[modes.labels == mode]
+        if len(inside):
+            within += ((inside - inside.mean(axis=0)) ** 2).sum(axis=0)
+    whole = ((theta - theta.mean(axis=0)) ** 2).sum(axis=0)
+    return np.argsort(within / np.maximum(whole, 1e-300), kind="stable").tolist()
 
 
 def _linked(x: Array) -> NDArray[np.int64]:

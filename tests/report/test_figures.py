@@ -78,6 +78,8 @@ def test_modes_are_counted_and_weighed(folder):
     assert (np.abs(modes.masses - [0.5, 0.3, 0.2]) < 4.0 * modes.errors).all()
     assert modes.masses.sum() == pytest.approx(1.0)
     assert len(set(zip(which, modes.labels, strict=True))) == 3
+    # means of 300 draws and more with an sd of 1: four standard errors, a false alarm in 2,500
+    np.testing.assert_allclose(modes.means, [[0, 0], [10, 0], [0, 10]], rtol=0.0, atol=0.24)
     assert len(find_modes(with_posterior(result, one)).masses) == 1
 
 

@@ -10,6 +10,7 @@ from commands import run
 
 import nfanneal
 from nfanneal.anneal.weights import normalized
+from nfanneal.report.summary import summary_json
 
 MODEL = """
 import math
@@ -40,12 +41,18 @@ def test_two_equal_modes_one_fifteen_times_as_narrow(array, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.py").write_text(MODEL)
     (tmp_path / "two.yaml").write_text(SPEC.format(array=array))
-    run("run", "two.yaml", "--threads", 1, "--quiet")
+    run("run", "two.yaml", "--threads", 1)
     result = nfanneal.load("two.h5")
     d = result.diagnostics
     assert abs(d.log_evidence - EXACT) < 4.0 * d.log_evidence_error
     assert d.log_evidence_error < 0.03
     narrow = normalized(result.draws.log_weight) @ (result.draws.theta[:, 2] > 5.5)
     assert narrow == pytest.approx(0.5, abs=0.05)
+    found = summary_json(result)["modes"]
+    narrow_first = sorted(found, key=lambda mode: -mode["means"]["x[2]"])
+    assert len(found) == 2
+    assert abs(narrow_first[0]["mass"] - 0.5) < 4.0 * narrow_first[0]["mass_error"]
+    assert narrow_first[0]["means"]["x[2]"] == pytest.approx(6.0, abs=0.02)
+    assert f"{found[0]['mass']:.3f} ± {found[0]['mass_error']:.3f}" in capsys.readouterr().out
     assert d.witnessed
     assert np.isfinite(d.weighted_log_evidence)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nfanneal.report.figures.style import COLORS, WIDTH, chosen_columns, column_labels
-from nfanneal.results.modes import Modes, find_modes
+from nfanneal.results.modes import Modes, find_modes, telling_apart
 from nfanneal.results.result import Result
 
 SHOWN_MODES = 20
@@ -53,11 +53,5 @@ def _columns(result: Result, modes: Modes, wanted: Sequence[str] | None) -> tupl
     if wanted is not None:
         first, *rest = (names.index(name) for name in chosen_columns(names, wanted))
         return first, rest[0] if rest else None
-    theta = result.posterior[modes.rows]
-    within = np.zeros(theta.shape[1])
-    for mode in range(len(modes.masses)):
-        inside = theta[modes.labels == mode]
-        within += ((inside - inside.mean(axis=0)) ** 2).sum(axis=0)
-    share = within / np.maximum(((theta - theta.mean(axis=0)) ** 2).sum(axis=0), 1e-300)
-    order = np.argsort(share, kind="stable")
-    return int(order[0]), int(order[1]) if len(order) > 1 else None
+    first, *rest = telling_apart(result, modes)
+    return first, rest[0] if rest else None
