@@ -51,8 +51,10 @@ class Walked:
 
 @dataclass(frozen=True)
 class Witness:
-    """What walked points say: the bridge's log-evidence, and the mass under-covered by draws.
+    """What walked points say: the bridge's log-evidence, and the mass that draws do not know of.
 
+    That is the share of walked points where the proposal draws `RARE` times too rarely, less the
+    share that the draws themselves surely have there by their weights.
     `drift` is how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
     how many standard errors apart draws and walked points are in the mean or in a quantile of each
     column, whichever is further.
@@ -74,15 +76,25 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
     drift = end.log_evidence - before.log_evidence
-    under = walked.log_weight - end.log_evidence > math.log(RARE)
+    rare = math.log(RARE) + end.log_evidence
+    under = walked.log_weight > rare
+    known = _surely_above(log_weight, rare)
     return Witness(
         log_evidence=end.log_evidence,
         error=math.hypot(end.error, drift),
         drift=drift,
-        uncovered_mass=float(under.mean()),
+        uncovered_mass=max(float(under.mean()) - known, 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),
         disagreement=_disagreement(z, log_weight, walked),
     )
+
+
+def _surely_above(log_weight: Array, log_limit: float) -> float:
+    """The share of all weight that draws above a limit have, less two standard errors."""
+    weights, above = normalized(log_weight), log_weight > log_limit
+    share = float(weights[above].sum())
+    error = math.sqrt(float(weights**2 @ (above - share) ** 2))
+    return max(share - 2.0 * error, 0.0)
 
 
 def _disagreement(z: Array, log_weight: Array, walked: Walked) -> Array:

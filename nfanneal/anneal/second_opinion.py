@@ -12,13 +12,11 @@ from nfanneal.anneal.bridge import Witness, witness
 from nfanneal.anneal.explore import walks
 from nfanneal.anneal.final_draws import FinalDraws
 from nfanneal.anneal.progress import Activity, Observer
+from nfanneal.anneal.settings import FEWEST_WALKERS
 from nfanneal.anneal.walk import Ways, begun, most_evaluations, walk_apart
 from nfanneal.anneal.weights import systematic_resample, truncated
 from nfanneal.arrays import rows_of
 from nfanneal.target import Spent, Target
-
-FEWEST_WALKERS = 256
-"""Fewer than this, or than are wanted, are no witness."""
 
 
 def kept_back(target: Target, walkers: int, left: float) -> float:
@@ -50,7 +48,7 @@ def second_opinion(
     """
     by_gradients = not walks(target)
     n = int(min(walkers, left // most_evaluations(by_gradients)))
-    if n < min(FEWEST_WALKERS, walkers) or n == 0:
+    if n < FEWEST_WALKERS:
         return None
     walk_seed, draw_seed = seed.spawn(2)
     rng = np.random.default_rng(walk_seed)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 OBJECTIVES = ("forward_kl", "reverse_kl", "hybrid")
+FEWEST_WALKERS = 256
+"""Fewer points that walk are no witness."""
 DEFAULTS: dict[str, Any] = {
     "schedule": "ess",
     "objective": "forward_kl",

@@ -15,6 +15,7 @@ TOPICS = (
     "models",
     "experiments",
     "events",
+    "solver",
     "results",
     "stopping",
     "afterwards",

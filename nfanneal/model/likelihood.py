@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nfanneal.arrays import Array, Bools
+from nfanneal.model.edges import within_edges
 from nfanneal.model.python_model import GRADIENT_CAUSES, PythonLikelihood
 from nfanneal.model.series import ObservedSeries
 from nfanneal.model.simulator import Predictions, Simulator
@@ -77,9 +78,14 @@ class DataLikelihood:
         """log L at θ (n, p); −inf where the model failed."""
         return self.of_predictions(theta, self.simulator.predict(theta, self.times, gradient))
 
+    def _known(self, predictions: Predictions) -> Predictions:
+        """Predictions that their noise allows, with a harmless number where the model failed."""
+        return within_edges(predictions, self.series, self.times, self.simulator)
+
     def of_predictions(self, theta: Array, predictions: Predictions) -> Evaluation:
         """The same from predictions at θ (n, p), with the gradient if they can be pulled back."""
-        values = _filled(predictions)
+        predictions = self._known(predictions)
+        values = predictions.values
         if predictions.pullback is None:
             total = sum((s.log_prob(theta, values).sum(axis=1) for s in self.series), np.zeros(1))
             return _with_failures(np.broadcast_to(total, len(theta)).copy(), predictions, None)
@@ -101,14 +107,16 @@ class DataLikelihood:
 
     def pointwise(self, theta: Array, predictions: Predictions) -> dict[str, Array]:
         """log p of each cell, (n, c) per observable; −inf where the model failed."""
-        values, bad = _filled(predictions), predictions.failed[:, None]
+        predictions = self._known(predictions)
+        values, bad = predictions.values, predictions.failed[:, None]
         return {s.name: np.where(bad, -np.inf, s.log_prob(theta, values)) for s in self.series}
 
     def draw(
         self, theta: Array, predictions: Predictions, rng: np.random.Generator
     ) -> dict[str, Array]:
         """Noisy replicates of the data, (n, c) per observable; nan where the model failed."""
-        values, bad = _filled(predictions), predictions.failed[:, None]
+        predictions = self._known(predictions)
+        values, bad = predictions.values, predictions.failed[:, None]
         return {s.name: np.where(bad, np.nan, s.draw(theta, values, rng)) for s in self.series}
 
 
@@ -154,11 +162,6 @@ class DirectLikelihood:
 
 
 Likelihood = DataLikelihood | DirectLikelihood
-
-
-def _filled(predictions: Predictions) -> Array:
-    """Predictions with a harmless number where the model failed."""
-    return np.where(predictions.failed[:, None, None], 1.0, predictions.values)
 
 
 def _with_failures(total: Array, predictions: Predictions, slope: Array | None) -> Evaluation:

@@ -18,6 +18,7 @@ from nfanneal.arrays import Array, Bools
 Partials = tuple[Array, ...]
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+NOT_NEGATIVE = (0.0, math.inf)
 LARGE = 1e3
 """From here on series in 1/x replace differences of log-gammas, whose digits cancel."""
 MOST_COUNTS = 1e15
@@ -32,6 +33,7 @@ class NoiseModel:
     and by each argument; `domain` says where both hold; `supports` which data are possible.
     `information(prediction, *arguments)` gives the Fisher information of each of them (the
     diagonal; 0 where it has no closed form): the metric of scouting, never part of a density.
+    `edges` are the least and the largest prediction; the density at an edge is its limit there.
     """
 
     name: str
@@ -43,6 +45,7 @@ class NoiseModel:
     information: Callable[..., Partials]
     support: str = "any number"
     supports: Callable[[Array], Bools] = np.isfinite
+    edges: tuple[float, float] = (-math.inf, math.inf)
 
 
 def _normal(y: Array, f: Array, sigma: Array) -> Array:
@@ -214,6 +217,7 @@ _MODELS = (
         lambda f, sigma: (1.0 / (f * sigma) ** 2, 2.0 / sigma**2),
         "a positive number",
         lambda y: np.isfinite(y) & (y > 0),
+        NOT_NEGATIVE,
     ),
     NoiseModel(
         "student_t",
@@ -243,6 +247,7 @@ _MODELS = (
         lambda f: (1.0 / f,),
         "a count 0, 1, 2, …",
         _is_count,
+        NOT_NEGATIVE,
     ),
     NoiseModel(
         "negative_binomial",
@@ -254,6 +259,7 @@ _MODELS = (
         lambda f, phi: (1.0 / (f + f * f / phi), 0.0 * phi),
         "a count 0, 1, 2, …",
         _is_count,
+        NOT_NEGATIVE,
     ),
     NoiseModel(
         "binomial",
@@ -265,6 +271,7 @@ _MODELS = (
         lambda p, trials: (trials / (p * (1.0 - p)), 0.0 * trials),
         "a count 0, 1, 2, …",
         _is_count,
+        (0.0, 1.0),
     ),
 )
 

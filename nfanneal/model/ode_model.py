@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,11 +13,16 @@ from numpy.typing import NDArray
 
 from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy, differentiate
-from nfanneal.model.ode import CompiledSystem, SolverSettings, Status
-from nfanneal.model.simulator import Outcomes, Predictions
+from nfanneal.model.ode import SMALLEST, CompiledSystem, SolverSettings, Status
+from nfanneal.model.ode.forcing import longest_step
+from nfanneal.model.simulator import Coincidence, Outcomes, Predictions
 
-MORE_STEPS = 10
-"""So many times as many steps are allowed where tolerances are tighter, for comparison."""
+OFF = 30.0
+"""The error of a trajectory may be so many times the tolerance of its steps."""
+UNSCALED = 1e-8
+"""The absolute tolerance of a state that is about 1; of others in proportion."""
+LOOKS = (1e-6, 1e-4, 1e-2, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
+"""The parts of a trajectory at which its states are looked at, for their sizes."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +81,29 @@ class SystemParameters:
 
 @dataclass(frozen=True)
 class OdeExperiment:
-    """A compiled system, when and how it is solved, and its parameters."""
+    """A compiled system, when and how it is solved, and its parameters.
+
+    `sizes` (k,) are how large the terms of observables are, where that is known.
+    """
 
     system: CompiledSystem
     settings: SolverSettings
     parameters: SystemParameters
+    sizes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class OdeSimulator:
-    """Trajectories of an ODE model in each of its experiments."""
+    """Trajectories of an ODE model in each of its experiments.
+
+    Where absolute tolerances are for it to choose, it `scales` them by the states' own sizes; these
+    can be had unless the states are logarithms.
+    """
 
     experiments: tuple[OdeExperiment, ...]
     observables: tuple[str, ...]
+    scales: bool = False
+    has_sizes: bool = False
     differentiable: bool = True
     has_jacobian: bool = True
     by_parts: bool = True
@@ -138,6 +154,59 @@ class OdeSimulator:
 
         return Predictions(values, failed, reasons, pullback, jacobian, overflowed)
 
+    def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
+        """Doses at the time of data that are not `late`, at the same time at all draws θ (n, p)."""
+        found = []
+        for e, (experiment, at) in enumerate(zip(self.experiments, times, strict=True)):
+            system = experiment.system.system
+            early = [dose for dose in system.timetable.doses if not dose.late]
+            if not early:
+                continue
+            moments = compile_numpy([dose.time for dose in early], system.parameters)
+            found += [
+                Coincidence(e, str(system.states[dose.state]), float(np.ravel(moment)[0]))
+                for dose, moment in zip(
+                    early, moments(*experiment.parameters.of(theta).T), strict=True
+                )
+                if np.ptp(moment) == 0.0 and np.isclose(at, np.ravel(moment)[0], rtol=1e-12).any()
+            ]
+        return found
+
+    def prepared(self, theta: Array, times: Sequence[Array]) -> OdeSimulator:
+        """The same for what pilot draws θ tell: how large states are, how fast time acts on them.
+
+        Absolute tolerances follow from the one, unless they are given, the longest step from the
+        other.
+        """
+        experiments = []
+        for each, at in zip(self.experiments, times, strict=True):
+            experiment = _with_span(each, theta, float(at[-1]))
+            if self.has_sizes:
+                experiment = self._with_sizes(experiment, theta, at)
+            experiments.append(experiment)
+        return replace(self, experiments=tuple(experiments))
+
+    @property
+    def resolution(self) -> float:
+        """What trajectories at these tolerances may be off by, and a little more."""
+        return OFF * max(e.settings.rtol for e in self.experiments)
+
+    def size(self, experiment: int, observable: int) -> float:
+        """That of the terms of an observable."""
+        sizes = self.experiments[experiment].sizes
+        return sizes[observable] if sizes else 0.0
+
+    def _with_sizes(self, experiment: OdeExperiment, theta: Array, times: Array) -> OdeExperiment:
+        """The experiment with tolerances for the states' sizes, and the sizes of observables."""
+        sizes = state_sizes(experiment, theta, float(times[-1]))
+        for _ in range(2 if self.scales else 0):  # the first were found for sizes of 1
+            atol = np.maximum(UNSCALED * sizes, SMALLEST)
+            settings = replace(experiment.settings, atol=tuple(atol.tolist()))
+            experiment = replace(experiment, settings=settings)
+            sizes = state_sizes(experiment, theta, float(times[-1]))
+        of_observables = observable_sizes(experiment, theta, sizes, float(times[-1]))
+        return replace(experiment, sizes=tuple(of_observables))
+
     def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
         """How the trajectories of θ (n, p) go, without their values, on the thread that asks."""
         solved = [
@@ -149,9 +218,17 @@ class OdeSimulator:
             reached = np.where(each.status == Status.OK, reached, each.reached)
         return Outcomes(np.stack([each.stiff for each in solved], axis=1), reached)
 
-    def precise(self, factor: float) -> OdeSimulator:
+    def tightened(self, factor: float) -> OdeSimulator:
         """The same with tolerances so many times smaller, and steps enough for them."""
-        return replace(self, experiments=tuple(_precise(e, factor) for e in self.experiments))
+        return self._solved_with(lambda settings: settings.tightened(factor))
+
+    def precise(self, factor: float) -> OdeSimulator:
+        """Likewise, with steps so short that nothing that happens in time is stepped over."""
+        return self._solved_with(lambda settings: settings.tightened(factor).watchful())
+
+    def _solved_with(self, change: Callable[[SolverSettings], SolverSettings]) -> OdeSimulator:
+        changed = (replace(e, settings=change(e.settings)) for e in self.experiments)
+        return replace(self, experiments=tuple(changed))
 
     def compile_all(self) -> None:
         """Compile the stiff solvers, whether draws have needed them so far or not."""
@@ -163,15 +240,53 @@ class OdeSimulator:
                 experiment.system.solve(theta, times, stiff, sensitivities=sensitivities)
 
 
-def _precise(experiment: OdeExperiment, factor: float) -> OdeExperiment:
-    settings = experiment.settings
-    tighter = replace(
-        settings,
-        rtol=settings.rtol / factor,
-        atol=settings.atol / factor,
-        max_steps=MORE_STEPS * settings.max_steps,
-    )
-    return replace(experiment, settings=tighter)
+def _with_span(experiment: OdeExperiment, theta: Array, end: float) -> OdeExperiment:
+    """The experiment, told how long trajectories take, with steps that miss nothing in time."""
+    settings = replace(experiment.settings, span=end - experiment.settings.start)
+    if settings.max_step == math.inf:
+        phi = experiment.parameters.of(theta)
+        most = longest_step(experiment.system.system, phi, settings.start, end)
+    else:
+        most = settings.max_step
+    return replace(experiment, settings=settings.with_steps_of(most))
+
+
+def observable_sizes(
+    experiment: OdeExperiment, theta: Array, sizes: Array, end: float
+) -> list[float]:
+    """How large the terms of observables (k,) are for states of given sizes (N,): the median of
+
+    draws θ, of each term, added up."""
+    system = experiment.system.system
+    terms = [sympy.Add.make_args(h) for h in system.observables]
+    symbols = (system.time, *system.states, *system.parameters, *system.timetable.held)
+    values = compile_numpy([term for each in terms for term in each], symbols)
+    held = np.zeros(len(system.timetable.held))
+    magnitudes = map(np.abs, values(end, *sizes, *experiment.parameters.of(theta).T, *held))
+    known = (v[np.isfinite(v)] for v in magnitudes)
+    medians = iter([float(np.median(v)) if v.size else 0.0 for v in known])
+    return [sum(next(medians) for _ in each) for each in terms]
+
+
+def state_sizes(experiment: OdeExperiment, theta: Array, end: float) -> Array:
+    """How large each state (N,) becomes: its largest magnitude until `end`, the median of draws θ.
+
+    A state that stays at zero is as large as the smallest of the others.
+    """
+    settings, phi = experiment.settings, experiment.parameters.of(theta)
+    states = len(experiment.system.system.states)
+    if not end > settings.start:
+        return np.ones(states)
+    moments = (settings.start + share * (end - settings.start) for share in LOOKS)
+    at_moments = [experiment.system.states_at(phi, moment, settings) for moment in moments]
+    with np.errstate(over="ignore"):
+        largest = np.abs(at_moments).max(axis=0)
+    largest = largest[np.isfinite(largest).all(axis=1)]
+    if not len(largest):
+        return np.ones(states)
+    sizes = np.exp(np.median(np.log(np.maximum(largest, SMALLEST)), axis=0))
+    known = sizes[sizes > 2.0 * SMALLEST]
+    return np.where(sizes > 2.0 * SMALLEST, sizes, known.min() if len(known) else 1.0)
 
 
 def weighted_sums(weights: Array, slopes: Array) -> Array:

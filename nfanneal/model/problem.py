@@ -31,7 +31,8 @@ class Problem:
     """Priors and a likelihood of θ (n, d), whose columns the latent map names.
 
     The model is called with `chunk` draws at once, which bounds the memory of sensitivities, by
-    the `executor`: all that is asked of it goes there.
+    the `executor`: all that is asked of it goes there. The solver's tolerances have been tightened
+    by `tightening`.
     """
 
     name: str
@@ -39,11 +40,32 @@ class Problem:
     likelihood: Likelihood
     chunk: int = EVALUATION_CHUNK
     executor: Executor = on_threads
+    tightening: float = 1.0
 
     @property
     def data(self) -> DataLikelihood | None:
         """The likelihood, if it is one of data under a model's predictions."""
         return self.likelihood if isinstance(self.likelihood, DataLikelihood) else None
+
+    @property
+    def goes_by_steps(self) -> bool:
+        """Whether trajectories are solved, to tolerances that can be tightened."""
+        return self.data is not None and self.data.simulator.by_steps
+
+    def tightened(self, factor: float) -> Problem:
+        """The same problem with a solver's tolerances so many times smaller."""
+        data = self.data
+        if data is None or factor == 1.0:
+            return self
+        tight = replace(data, simulator=data.simulator.tightened(factor))
+        return replace(self, likelihood=tight, tightening=factor * self.tightening)
+
+    def precise(self, factor: float) -> Problem:
+        """Likewise, with a solver that steps over nothing: to compare with."""
+        data = self.data
+        if data is None:
+            return self
+        return replace(self, likelihood=replace(data, simulator=data.simulator.precise(factor)))
 
     @property
     def target(self) -> Target:

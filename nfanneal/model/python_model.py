@@ -21,10 +21,11 @@ from nfanneal.arrays import Array
 from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.model.latent import NAMED_COLUMNS, point_in_words
 from nfanneal.model.python_file import LibrarySettings, own_lines
-from nfanneal.model.simulator import Outcomes, Predictions
+from nfanneal.model.simulator import Coincidence, Outcomes, Predictions
 
 NOT_FINITE = "the function returned nan or infinity; look for what overflows, or log(0) and 0/0"
 """Why a draw of a Python model failed."""
+ROUNDING = 1e-12
 GRADIENT_CAUSES = "sqrt or abs at 0, and for torch.where around a branch that overflows"
 """Why the gradient of a torch model may not be finite."""
 
@@ -182,6 +183,23 @@ class PythonSimulator:
         """Whether predictions come with a pull-back."""
         return self.functions[0].differentiable
 
+    @property
+    def resolution(self) -> float:
+        """Rounding, and a little of what a user's own solver leaves."""
+        return ROUNDING
+
+    def size(self, experiment: int, observable: int) -> float:
+        """Nothing is known of a function."""
+        return 0.0
+
+    def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
+        """A function knows of none."""
+        return []
+
+    def prepared(self, theta: Array, times: Sequence[Array]) -> PythonSimulator:
+        """A function has no tolerances that would follow from pilot draws."""
+        return self
+
     def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
         """A function takes no steps that could be told of.
 
@@ -190,8 +208,12 @@ class PythonSimulator:
         """
         raise ValueError("a Python model does not go by steps")
 
-    def precise(self, factor: float) -> PythonSimulator:
+    def tightened(self, factor: float) -> PythonSimulator:
         """A function has no tolerances that could be made smaller."""
+        return self
+
+    def precise(self, factor: float) -> PythonSimulator:
+        """Nor does it take steps."""
         return self
 
     def compile_all(self) -> None:

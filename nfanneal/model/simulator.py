@@ -41,6 +41,15 @@ class Outcomes:
     reached: Array
 
 
+@dataclass(frozen=True)
+class Coincidence:
+    """A dose of `state` at the time of a datum in an experiment, which sees the state after it."""
+
+    experiment: int
+    state: str
+    time: float
+
+
 class Simulator(Protocol):
     """A model that predicts observables."""
 
@@ -72,11 +81,27 @@ class Simulator(Protocol):
     def by_steps(self) -> bool:
         """Whether trajectories are found step by step: their outcomes can be asked for."""
 
+    def prepared(self, theta: Array, times: Sequence[Array]) -> Simulator:
+        """The same with what pilot draws θ (n, p) tell of its scales, until each last time."""
+
+    @property
+    def resolution(self) -> float:
+        """What of an observable's size is nothing: rounding, or what a solver leaves."""
+
+    def size(self, experiment: int, observable: int) -> float:
+        """How large the parts are that an observable is the sum of, as far as is known; or 0."""
+
+    def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
+        """Doses at the time of data, as far as that does not depend on θ (n, p)."""
+
     def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
         """How the trajectories of θ (n, p) go, for a model that goes by steps."""
 
-    def precise(self, factor: float) -> Simulator:
+    def tightened(self, factor: float) -> Simulator:
         """The same with tolerances so many times smaller, for a model that goes by steps."""
+
+    def precise(self, factor: float) -> Simulator:
+        """Likewise, with steps so short that nothing that happens in time is stepped over."""
 
     def compile_all(self) -> None:
         """Compile what a run may need and has not needed so far."""

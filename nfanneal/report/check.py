@@ -15,6 +15,11 @@ def _best_and_median(report: Mapping[str, Any]) -> str:
     return "finite nowhere" if best is None else f"{best:.4g} / {median:.4g}"
 
 
+def _apart(report: Mapping[str, Any]) -> str:
+    apart, error = report["gradient_difference"], report["gradient_difference_error"]
+    return "" if apart is None else f"{apart:.1g} of it apart (differences good to {error:.1g})"
+
+
 def print_check(report: Mapping[str, Any], console: Console) -> None:
     """Print what `nfanneal check` found."""
     table = Table(show_header=False, box=None)
@@ -24,6 +29,7 @@ def print_check(report: Mapping[str, Any], console: Console) -> None:
         "data": f"{report['n_data']} cells" if report["n_data"] else "none (the model's own)",
         "evaluations per second": f"{report['evaluations_per_second']:,.0f}",
         "gradients per second": f"{gradients:,.0f}" if gradients else "no gradient",
+        "gradient against differences": _apart(report),
         "failed": f"{report['failed_fraction']:.1%} of {report['n_draws']} prior draws",
         "stiff": "" if stiff is None else f"{stiff:.1%} of the trajectories",
         "zero likelihood": f"{report['zero_fraction']:.1%}",
@@ -33,5 +39,7 @@ def print_check(report: Mapping[str, Any], console: Console) -> None:
         if text:
             table.add_row(name, text)
     console.print(table)
+    for text in report["notes"]:
+        console.print(Text.assemble(("Note: ", "bold"), text), soft_wrap=True)
     for text in report["warnings"]:
         console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)

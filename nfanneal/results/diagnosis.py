@@ -28,7 +28,12 @@ class Diagnostics:
 
     `log_evidence` is what is reported: what the weights say and what the bridge to points that
     walked says, together. `walked_disagreement` is how many errors apart draws and walked points
-    are in `walked_column` of θ, the worst of all. nan where no points walked.
+    are in `walked_column` of θ, the worst of all. nan where no points walked. The solver's
+    tolerances were tightened by `tightening`; a finer one would change the log-evidence by
+    `solver_change`, log L of draws by `solver_spread` more or less. nan where nothing is solved.
+    `failing_mass` of the posterior may lie where the model fails, which is above or below in
+    `failing_column` of θ, around `failing_near`, for the reason `failing_why`. `whim` says in what
+    the model is no function of its parameters.
     """
 
     log_evidence: float
@@ -50,6 +55,15 @@ class Diagnostics:
     walked_uncovered_error: float = math.nan
     walked_disagreement: float = math.nan
     walked_column: float = math.nan
+    tightening: float = 1.0
+    solver_change: float = math.nan
+    solver_spread: float = math.nan
+    failing_mass: float = 0.0
+    failing_column: float = math.nan
+    failing_above: float = math.nan
+    failing_near: float = math.nan
+    failing_why: str = ""
+    whim: str = ""
 
     @property
     def witnessed(self) -> bool:
@@ -124,7 +138,7 @@ def rediagnosed(d: Diagnostics, log_weight: Array) -> Diagnostics:
         path_evidence=(d.path_log_evidence, d.path_log_evidence_error),
         reached_beta=d.reached_beta,
     )
-    return replace(found, **{name: getattr(d, name) for name in OF_THE_WALK})
+    return replace(found, **{name: getattr(d, name) for name in KEPT})
 
 
 OF_THE_WALK = (
@@ -135,3 +149,13 @@ OF_THE_WALK = (
     "walked_disagreement",
     "walked_column",
 )
+OF_THE_SOLVER = ("tightening", "solver_change", "solver_spread")
+OF_FAILURES = (
+    "failing_mass",
+    "failing_column",
+    "failing_above",
+    "failing_near",
+    "failing_why",
+)
+KEPT = (*OF_THE_WALK, *OF_THE_SOLVER, *OF_FAILURES, "whim")
+"""What new weights of the same draws leave as it is."""

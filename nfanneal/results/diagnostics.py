@@ -10,46 +10,31 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
 from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.results.diagnosis import (
-    MOMENTS,
+    OF_FAILURES,
+    OF_THE_SOLVER,
     OF_THE_WALK,
     UNCOVERED_LIMIT,
     WITNESSES,
-    Diagnostics,
 )
-from nfanneal.results.records import Columns, Counts
-
-HEAVIEST_SHARE = 0.01
-"""A heavy tail matters once one draw carries this share of all weight."""
-FEWEST_EFFECTIVE = 200
-GOOD_SHARE = 0.05
-"""Where so many of few draws are effective, more draws are what is missing."""
-DISAGREEMENT = 4.0
-"""So many standard errors apart, two estimates of the log-evidence are at odds."""
-LEAST_GAP = 0.1
-"""However small their errors, log-evidences nearer than this agree."""
-
-
-class Judged(Protocol):
-    """What diagnostics look at: a result."""
-
-    @property
-    def diagnostics(self) -> Diagnostics:
-        """Numbers of the draws and of the annealing's path."""
-        ...
-
-    @property
-    def counts(self) -> Counts:
-        """How often the model was asked, and how often it failed."""
-        ...
-
-    @property
-    def columns(self) -> Columns:
-        """The parameters."""
-        ...
+from nfanneal.results.verdicts import (
+    DISAGREEMENT,
+    FAILING_LIMIT,
+    FEWEST_EFFECTIVE,
+    HEAVIEST_SHARE,
+    SOLVER_CHANGE,
+    Judged,
+    fails_beside_posterior,
+    few_effective,
+    heavy_tail,
+    path_above,
+    short_of_one,
+    solver_too_rough,
+    under_covered,
+    walk_disagrees,
+)
 
 
 class About(Enum):
@@ -113,105 +98,30 @@ def warnings_of(judged: Judged) -> tuple[str, ...]:
     return tuple(text for text in found if text)
 
 
-def _beta(judged: Judged) -> str | None:
+def _failing_mass(judged: Judged) -> str:
+    return f"{judged.diagnostics.failing_mass:.2%}"
+
+
+def _solver_error(judged: Judged) -> str:
     d = judged.diagnostics
-    if d.reached_beta >= 1.0:
-        return None
-    return (
-        f"the annealing stopped at inverse temperature {d.reached_beta:.3g}, short of 1: the flow "
-        "was never trained on the posterior itself. Raise anneal.max_levels or "
-        "anneal.max_evaluations, or draw more points per level (anneal.draws)"
-    )
+    if math.isnan(d.solver_change):
+        return "nothing was compared"
+    tighter = f"; tolerances / {d.tightening:g}" if d.tightening > 1.0 else ""
+    return f"log-evidence {d.solver_change:+.1g}, log L ± {d.solver_spread:.1g}{tighter}"
 
 
-def _ess(judged: Judged) -> str | None:
-    d = judged.diagnostics
-    if d.ess >= FEWEST_EFFECTIVE:
-        return None
-    advice = (
-        "The flow is good: draw more with `nfanneal sample`, or set output.samples"
-        if d.ess_fraction >= GOOD_SHARE
-        else "Raise anneal.max_rounds or anneal.draws, or use a larger flow"
-    )
-    return (
-        f"only {d.ess:.0f} of the {d.n_samples} draws are effective (at least {FEWEST_EFFECTIVE} "
-        f"are needed): moments and evidence rest on a handful of draws. {advice}"
-    )
-
-
-def _tail(judged: Judged) -> str | None:
-    d = judged.diagnostics
-    if not d.pareto_k >= PARETO_LIMIT or d.witnessed:
-        return None
-    return (
-        f"the largest weights have a heavy tail (Pareto k = {d.pareto_k:.2f}, above "
-        f"{PARETO_LIMIT}; one draw carries {d.largest_weight:.1%} of all weight): the reported "
-        "error of the evidence is too small, because somewhere the flow draws far too rarely. "
-        "Raise anneal.max_rounds or anneal.draws"
-    )
-
-
-def _uncovered(judged: Judged) -> str | None:
-    d = judged.diagnostics
-    if d.uncovered_mass - 2.0 * d.uncovered_error < UNCOVERED_LIMIT:
-        return None
-    return (
-        f"points met on the annealing path put {d.uncovered_mass:.1%} of the posterior where the "
-        "final flow hardly ever draws: a mode may be missing. Raise anneal.draws, or make the "
-        "steps smaller (anneal.relative_ess)"
-    )
-
-
-def _disagreement(judged: Judged) -> str | None:
-    d = judged.diagnostics
-    error = math.hypot(d.log_evidence_error, d.path_log_evidence_error)
-    gap = d.path_log_evidence - d.log_evidence
-    if not gap > max(DISAGREEMENT * error, LEAST_GAP):
-        return None
-    return (
-        f"the annealing path's own estimate of the log-evidence ({d.path_log_evidence:.2f} ± "
-        f"{d.path_log_evidence_error:.2f}) is above that of the final draws "
-        f"({d.log_evidence:.2f} ± {d.log_evidence_error:.2f}): the final flow may have lost a "
-        "mode. Run again with another seed and more points per level (anneal.draws)"
-    )
-
-
-def _walked(judged: Judged) -> str | None:
-    d = judged.diagnostics
-    if d.witnessed or math.isnan(d.bridge_log_evidence):
-        return None
-    if d.walked_uncovered_mass - 2.0 * d.walked_uncovered_error >= UNCOVERED_LIMIT:
-        return (
-            f"points that walked under the posterior spend {d.walked_uncovered_mass:.1%} of their "
-            "time where the final flow hardly ever draws: its weights do not know that part. "
-            "Raise anneal.draws or anneal.max_rounds"
-        )
-    if not d.walked_disagreement <= MOMENTS:
-        name = judged.columns.names[int(d.walked_column)]
-        return (
-            f"points that walked under the posterior disagree with the weighted draws on '{name}', "
-            f"by {d.walked_disagreement:.1f} standard errors of its mean or of a quantile. "
-            "Raise anneal.draws or anneal.max_rounds"
-        )
-    return (
-        f"the two estimates of the log-evidence disagree: {d.weighted_log_evidence:.3f} ± "
-        f"{d.weighted_log_evidence_error:.3f} from the draws' weights, {d.bridge_log_evidence:.3f} "
-        f"± {d.bridge_log_evidence_error:.3f} from the bridge to points that walked under the "
-        "posterior. Raise anneal.draws or anneal.max_rounds"
-    )
-
-
-def _bridge_estimate(judged: Judged) -> str:
+def _weighted_estimate(judged: Judged) -> str:
     d = judged.diagnostics
     if math.isnan(d.bridge_log_evidence):
-        return "no points walked"
-    return f"{d.bridge_log_evidence:.3f} ± {d.bridge_log_evidence_error:.3f}"
+        return "the same: no points walked"
+    return f"{d.weighted_log_evidence:.3f} ± {d.weighted_log_evidence_error:.3f}"
 
 
 def _tail_index(judged: Judged) -> str:
     k = judged.diagnostics.pareto_k
     shown = f"{k:.3f}" if round(k, 2) == PARETO_LIMIT else f"{k:.2f}"
-    return f"{shown} (good below {PARETO_LIMIT})"
+    borne = k >= PARETO_LIMIT and judged.diagnostics.witnessed
+    return f"{shown} (good below {PARETO_LIMIT}{'; but the walk agrees' if borne else ''})"
 
 
 def _effective(judged: Judged) -> str:
@@ -245,7 +155,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         says="How far the annealing got.",
         advice="Short of 1: the flow was never trained on the posterior itself; raise "
         "anneal.max_levels, anneal.max_evaluations or anneal.draws.",
-        warning=_beta,
+        warning=short_of_one,
         listed=False,
     ),
     Diagnostic(
@@ -258,7 +168,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         says="How many independent draws the weighted ones are worth.",
         advice="Too few: raise anneal.max_rounds or anneal.draws, or draw more with nfanneal "
         "sample.",
-        warning=_ess,
+        warning=few_effective,
         terminal=("effective sample size", _effective),
     ),
     Diagnostic(
@@ -271,7 +181,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         says="How heavy the tail of the weights is.",
         advice="Too heavy: some region is drawn far too rarely; raise anneal.draws, and look at "
         "the figure of the weights.",
-        warning=_tail,
+        warning=heavy_tail,
         terminal=("Pareto k of the weights", _tail_index),
     ),
     Diagnostic(
@@ -287,13 +197,16 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
     Diagnostic(
         name="under-covered posterior mass",
         about=About.DRAWS,
-        numbers=lambda r: {"uncovered_mass": r.diagnostics.uncovered_mass},
+        numbers=lambda r: {
+            "uncovered_mass": r.diagnostics.uncovered_mass,
+            "uncovered_error": r.diagnostics.uncovered_error,
+        },
         shown=_uncovered_mass,
         limit=UNCOVERED_LIMIT,
         wanted="below {limit:.0%}",
         says="Posterior mass met on the annealing path where the final flow hardly draws.",
         advice="Too much: a mode may be missing; raise anneal.draws or lower anneal.relative_ess.",
-        warning=_uncovered,
+        warning=under_covered,
     ),
     Diagnostic(
         name="path's own log-evidence",
@@ -304,29 +217,53 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         },
         shown=_path_estimate,
         limit=DISAGREEMENT,
-        wanted="not above the other",
+        wanted="at most {limit:g} errors above the other",
         says="From all points on the path.",
         advice="Clearly above: the final flow may have lost a mode; run again with another seed "
         "and combine.",
-        warning=_disagreement,
+        warning=path_above,
         terminal=("  the path's own estimate", _path_estimate),
     ),
     Diagnostic(
-        name="log-evidence by the bridge",
+        name="log-evidence by the weights alone",
         about=About.PATH,
         numbers=lambda r: {
             "weighted_log_evidence": r.diagnostics.weighted_log_evidence,
             "weighted_log_evidence_error": r.diagnostics.weighted_log_evidence_error,
             **{name: getattr(r.diagnostics, name) for name in OF_THE_WALK},
         },
-        shown=_bridge_estimate,
+        shown=_weighted_estimate,
         limit=WITNESSES,
-        wanted="within {limit:g} errors of the weights' own",
-        says="From draws and from points that walked under the posterior by themselves.",
+        wanted="within {limit:g} errors of the other",
+        says="The other, which is reported, is that of the bridge to points that walked under the "
+        "posterior by themselves.",
         advice="Further away: the weights do not know some part of the posterior; raise "
         "anneal.draws.",
-        warning=_walked,
-        terminal=("  by a walk and a bridge", _bridge_estimate),
+        warning=walk_disagrees,
+        terminal=("  by the draws' weights alone", _weighted_estimate),
+    ),
+    Diagnostic(
+        name="a finer solver changes",
+        about=About.MODEL,
+        numbers=lambda r: {name: getattr(r.diagnostics, name) for name in OF_THE_SOLVER},
+        shown=_solver_error,
+        limit=SOLVER_CHANGE,
+        wanted="log-evidence by less than {limit}",
+        says="What a solver with tolerances 100 times smaller and short steps would change.",
+        advice="Too much: tighten model.solver.rtol and atol, or set model.solver.max_step.",
+        warning=solver_too_rough,
+        terminal=("a finer solver changes", _solver_error),
+    ),
+    Diagnostic(
+        name="a function of its parameters",
+        about=About.MODEL,
+        numbers=lambda r: {},
+        shown=lambda r: "no" if r.diagnostics.whim else "yes",
+        wanted="yes",
+        says="Draws that were asked about twice, in another order, and alone.",
+        advice="Else no number above means anything: mend the model.",
+        warning=lambda r: r.diagnostics.whim or None,
+        listed=False,
     ),
     Diagnostic(
         name="failed evaluations",
@@ -340,6 +277,19 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         says="Draws at which the model failed count as likelihood zero.",
         advice="Many: look at nfanneal check, and at the priors.",
         terminal=("failed evaluations", _failures),
+    ),
+    Diagnostic(
+        name="posterior where the model fails",
+        about=About.MODEL,
+        numbers=lambda r: {
+            name: getattr(r.diagnostics, name) for name in OF_FAILURES if name != "failing_why"
+        },
+        shown=_failing_mass,
+        limit=FAILING_LIMIT,
+        wanted="below {percent:g} %",
+        says="What failed draws would weigh if they were like their neighbours.",
+        advice="More: look where the model fails, and why.",
+        warning=fails_beside_posterior,
     ),
 )
 """In the order of the warnings and of the page. A heavy tail speaks against a result unless points

@@ -62,6 +62,7 @@ def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
     """
     checked = checked_spec(result, model_file)
     problem = build_problem(checked, _observations(checked, result) if result.observed else None)
+    problem = problem.tightened(result.diagnostics.tightening)
     if model_file is not None:
         refuse_other_model(result, problem, model_file)
     return problem

@@ -94,7 +94,10 @@ def in_words(symmetry: Symmetry, names: Sequence[str]) -> tuple[str, ...]:
     elif len(lines) > 1:
         lines.append(f"together: {symmetry.copies} equal copies of every point")
     if symmetry.folded:
-        lines.append("every draw has been moved to one of its copies (output.symmetry: fold)")
+        known = "" if symmetry.complete else f", of the {symmetry.copies} that are known"
+        lines.append(
+            f"every draw has been moved to one of its copies{known} (output.symmetry: fold)"
+        )
     return tuple(lines)
 
 

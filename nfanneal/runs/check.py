@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,14 @@ import torch
 
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.arrays import Array, Bools
-from nfanneal.model.likelihood import DataLikelihood, Likelihood
-from nfanneal.model.ode import Status
 from nfanneal.model.problem import Problem
 from nfanneal.model.simulator import Outcomes
+from nfanneal.runs.consistency import ASKED, whim
+from nfanneal.runs.failures import outcomes_at, reasons_in_words
+from nfanneal.runs.remarks import remarks
 
 DRAWS = 2048
-SAME = 1e-6
-"""Relative difference of two answers to one question that rounding may make."""
-PROBE = 8
+PROBE = ASKED
 STEP = 1e-4
 ROUGH, MANYFOLD = 0.05, 100.0
 PRECISE, COARSE, COARSE_SHARE = 100.0, 0.1, 1e-3
@@ -35,24 +34,27 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
     generator = torch.Generator().manual_seed(seed)
     z = PriorProposal(problem.latent.dimension).draw(DRAWS, generator)
-    _outcomes(problem, z[:PROBE])  # what is compiled when first needed is compiled now
-    probe, first = _timed(problem, z[:PROBE], False)
+    outcomes_at(problem, z[:PROBE])  # what is compiled when first needed is compiled now
+    _, first = _timed(problem, z[:PROBE], False)
     n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else 16 * PROBE
     z = z[:n]
     evaluation, seconds = _timed(problem, z, False)
     values = evaluation.log_likelihood
     finite = np.isfinite(values)
+    slopes: _Slopes | None = None
     gradients, dropped = None, np.zeros(n, dtype=bool)
-    warnings = _whim_warnings(problem, z[:PROBE], probe.log_likelihood, values[:PROBE])
+    told = whim(problem, z[:PROBE])
+    warnings = [told] if told else []
     if problem.likelihood.differentiable:
         _timed(problem, z[:PROBE], True)
         sloped, seconds_sloped = _timed(problem, z, True)
         gradients = n / seconds_sloped
         dropped = dropped if sloped.dropped is None else sloped.dropped
         warnings += _dropped_warnings(problem, z, dropped)
-        warnings += _roughness(problem, z[finite], values[finite])
+        slopes = _slopes(problem, z[finite], values[finite])
+        warnings += slopes.warnings if slopes else []
     warnings += _coarseness(problem, z[finite], values[finite])
-    outcomes, reasons = _outcomes(problem, z), dict(evaluation.reasons)
+    outcomes, reasons = outcomes_at(problem, z), dict(evaluation.reasons)
     failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
     warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
     series = problem.data.series if problem.data else ()
@@ -67,8 +69,11 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         "stiff_fraction": None if outcomes is None else float((outcomes.stiff > 0).mean()),
         "zero_fraction": float((~finite & ~evaluation.failed).mean()),
         "dropped_gradient_fraction": float(dropped.mean()),
+        "gradient_difference": slopes.apart if slopes else None,
+        "gradient_difference_error": slopes.uncertain if slopes else None,
         "best_log_likelihood": float(values[finite].max()) if finite.any() else None,
         "median_log_likelihood": float(np.median(values[finite])) if finite.any() else None,
+        "notes": remarks(problem),
         "warnings": warnings,
     }
 
@@ -77,26 +82,6 @@ def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
     start = time.perf_counter()
     evaluation = problem.evaluate(z, gradient)
     return evaluation, max(time.perf_counter() - start, 1e-9)
-
-
-@dataclass(frozen=True)
-class _Course:
-    """How the trajectories of a model go, as a question to it."""
-
-    def of(self, likelihood: Likelihood, theta: Array) -> Outcomes:
-        assert isinstance(likelihood, DataLikelihood)
-        return likelihood.simulator.outcomes(theta, likelihood.times)
-
-    def numbers(self, likelihood: Likelihood, columns: int) -> int:
-        return likelihood.cells
-
-
-def _outcomes(problem: Problem, z: Array) -> Outcomes | None:
-    """How the trajectories of a model that goes by steps go; None for other models."""
-    if problem.data is None or not problem.data.simulator.by_steps:
-        return None
-    theta = problem.latent.from_latent(z)
-    return problem.ask_all(_Course(), theta)
 
 
 def _failure_warnings(
@@ -108,8 +93,7 @@ def _failure_warnings(
 ) -> list[str]:
     if not failed.any():
         return []
-    advice = {status.name: status.advice for status in Status}
-    why = "; ".join(f"{count} × {advice.get(name, name)}" for name, count in reasons.items())
+    why = reasons_in_words(reasons)
     first = f"the first failure is at {problem.latent.in_words(z[failed][0])}"
     reached = np.nan if outcomes is None else outcomes.reached[failed][0]
     got = "" if np.isnan(reached) else f"; its trajectory got to the time {reached:g}"
@@ -136,19 +120,6 @@ def _zero_warnings(problem: Problem, zero: Bools) -> list[str]:
     return warnings
 
 
-def _whim_warnings(problem: Problem, z: Array, once: Array, again: Array) -> list[str]:
-    """The same draws, asked twice, must have the same likelihood but for rounding."""
-    other = np.flatnonzero(~np.isclose(once, again, rtol=SAME, atol=SAME))
-    if not len(other):
-        return []
-    i = int(other[0])
-    return [
-        f"the model is not a function of its parameters: at {problem.latent.in_words(z[i])} the "
-        f"log-likelihood was {once[i]:.6g}, then {again[i]:.6g}. Random numbers in a model bias "
-        "the evidence, and no run could be repeated"
-    ]
-
-
 def _dropped_warnings(problem: Problem, z: Array, dropped: Bools) -> list[str]:
     if not dropped.any():
         return []
@@ -159,33 +130,55 @@ def _dropped_warnings(problem: Problem, z: Array, dropped: Bools) -> list[str]:
     ]
 
 
-def _roughness(problem: Problem, z: Array, values: Array) -> list[str]:
+@dataclass(frozen=True)
+class _Slopes:
+    """How far a gradient and differences are apart, as a share of it: the worst of good draws; and
+
+    how far differences of two steps are, which is about how good they are themselves."""
+
+    apart: float
+    uncertain: float
+
+    @property
+    def warnings(self) -> list[str]:
+        if self.apart < max(ROUGH, 3.0 * self.uncertain):
+            return []
+        much = f"by {self.apart:.0%}" if self.apart < MANYFOLD else "manifold"
+        return [
+            f"the gradient differs from finite differences {much} at good draws: an ODE is "
+            "solved too roughly there (tighten model.solver.rtol and atol), or jumps under a "
+            "condition on a state or an input, or one that turns at no time that can be told "
+            "before (where), which no gradient knows; or a torch model leaves autograd (detach, "
+            "no_grad, rounding): set model.array: numpy"
+        ]
+
+
+def _slopes(problem: Problem, z: Array, values: Array) -> _Slopes | None:
     """Compare the gradient with central differences at the best draws."""
     best = z[np.argsort(values)[-PROBE:]]
     if not len(best):
-        return []
+        return None
     gradient = problem.evaluate(best, True).gradient
     if gradient is None:
-        return []
+        return None
     rng = np.random.default_rng(0)
     direction = rng.standard_normal(best.shape)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    up = problem.evaluate(best + STEP * direction, False).log_likelihood
-    down = problem.evaluate(best - STEP * direction, False).log_likelihood
-    numeric = (up - down) / (2.0 * STEP)
+
+    def numeric(step: float) -> Array:
+        up = problem.evaluate(best + step * direction, False).log_likelihood
+        down = problem.evaluate(best - step * direction, False).log_likelihood
+        return (up - down) / (2.0 * step)
+
     exact = np.einsum("ij,ij->i", gradient, direction)
     scale = np.linalg.norm(gradient, axis=1) + 1.0
-    worst = float(np.nanmax(np.abs(numeric - exact) / scale))
-    if worst < ROUGH:
-        return []
-    much = f"by {worst:.0%}" if worst < MANYFOLD else "manifold"
-    return [
-        f"the gradient differs from finite differences {much} at good draws: an ODE is "
-        "solved too roughly there (tighten model.solver.rtol and atol), or jumps under a "
-        "condition on a state or an input, or one not linear in time (where), which no gradient "
-        "knows; or a torch model leaves autograd (detach, no_grad, rounding): set "
-        "model.array: numpy"
-    ]
+    fine, coarse = numeric(STEP), numeric(2.0 * STEP)
+    with np.errstate(invalid="ignore"):
+        apart, uncertain = np.abs(fine - exact) / scale, np.abs(fine - coarse) / scale
+    if not np.isfinite(apart).any():
+        return None
+    worst = int(np.nanargmax(apart))
+    return _Slopes(float(apart[worst]), float(np.nan_to_num(uncertain[worst], nan=math.inf)))
 
 
 def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
@@ -193,8 +186,7 @@ def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
     data, best = problem.data, np.argsort(values)[-PROBE:]
     if data is None or not data.simulator.by_steps or not len(best):
         return []
-    precise = replace(data, simulator=data.simulator.precise(PRECISE))
-    other = replace(problem, likelihood=precise).evaluate(z[best], False).log_likelihood
+    other = problem.precise(PRECISE).evaluate(z[best], False).log_likelihood
     found = np.isfinite(other)
     change = np.abs(other - values[best])[found]
     if not len(change) or np.median(change - COARSE_SHARE * np.abs(other[found])) < COARSE:

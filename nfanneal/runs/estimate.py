@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,14 +31,19 @@ from nfanneal.model.problem import Problem
 from nfanneal.results.diagnosis import Diagnostics, diagnose
 from nfanneal.results.diagnostics import warnings_of
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_latent, in_parameters
+from nfanneal.results.failing import failing
 from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
+from nfanneal.results.verdicts import FAILING_LIMIT
+from nfanneal.runs.consistency import ASKED, whim
 from nfanneal.runs.extension import Earlier
+from nfanneal.runs.failures import why_failed
 from nfanneal.runs.history import _history
+from nfanneal.runs.precision import judged, precise_from_the_start
 from nfanneal.runs.settings import Settings
 from nfanneal.runs.symmetry import as_wanted, kept_draws, made_symmetric
-from nfanneal.target import Target
+from nfanneal.target import Spent, Target
 from nfanneal.version import versions_of
 
 MOST_PER_EFFECTIVE = 100
@@ -63,9 +70,12 @@ def estimate(
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
     """
     journal = journal or Journal()
-    target = journal.recorded(problem.target)
-    seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else settings.seed)
+    seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else _seed(settings, problem))
     anneal_seed, draw_seed, choice_seed, noise_seed, symmetry_seed, walk_seed = seeds.spawn(6)
+    pilot_seed, judge_seed = seeds.spawn(2)
+    odd = "" if problem.goes_by_steps or earlier else _whim(problem)
+    problem, piloted = _precise(problem, settings, earlier, pilot_seed, observe)
+    target = journal.recorded(problem.target)
     if earlier and not earlier.rounds:
         annealed = _as_it_was(journal)
     else:
@@ -91,6 +101,11 @@ def estimate(
     if settings.most_samples > settings.samples:
         left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
         final = around_heavy(final, target, left, generator, observe)
+    left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
+    solved = judged(problem, final, judge_seed, left, fixed=kept is not None)
+    problem, final, precision = solved.problem, solved.final, solved.precision
+    target = journal.recorded(problem.target)
+    annealed = _having_spent(annealed, piloted + solved.spent)
     draws, failed = _of_parameters(final, annealed.proposal, kept, problem), final.draws.failed
     draws, symmetry = as_wanted(draws, symmetry, settings.fold, problem.latent)
     annealed = _after(annealed, final)
@@ -100,7 +115,14 @@ def estimate(
     )
     annealed = annealed if opinion is None else _with_opinion(annealed, opinion)
     observe(Activity("checking coverage", 0, 1))
-    diagnostics = _diagnostics(draws, annealed, opinion)
+    diagnostics = replace(
+        _diagnostics(draws, annealed, opinion),
+        tightening=problem.tightening,
+        solver_change=precision.change,
+        solver_spread=precision.spread,
+        whim=odd,
+        **_failures(problem, final),
+    )
     if earlier:
         diagnostics = earlier.cautious(diagnostics)
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
@@ -161,24 +183,66 @@ def _of_parameters(
 
 def _after(annealed: AnnealResult, final: FinalDraws) -> AnnealResult:
     """The annealing, with the proposal and the gradients of the final draws."""
-    return replace(
-        annealed,
-        proposal=final.proposal,
-        n_evaluations=annealed.n_evaluations + final.spent.evaluations,
-        n_gradients=annealed.n_gradients + final.spent.gradients,
-        n_dropped=annealed.n_dropped + final.spent.dropped,
-    )
+    return _having_spent(replace(annealed, proposal=final.proposal), final.spent)
 
 
 def _with_opinion(annealed: AnnealResult, opinion: Opinion) -> AnnealResult:
     """The annealing, with what its second opinion took."""
+    annealed = replace(annealed, n_failed=annealed.n_failed + opinion.n_failed)
+    return _having_spent(annealed, opinion.spent)
+
+
+def _having_spent(annealed: AnnealResult, spent: Spent) -> AnnealResult:
+    """The annealing, with evaluations and gradients that others took."""
     return replace(
         annealed,
-        n_evaluations=annealed.n_evaluations + opinion.spent.evaluations,
-        n_gradients=annealed.n_gradients + opinion.spent.gradients,
-        n_failed=annealed.n_failed + opinion.n_failed,
-        n_dropped=annealed.n_dropped + opinion.spent.dropped,
+        n_evaluations=annealed.n_evaluations + spent.evaluations,
+        n_gradients=annealed.n_gradients + spent.gradients,
+        n_dropped=annealed.n_dropped + spent.dropped,
     )
+
+
+def _precise(
+    problem: Problem,
+    settings: Settings,
+    earlier: Earlier | None,
+    seed: np.random.SeedSequence,
+    observe: Observer,
+) -> tuple[Problem, Spent]:
+    """The problem with tolerances as tight as they have to be, and what it took to know."""
+    if earlier:
+        return problem.tightened(earlier.result.diagnostics.tightening), Spent()
+    observe(Activity("checking the solver", 0, 1))
+    return precise_from_the_start(problem, seed, _left(settings, 0))
+
+
+def _seed(settings: Settings, problem: Problem) -> list[int]:
+    """The seed, and a number of the problem: else all problems would have the same luck."""
+    names = "\n".join([problem.name, *problem.latent.column_names])
+    return [settings.seed, zlib.crc32(names.encode())]
+
+
+def _whim(problem: Problem) -> str:
+    """In what a model is no function of its parameters, as far as a few draws can tell."""
+    z = np.random.default_rng(0).standard_normal((ASKED, problem.latent.dimension))
+    return whim(problem, z)
+
+
+def _failures(problem: Problem, final: FinalDraws) -> dict[str, Any]:
+    """How much of the posterior may lie where the model fails, and why it does there."""
+    draws, latent = final.draws, problem.latent
+    known = np.asarray(np.isfinite(draws.z).all(axis=1))
+    theta = latent.from_latent(np.where(known[:, None], draws.z, 0.0))
+    found = failing(theta, draws.z, draws.log_ratio, draws.log_likelihood, draws.failed)
+    if not found.mass > FAILING_LIMIT:
+        return {"failing_mass": found.mass}
+    return {
+        "failing_mass": found.mass,
+        "failing_column": float(found.column),
+        "failing_above": found.above,
+        "failing_near": found.near,
+        "failing_why": why_failed(problem, draws.z[found.rows]),
+    }
 
 
 def _as_it_was(journal: Journal) -> AnnealResult:

@@ -42,6 +42,7 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
     Raises:
         ResultError: the result is of another problem, was pruned or combined, or never got to 1.
     """
+    problem = problem.tightened(result.diagnostics.tightening)
     _refuse_unfit(result, problem)
     proposal, level = stored_proposal(result), len(result.history.seconds)
     flow, hot = _newest_flow(proposal), _hottest(proposal)

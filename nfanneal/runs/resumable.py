@@ -31,6 +31,7 @@ from nfanneal.runs.checkpointing import (
 from nfanneal.runs.extension import Earlier, extended_checkpoint
 from nfanneal.runs.from_spec import Beginning, run_checked
 from nfanneal.runs.output_lock import Claim, claim
+from nfanneal.runs.remarks import remarks
 from nfanneal.runs.settings import Settings
 from nfanneal.runs.signals import Duties, Reason, Stopped, Watch
 from nfanneal.spec.checked import CheckedSpec
@@ -79,7 +80,9 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         keeper = Keeper(plan.output, held)
 
         def begin(problem: Problem, settings: Settings) -> Beginning:
-            about = run_identity(checked, problem)
+            about = run_identity(checked, problem)  # first: a model may change the folder
+            for remark in remarks(problem):
+                say(f"Note: {remark}")
             if plan.resume:
                 checkpoint, earlier = _resumed(plan, about, say)
             elif plan.extends:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nfanneal.anneal.schedule import SCHEDULES
-from nfanneal.anneal.settings import DEFAULTS, FLOW_KINDS, OBJECTIVES
+from nfanneal.anneal.settings import DEFAULTS, FEWEST_WALKERS, FLOW_KINDS, OBJECTIVES
 from nfanneal.spec.fields import Number, Section, Whole
 
 
@@ -163,14 +163,22 @@ class AnnealSpec(Section):
         ge=0,
         description="points that walk under the posterior from the final draws, for a second "
         f"opinion on them; default {DEFAULTS['walkers']}, or what the budget has room for; 0 for "
-        "none",
+        f"none, else {FEWEST_WALKERS} at least",
     )
     max_evaluations: Whole | None = Field(
         None,
         ge=1,
-        description="budget of likelihood evaluations for training; final draws "
+        description="budget of likelihood evaluations for training, in whole levels; final draws "
         "beyond the usual number stay within what is left of it",
     )
+
+    @field_validator("walkers")
+    @classmethod
+    def _enough_walkers(cls, walkers: int | None) -> int | None:
+        """Some are a witness, a few are none."""
+        if walkers is not None and 0 < walkers < FEWEST_WALKERS:
+            raise ValueError(f"must be 0, for none, or at least {FEWEST_WALKERS}")
+        return walkers
 
     @model_validator(mode="before")
     @classmethod

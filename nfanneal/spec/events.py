@@ -21,11 +21,15 @@ from nfanneal.spec.schema import ParameterSpec, Spec
 
 @dataclass(frozen=True)
 class DoseMeaning:
-    """An amount that is added to a state; both expressions are of parameters."""
+    """An amount that is added to a state; both expressions are of parameters.
+
+    Data at that time see the state after it, unless it is `late`.
+    """
 
     state: str
     time: sympy.Expr
     amount: sympy.Expr
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class TimingReader(Reader):
                     intervals.append(every)
                 if time is not None and amount is not None and every is not None:
                     times = [time + j * every for j in range(dose.count)]
-                    each = [DoseMeaning(state, t, amount) for t in times]
+                    each = [DoseMeaning(state, t, amount, dose.after is not None) for t in times]
                     self._check_not_before(model, each[0], experiments, (*path, "time"))
                     found += each
         return tuple(found), tuple(intervals)

@@ -28,6 +28,7 @@ model:
   kind: ode
   states: {x: x0}
   equations: {x: -k*x}
+  solver: {atol: 1e-8}
 parameters: {x0: {prior: {normal: [2, 1]}}, k: {prior: {uniform: [0, 1]}}}
 likelihood: {x: {normal: 0.3}}
 experiments:

@@ -164,7 +164,8 @@ def test_failures_and_cliffs_have_no_weight_and_are_counted(
     assert report["failed_fraction"] == pytest.approx(failed, abs=0.03)
     assert any("fails at" in text for text in report["warnings"]) == (failed > 0)
     code, out, err, result = run(capsys, path)
-    assert code == 0, err
+    assert code == (5 if failed else 0), err
+    assert ("fails next to draws that carry the posterior" in out) == (failed > 0)
     found = summary(capsys, result)
     assert abs(found["log_evidence"] - expected) < 5 * found["log_evidence_error"] + 1e-6
     assert (found["n_failed"] > 0) == (failed > 0)

@@ -17,18 +17,18 @@ from nfanneal.report import page as html
 from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import diagnostics
 from nfanneal.results.diagnosis import MOMENTS, UNCOVERED_LIMIT, WITNESSES, Diagnostics
-from nfanneal.results.diagnostics import (
-    DIAGNOSTICS,
-    DISAGREEMENT,
-    FEWEST_EFFECTIVE,
-    LEAST_GAP,
-    About,
-    Diagnostic,
-    warnings_of,
-)
+from nfanneal.results.diagnostics import DIAGNOSTICS, About, Diagnostic, warnings_of
 from nfanneal.results.draws import WeightedDraws
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import History, Result, StoredFlow
+from nfanneal.results.verdicts import (
+    DISAGREEMENT,
+    FAILING_LIMIT,
+    FEWEST_EFFECTIVE,
+    LEAST_GAP,
+    SOLVER_CHANGE,
+    SOLVER_SPREAD,
+)
 
 GOOD = {
     "log_evidence": 0.0, "log_evidence_error": 3.0, "ess": 4321.4, "n_samples": 6000,
@@ -38,6 +38,9 @@ GOOD = {
     "n_gradients_dropped": 0, "weighted_log_evidence": 1.0, "weighted_log_evidence_error": 3.0,
     "bridge_log_evidence": 2.0, "bridge_log_evidence_error": 4.0, "walked_uncovered_mass": 0.01,
     "walked_uncovered_error": 0.0, "walked_disagreement": 1.5, "walked_column": 0.0,
+    "tightening": 10.0, "solver_change": -0.003, "solver_spread": 0.02, "failing_mass": 0.004,
+    "failing_column": 0.0, "failing_above": 1.0, "failing_near": 0.25, "failing_why": "2 × why",
+    "whim": "",
 }  # fmt: skip
 """Nothing speaks against these; the errors of two log-evidences make 5 together, both times."""
 WALK = ("bridge_log_evidence", "bridge_log_evidence_error", "walked_uncovered_mass",
@@ -50,8 +53,11 @@ SHOWN = {
     "largest share of one draw": ("0.43%", "0.43%"),
     "under-covered posterior mass": ("1.23% ± 0.00%", "1.23% ± 0.00%"),
     "path's own log-evidence": ("-7.891 ± 4.000", "-7.891 ± 4.000"),
-    "log-evidence by the bridge": ("2.000 ± 4.000", "2.000 ± 4.000"),
+    "log-evidence by the weights alone": ("1.000 ± 3.000", "1.000 ± 3.000"),
+    "a finer solver changes": ("log-evidence -0.003, log L ± 0.02; tolerances / 10",) * 2,
+    "a function of its parameters": ("yes", "yes"),
     "failed evaluations": ("77 (0.77%)", "77 (0.77%)"),
+    "posterior where the model fails": ("0.40%", "0.40%"),
 }
 """The values of GOOD on the terminal and on the page."""
 KEYS = {
@@ -59,10 +65,22 @@ KEYS = {
     "effective sample size": ("ess", "ess_fraction"),
     "Pareto k": ("pareto_k",),
     "largest share of one draw": ("largest_weight",),
-    "under-covered posterior mass": ("uncovered_mass",),
+    "under-covered posterior mass": ("uncovered_mass", "uncovered_error"),
     "path's own log-evidence": ("path_log_evidence", "path_log_evidence_error"),
-    "log-evidence by the bridge": ("weighted_log_evidence", "weighted_log_evidence_error", *WALK),
+    "log-evidence by the weights alone": (
+        "weighted_log_evidence",
+        "weighted_log_evidence_error",
+        *WALK,
+    ),
+    "a finer solver changes": ("tightening", "solver_change", "solver_spread"),
+    "a function of its parameters": (),
     "failed evaluations": ("n_failed", "failed_fraction"),
+    "posterior where the model fails": (
+        "failing_mass",
+        "failing_column",
+        "failing_above",
+        "failing_near",
+    ),
 }
 LIMITS = {
     "inverse temperature reached": 1.0,
@@ -70,7 +88,9 @@ LIMITS = {
     "Pareto k": PARETO_LIMIT,
     "under-covered posterior mass": UNCOVERED_LIMIT,
     "path's own log-evidence": DISAGREEMENT,
-    "log-evidence by the bridge": WITNESSES,
+    "log-evidence by the weights alone": WITNESSES,
+    "a finer solver changes": SOLVER_CHANGE,
+    "posterior where the model fails": FAILING_LIMIT,
 }
 EDGES = {
     "inverse temperature reached": lambda x: [{"reached_beta": v} for v in (x, below(x))],
@@ -80,9 +100,11 @@ EDGES = {
     "path's own log-evidence": lambda x: [
         {"path_log_evidence": v} for v in (5.0 * x, above(5.0 * x))
     ],
-    "log-evidence by the bridge": lambda x: [
+    "log-evidence by the weights alone": lambda x: [
         {"weighted_log_evidence": 0.0, "bridge_log_evidence": v} for v in (5.0 * x, above(5.0 * x))
     ],
+    "a finer solver changes": lambda x: [{"solver_change": -v} for v in (x, above(x))],
+    "posterior where the model fails": lambda x: [{"failing_mass": v} for v in (x, above(x))],
 }
 """From a limit, the last numbers that are good and the first that are not."""
 every = pytest.mark.parametrize("entry", DIAGNOSTICS, ids=lambda entry: entry.name)
@@ -179,14 +201,27 @@ def test_the_limit_that_is_shown_is_the_constant(entry):
 
 def test_failures_alone_speak_against_nothing():
     assert result_with(n_failed=10_000).converged
-    silent = {d.name for d in DIAGNOSTICS} - set(LIMITS)
+    silent = {d.name for d in DIAGNOSTICS} - set(LIMITS) - {"a function of its parameters"}
     assert silent == {"failed evaluations", "largest share of one draw"}
+    assert result_with(whim="it is none").warnings == ("it is none",)
 
 
 def test_log_evidences_that_are_near_agree_however_small_their_errors():
     exact = {"log_evidence_error": 0.0, "path_log_evidence_error": 0.0}
     assert result_with(path_log_evidence=LEAST_GAP, **exact).converged
     assert not result_with(path_log_evidence=above(LEAST_GAP), **exact).converged
+
+
+def test_a_change_of_log_likelihoods_speaks_against_a_result_too():
+    assert result_with(solver_spread=SOLVER_SPREAD).converged
+    assert not result_with(solver_spread=above(SOLVER_SPREAD)).converged
+    assert result_with(solver_change=math.nan, solver_spread=math.nan).converged
+
+
+def test_failures_beside_the_posterior_say_where_and_why():
+    (told,) = result_with(failing_mass=0.1).warnings
+    assert "10.0% of it" in told
+    assert "where 'a' is above, around 0.25. 2 × why." in told
 
 
 def test_mass_within_its_error_is_not_under_covered():
@@ -212,7 +247,7 @@ def test_walked_points_that_disagree_say_on_what():
     assert "on 'a', by 5.0 standard errors" in by_column[0]
     uncovered = result_with(walked_uncovered_mass=0.03, walked_disagreement=9.0).warnings
     assert len(uncovered) == 1
-    assert "spend 3.0% of their time" in uncovered[0]
+    assert "spend 3.0% more of their time" in uncovered[0]
     assert result_with(walked_uncovered_mass=0.03, walked_uncovered_error=0.01).converged
 
 
@@ -222,7 +257,7 @@ def test_all_warnings_come_in_the_order_of_the_table():
         numbers |= {key: n for key, n in edges(LIMITS[name])[1].items() if not math.isnan(n)}
     worst = result_with(**numbers)
     words = ("inverse temperature", "effective", "heavy tail", "annealing path put", "own estimate",
-             "two estimates")  # fmt: skip
+             "two estimates", "finer solver", "model fails next to")  # fmt: skip
     assert len(worst.warnings) == len(words)
     assert all(word in text for word, text in zip(words, worst.warnings, strict=True))
 

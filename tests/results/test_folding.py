@@ -237,7 +237,7 @@ def test_fold_moves_every_draw_into_one_labelling(results):
     np.testing.assert_array_equal(
         np.sort(fold.draws.theta[:, :2]), np.sort(keep.draws.theta[:, :2])
     )
-    assert fold.diagnostics == keep.diagnostics
+    assert repr(fold.diagnostics) == repr(keep.diagnostics)  # nan is nan
     mean, height = fold.summaries()["mean[0]"], fold.summaries()["height[0]"]
     assert abs(mean.mean + 1.0) < 0.1
     assert mean.sd < 0.3

@@ -64,7 +64,7 @@ def test_defaults():
     assert (solver.method, solver.rtol, solver.atol, solver.max_steps) == (
         "auto",
         1e-6,
-        1e-8,
+        None,
         10_000,
     )
     assert (spec.anneal.schedule, spec.anneal.objective) == ("ess", "forward_kl")

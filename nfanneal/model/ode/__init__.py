@@ -1,10 +1,11 @@
 """Compiled ODE trajectories with forward sensitivities."""
 
 from nfanneal.model.ode.events import Dose, InputTable, Switch, Timetable, changed, tabulated
-from nfanneal.model.ode.system import OdeSystem, SolverSettings, Status
+from nfanneal.model.ode.system import SMALLEST, OdeSystem, SolverSettings, Status
 from nfanneal.model.ode.trajectories import CompiledSystem, Trajectories, compile_system
 
 __all__ = [
+    "SMALLEST",
     "CompiledSystem",
     "Dose",
     "InputTable",

@@ -31,12 +31,14 @@ class Switch:
 class Dose:
     """At `time`, an expression of parameters, state number `state` becomes `after`.
 
-    `after` is an expression of that state and of parameters.
+    `after` is an expression of that state and of parameters. Outputs at that time see it, unless
+    the dose is `late`.
     """
 
     state: int
     time: sympy.Expr
     after: sympy.Expr
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,12 @@ def with_switches(
     states: tuple[sympy.Symbol, ...],
     table: Timetable,
 ) -> tuple[tuple[sympy.Expr, ...], tuple[Switch, ...]]:
-    """Replace conditions that are linear in time by switches.
+    """Replace conditions that turn at times which can be told before by switches.
 
-    The least of two and magnitudes have such conditions too. Those that hold a state, an input or
-    a change of the `table` stay as they are, since they turn at no time that is known before.
+    These are linear or quadratic in time, once magnitudes and the least of two have been taken
+    apart; the least of two and magnitudes have such conditions too. Those that hold a state, an
+    input or a change of the `table` stay as they are, since they turn at no time that is known
+    before, and so do others.
     """
     switches: dict[sympy.Expr, Switch] = {}
     unforeseen = {*states, *table.held} - {table.before}
@@ -131,7 +135,10 @@ def with_switches(
             return node
         if isinstance(node, sympy.Rel):
             side = at(node.lhs - node.rhs)
-            return node if side is None else compare(type(node), side, sympy.S.Zero)
+            if side is not None:
+                return compare(type(node), side, sympy.S.Zero)
+            simpler = None if node.free_symbols & unforeseen else _taken_apart(node, time)
+            return node if simpler is None else replaced(simpler)
         if isinstance(node, Least | Magnitude):
             first, second = (*node.args, -node.args[0])[:2]
             side = at(first - second)
@@ -144,6 +151,52 @@ def with_switches(
         return node.func(*parts) if parts != list(node.args) else node
 
     return tuple(replaced(e) for e in equations), tuple(switches.values())
+
+
+def _taken_apart(relation: sympy.Rel, time: sympy.Symbol) -> sympy.Basic | None:
+    """The same condition by simpler ones; None if it is neither of a case nor quadratic in time."""
+    difference, kind = relation.lhs - relation.rhs, type(relation)
+    cases = [
+        part
+        for part in difference.atoms(Magnitude, Least)
+        if time in part.free_symbols and len(part.atoms(Magnitude, Least)) == 1
+    ]
+    if cases:
+        case = min(cases, key=str)
+        first, second = (*case.args, -case.args[0])[:2]
+        larger = first - second if isinstance(case, Least) else -case.args[0]
+
+        def where(is_larger: type[sympy.Rel], value: sympy.Expr) -> sympy.Basic:
+            inside = compare(kind, difference.xreplace({case: value}), sympy.S.Zero)
+            return sympy.And(compare(is_larger, larger, sympy.S.Zero), inside)
+
+        return sympy.Or(where(sympy.Lt, first), where(sympy.Ge, second))
+    return _by_roots(difference, kind, time)
+
+
+def _by_roots(
+    difference: sympy.Expr, kind: type[sympy.Rel], time: sympy.Symbol
+) -> sympy.Basic | None:
+    """Where a quadratic polynomial in time is above or below zero, by its roots.
+
+    Without real roots, both stand where it is nearest to zero: nothing lies between them.
+    """
+    if not difference.is_polynomial(time):
+        return None
+    polynomial = sympy.Poly(difference, time)
+    if polynomial.degree() != 2 or not polynomial.coeff_monomial(time**2).is_number:
+        return None
+    a, b, c = (polynomial.coeff_monomial(time**n) for n in (2, 1, 0))
+    discriminant = sympy.expand(b**2 - 4 * a * c)
+    real = compare(sympy.Gt, discriminant, sympy.S.Zero)
+    half = sympy.sqrt(Where(real, discriminant, sympy.S.One)) / (2 * sympy.Abs(a))
+    apart = Where(real, half, sympy.S.Zero)
+    low, high = -b / (2 * a) - apart, -b / (2 * a) + apart
+    wants_above = kind in (sympy.Gt, sympy.Ge)
+    before, after = compare(sympy.Lt, time, low), compare(sympy.Gt, time, high)
+    if bool(a > 0) == wants_above:
+        return sympy.Or(before, after)
+    return sympy.And(compare(sympy.Gt, time, low), compare(sympy.Lt, time, high))
 
 
 def _is_on(switch: sympy.Symbol) -> Any:

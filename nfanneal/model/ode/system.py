@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+import numpy as np
 import sympy
 
 from nfanneal.model.ode.events import Timetable, with_switches
+
+MORE_STEPS = 10
+"""So many times as many steps are allowed where tolerances are tighter."""
+LOOKS = 1000
+"""So many steps at least where a solver is to be watchful."""
+FINEST, SMALLEST = 1e-14, 1e-300
+"""The least relative tolerance that means something, and the least absolute one."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +53,38 @@ def with_stops(system: OdeSystem) -> OdeSystem:
 class SolverSettings:
     """Tolerances per step, the most steps of a trajectory, the time it starts at, the method.
 
+    `atol` is one for all states, or one for each. No step is longer than `max_step`.
+    `span` is the time that trajectories take, where it is known.
     `method` is `tsit5`, `stiff` (Rodas5P), or `auto`, which begins with the one and takes the other
     where it needs fewer steps.
     """
 
     rtol: float = 1e-6
-    atol: float = 1e-8
+    atol: float | tuple[float, ...] = 1e-8
     max_steps: int = 10_000
     start: float = 0.0
     method: str = "auto"
+    max_step: float = math.inf
+    span: float = math.inf
+
+    def tightened(self, factor: float) -> SolverSettings:
+        """Tolerances so many times smaller, and steps enough for them."""
+        atol = np.maximum(np.asarray(self.atol) / factor, SMALLEST)
+        return replace(
+            self,
+            rtol=max(self.rtol / factor, FINEST),
+            atol=tuple(atol) if atol.ndim else float(atol),
+            max_steps=MORE_STEPS * self.max_steps,
+        )
+
+    def watchful(self) -> SolverSettings:
+        """Steps so short that few things that happen in time are stepped over."""
+        return self.with_steps_of(min(self.max_step / 4.0, self.span / LOOKS))
+
+    def with_steps_of(self, most: float) -> SolverSettings:
+        """No step longer than that, and steps enough for it."""
+        needed = math.ceil(4.0 * self.span / most) if most < self.span < math.inf else 0
+        return replace(self, max_step=most, max_steps=max(self.max_steps, needed))
 
 
 class Status(IntEnum):

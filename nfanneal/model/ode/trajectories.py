@@ -139,6 +139,20 @@ class CompiledSystem:
             progress[:, TIME].copy(), progress[:, STIFF_TRIED] / np.maximum(steps, 1),
         )  # fmt: skip
 
+    def states_at(self, theta: Array, time: float, settings: SolverSettings) -> Array:
+        """The states (n, N) of θ (n, p) at a time after the start; nan where a trajectory fails.
+
+        What happens at that time itself has not happened yet.
+        """
+        n, k = len(theta), len(self.system.observables)
+        theta, times = np.ascontiguousarray(theta, dtype=np.float64), np.array([time])
+        values, slopes = np.empty((n, 1, k)), np.empty((0, 1, k, theta.shape[1]))
+        status = np.full(n, FOR_STIFF if settings.method == "stiff" else FOR_EXPLICIT)
+        progress = np.full((n, PROGRESS), -1.0)
+        held = self._solve_rows(theta, times, settings, values, slopes, status, progress)
+        states = held[:, : len(self.system.states)]
+        return np.where((status == Status.OK)[:, None], states, np.nan)
+
     def _solve_rows(
         self,
         theta: Array,
@@ -148,20 +162,25 @@ class CompiledSystem:
         slopes: Array,
         status: NDArray[np.int64],
         progress: Array,
-    ) -> None:
-        """Solve rows until none waits for either solver; they hand over from one to the other."""
+    ) -> Array:
+        """Solve rows until none waits for either solver; they hand over from one to the other.
+
+        Returns what the solvers held of each row: its first N numbers are the states at the end.
+        """
         may_switch = settings.method == "auto"
+        atol = np.array(np.broadcast_to(settings.atol, len(self.system.states)), dtype=np.float64)
         held: Array | None = None
         while (status < 0).any():
             kernel = self._kernel(int(status.max(where=status < 0, initial=FOR_STIFF)))
             if held is None:
                 held = np.empty((len(theta), kernel.held))
             kernel.solve(
-                theta, times, settings.start, settings.rtol, settings.atol, settings.max_steps,
-                may_switch, len(slopes) > 0, values, slopes, status, progress, held,
-                _aligned(kernel.size), np.zeros((RUN, kernel.lanes)),
+                theta, times, settings.start, settings.rtol, atol, settings.max_step,
+                settings.max_steps, may_switch, len(slopes) > 0, values, slopes, status, progress,
+                held, _aligned(kernel.size), np.zeros((RUN, kernel.lanes)),
                 np.zeros(kernel.lanes, dtype=np.int64),
             )  # fmt: skip
+        return np.empty((0, 0)) if held is None else held
 
 
 def _check_times(times: Array, start: float) -> None:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -94,6 +95,7 @@ def _refuse_inconsistent(result: Result) -> None:
         refuse_forged(result.symmetry, draws.theta.shape[1])
     made, parameters = result.provenance, result.columns.parameters
     texts = [result.name, made.command, made.origin, *result.warnings]
+    texts += [result.diagnostics.failing_why, result.diagnostics.whim]
     texts += [text for p in parameters for text in (p.name, p.label, p.unit)]
     if not all(isinstance(text, str) for text in (result.spec_yaml, *texts)):
         raise ValueError("a text that is none")
@@ -118,7 +120,7 @@ def _read_all(file: h5py.File) -> Result:
     columns = _read_columns(file["nfanneal"])
     names = tuple(p.name for p in columns.parameters)
     told = [f.name for f in fields(Diagnostics) if f.default is MISSING or f.name in attributes]
-    numbers = {name: attributes[name].item() for name in told}
+    numbers = {name: _plain(attributes[name]) for name in told}
     counts = {f.name: int(attributes[f.name]) for f in fields(Counts)}
     stats = file["sample_stats"]
     return Result(
@@ -140,6 +142,11 @@ def _read_all(file: h5py.File) -> Result:
         combination=_read_combination(file),
         symmetry=_read_symmetry(file),
     )
+
+
+def _plain(value: Any) -> Any:
+    """A number or a text, as Python has it."""
+    return value if isinstance(value, str) else value.item()
 
 
 def _read_columns(group: h5py.Group) -> Columns:

@@ -58,7 +58,8 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
     steady = model.initial == "steady_state" or bool(timing.before)
     states = list(model.states)
     doses = tuple(
-        Dose(states.index(d.state), d.time, symbol(d.state) + d.amount) for d in timing.doses
+        Dose(states.index(d.state), d.time, symbol(d.state) + d.amount, d.late)
+        for d in timing.doses
     )
     table = Timetable(tuple(switches), doses, tables, steady, timing.intervals)
     for name, value in timing.before.items():

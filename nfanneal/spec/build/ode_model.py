@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from nfanneal.errors import Complaint, Location, SpecError
 from nfanneal.model.expressions import symbol, with_numbers
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
-from nfanneal.model.ode_model import OdeExperiment, OdeSimulator, SystemParameters
+from nfanneal.model.ode_model import UNSCALED, OdeExperiment, OdeSimulator, SystemParameters
 from nfanneal.spec.build.events import on_log_scale, time_course
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
@@ -84,13 +85,22 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
         )
         for e, experiment in enumerate(checked.meaning.experiments)
     )
-    return OdeSimulator(experiments, tuple(checked.meaning.observables))
+    scales = not model.positive and model.solver.atol is None
+    observables = tuple(checked.meaning.observables)
+    return OdeSimulator(experiments, observables, scales=scales, has_sizes=not model.positive)
 
 
 def _settings(checked: CheckedSpec, model: OdeSpec, experiment: str) -> SolverSettings:
     solver, (start, _) = model.solver, start_of(checked.spec, experiment)
     atol = solver.rtol if model.positive else solver.atol  # of logarithms: both are relative
-    return SolverSettings(solver.rtol, atol, solver.max_steps, start, solver.method)
+    return SolverSettings(
+        rtol=solver.rtol,
+        atol=UNSCALED if atol is None else atol,
+        max_steps=solver.max_steps,
+        start=start,
+        method=solver.method,
+        max_step=math.inf if solver.max_step is None else solver.max_step,
+    )
 
 
 def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from nfanneal.errors import Complaint, DataError, SpecError
 from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
@@ -20,6 +22,8 @@ from nfanneal.spec.events import start_of
 from nfanneal.spec.experiments import ExperimentMeaning, NoiseMeaning, within
 from nfanneal.spec.table import observations, read_table
 
+PILOTS = 16
+"""Draws of the prior that tell how large a model's states are."""
 COPIES = 6
 """Arrays as large as a model's predictions, and their Jacobian, that an evaluation takes."""
 
@@ -63,8 +67,10 @@ def _data_likelihood(
     checked: CheckedSpec, data: Mapping[str, Observations], latent: LatentMap
 ) -> DataLikelihood:
     _check_starts(checked, data)
-    simulator = checked.spec.model.simulator(checked, latent)
     times = tuple(data[e.name].times for e in checked.meaning.experiments)
+    pilots = np.random.default_rng(0).standard_normal((PILOTS, latent.dimension))
+    simulator = checked.spec.model.simulator(checked, latent)
+    simulator = simulator.prepared(latent.from_latent(pilots), times)
     return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
 
 

@@ -26,7 +26,12 @@ class SolverSpec(Section):
         "auto", description="explicit (tsit5), stiff (Rodas5P), or each where it takes fewer steps"
     )
     rtol: Finite = Field(1e-6, gt=0, lt=1, description="relative tolerance per step")
-    atol: Finite = Field(1e-8, gt=0, description="absolute tolerance per step")
+    atol: Finite | None = Field(
+        None, gt=0, description="absolute tolerance per step; by default 1e-8 of a state's own size"
+    )
+    max_step: Finite | None = Field(
+        None, gt=0, description="the longest step; by default one that resolves what time does"
+    )
     max_steps: Whole = Field(10_000, ge=1, description="steps after which a trajectory fails")
 
 
@@ -50,6 +55,9 @@ class DoseSpec(Section):
     amount: Expression = Field(description="how much, an expression of parameters")
     every: Expression | None = Field(None, description="time from a dose to the next")
     count: Whole = Field(1, ge=1, le=1000, description="how many doses")
+    after: Literal["data"] | None = Field(
+        None, description="data: what was measured at its time was so before it"
+    )
 
 
 class ChangeSpec(Section):

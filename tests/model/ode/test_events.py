@@ -12,6 +12,7 @@ from stopping import begun
 from nfanneal.errors import DataError, SpecError
 from nfanneal.model.ode import CompiledSystem
 from nfanneal.results.identity import run_identity
+from nfanneal.runs.remarks import remarks
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec, spec_from_text
 
@@ -207,6 +208,43 @@ def test_a_steady_state_under_other_constants_keeps_what_is_conserved(
         return pieces(f, [total - b, b, np.sqrt(0.2 / d)], stops, theta)
 
     agree(simulate, truth, [2.0, 0.9, 0.7, 0.4, 1.2])
+
+
+def test_data_that_are_said_to_be_before_a_dose_see_the_state_before_it(tmp_path, capsys):
+    """x' = −k·x: doses at 0, 2 and 4 after the data there, another at 2 before them."""
+    model = {
+        "states": {"x": "x0"},
+        "equations": {"x": "-k*x"},
+        "doses": {
+            "x": [
+                {"time": 0, "amount": "a", "every": 2, "count": 3, "after": "data"},
+                {"time": 2, "amount": "b"},
+            ]
+        },
+    }
+    simulate = simulator_of(tmp_path, model, "k x0 a b")
+
+    def truth(theta):
+        k, x0, a, b = theta
+        x = x0 * np.exp(-k * TIMES)
+        for tau in (0, 2, 4):
+            x += (tau < TIMES) * a * np.exp(-k * (TIMES - tau))
+        return (x + (TIMES >= 2) * b * np.exp(-k * (TIMES - 2)))[:, None]
+
+    agree(simulate, truth, [0.4, 1.5, 2.0, 0.7])
+    path = write(tmp_path, model, "k x0 a b")
+    _, out, _ = inside(capsys, "check", path)
+    assert "data at the time of a dose of 'x' (2) see the state after it" in " ".join(out.split())
+    assert "model.doses.x: {…, after: data}" in out
+
+
+def test_doses_at_times_that_a_parameter_decides_on_are_not_pointed_out(tmp_path):
+    model = {
+        "states": {"x": "x0"},
+        "equations": {"x": "-k*x"},
+        "doses": {"x": {"time": "lag", "amount": 1}},
+    }
+    assert remarks(build_problem(load_spec(write(tmp_path, model, "k x0 lag")))) == []
 
 
 @pytest.mark.long

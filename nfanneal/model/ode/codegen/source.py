@@ -79,7 +79,7 @@ def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     *before, last = stepper.parts
     order = (
         "constants", *before, "example_system", "step_control", "linear_solve", last, "events",
-        "steady_state", "integrate",
+        "steady_state", "outputs", "integrate",
     )  # fmt: skip
     parts = [part for part in order if needs.get(part, True)]
     return "\n".join([_head(), *(own.get(part) or _part(part) for part in parts)])
@@ -322,11 +322,13 @@ def _tables(layout: Layout) -> str:
     shape = f"({len(rows)}, {len(tables.symbols)})"
     flat = [value for row in rows for value in row]
     knots = [knot for each in tables.knots for knot in each]
+    late = [False] * len(table.switches) + [dose.late for dose in table.doses]
     first = [0, *itertools.accumulate(map(len, tables.knots))]
     return (
         f"STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = {numbers}\n"
         f"TABLE, FIRST_KNOT = {layout.taken - 1}, np.array({first}, dtype=np.int64)\n"
         f"KNOTS = np.array({knots}, dtype=np.float64)\n"
+        f"LATE = np.array({late}, dtype=np.bool_)\n"
         f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"
     )
 

@@ -13,6 +13,7 @@ from nfanneal.model.ode.solver.example_system import (
     FIRST_COLUMN,
     FIRST_KNOT,
     KNOTS,
+    LATE,
     ROWS,
     STOP,
     STOPS,
@@ -95,19 +96,15 @@ def set_switches(t, fixed, included):
 
 
 @njit(**STRICT)
-def pass_stops(t, y, s, gradient, theta, fixed):
-    """Let happen what happens at time t; returns whether that is anything."""
+def pass_stops(t, y, s, gradient, theta, fixed, late):
+    """Let happen what happens at time t: before outputs at that time, or after them if `late`."""
     hold(t, fixed)
-    knot = knots_until(t, fixed)
-    any_event = knot > FIRST_KNOT[int(fixed[TABLE])] and KNOTS[knot - 1] == t
     for event in range(STOPS):
-        if fixed[STOP + event] == t:
-            any_event = True
+        if fixed[STOP + event] == t and LATE[event] == late:
             if gradient:
                 pass_slopes(event, t, y, s, theta, fixed)
             else:
                 apply(event, y, theta, fixed)
-    return any_event
 
 
 @njit(**OWNING)

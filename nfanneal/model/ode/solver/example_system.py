@@ -124,6 +124,7 @@ state's other constants, the inputs and the times of stops begin. Switches stand
 TABLE, FIRST_KNOT = 2, np.array([0, 0], dtype=np.int64)
 """Where `fixed` has the number of the inputs' table, and where the knots of each table begin."""
 KNOTS, ROWS = np.empty(0), np.empty((1, 0))
+LATE = np.array([False])
 """When inputs change, and what `fixed` holds of them before a table's first time and after each."""
 
 

@@ -6,7 +6,6 @@ steps stops in between: its progress, states and sensitivities are kept, and the
 
 import math
 
-import numpy as np
 from numba import njit
 
 from nfanneal.model.ode.solver.constants import (
@@ -30,7 +29,6 @@ from nfanneal.model.ode.solver.constants import (
     NON_FINITE,
     OK,
     OUTPUT,
-    PART,
     PROGRESS,
     RATE,
     REJECTED,
@@ -46,17 +44,12 @@ from nfanneal.model.ode.solver.constants import (
     TOO_STIFF,
     TRIED,
     TRIED_BEFORE,
-    UNTIL,
 )
 from nfanneal.model.ode.solver.events import align, next_stop, pass_stops, set_switches
 from nfanneal.model.ode.solver.example_system import (
     BEFORE,
     COLUMNS,
     LANES,
-    S_COLUMN,
-    S_ROW,
-    S_STAGE,
-    STAGE,
     STEADY,
     TIMED,
     N,
@@ -64,11 +57,10 @@ from nfanneal.model.ode.solver.example_system import (
     hold_constants,
     initial,
     initial_slopes,
-    observe,
-    observe_slopes,
     prepare,
     spaced,
 )
+from nfanneal.model.ode.solver.outputs import due, record, record_here
 from nfanneal.model.ode.solver.steady_state import find_steady
 from nfanneal.model.ode.solver.step_control import (
     GROW,
@@ -90,7 +82,6 @@ from nfanneal.model.ode.solver.tsit5 import (
     WORTH,
     allocate,
     attempt,
-    between,
     follow,
     load,
     load_slopes,
@@ -126,7 +117,7 @@ def begin(lane, theta, start, times, rtol, atol, parts):
         if not found:
             return NO_STEADY_STATE
     if TIMED:
-        pass_stops(start, y, s, gradient, theta, fixed)
+        pass_stops(start, y, s, gradient, theta, fixed, False)
     return MINE if all_finite(y) else NON_FINITE
 
 
@@ -163,76 +154,15 @@ def put_down(lane, row, held, parts):
             held[row, N + i * COLUMNS + q] = s[i * P + q]
 
 
-@njit(**INLINE)
-def write(t, lane, row, output, values, slopes, parts):
-    """One output from the places for stages."""
-    store, gradient = parts[0], parts[1]
-    observe(t, lane, store, values, row, output)
-    if gradient:
-        observe_slopes(t, lane, store, slopes, row, output)
-
-
 @njit(**STRICT)
-def record_here(lane, row, times, values, slopes, run, parts):
-    """Record the outputs up to the time of what was opened; returns whether that are all."""
-    (y, _, _, _), s, _, _ = opened(lane, parts)
-    store, gradient = parts[0], parts[1]
-    t, output = run[TIME, lane], int(run[OUTPUT, lane])
-    for i in range(N):
-        store[STAGE + i * LANES + lane] = y[i]
-        for q in range(P if gradient else 0):
-            store[S_STAGE + i * S_ROW + q * S_COLUMN + lane] = s[i * P + q]
-    while output < len(times) and times[output] <= t:
-        write(t, lane, row, output, values, slopes, parts)
-        output += 1
-    run[OUTPUT, lane], run[DUE, lane] = output, due(output, times)
-    return output == len(times)
-
-
-@njit(**INLINE)
-def record(lanes, rows, times, values, slopes, run, parts):
-    """Record the outputs in the steps that were accepted, and note where the steps end."""
-    t, h, after, until = run[TIME], run[STEP], run[AFTER], run[UNTIL]
-    for lane in range(len(rows)):
-        after[lane] = run[GOAL, lane] if run[ARRIVES, lane] > 0.0 else t[lane] + h[lane]
-        until[lane] = after[lane] if run[ERROR, lane] <= 1.0 else -math.inf
-    for lane in range(lanes if TIMED else 0):
-        if run[ARRIVES, lane] > 0.0:
-            until[lane] = np.nextafter(until[lane], -math.inf)
-    while locate(len(rows), t, h, until, run[DUE], run[PART]) > 0:
-        between(len(rows), run, parts)
-        for lane in range(lanes):
-            if run[PART, lane] >= 0.0:
-                output = int(run[OUTPUT, lane])
-                write(times[output], lane, rows[lane], output, values, slopes, parts)
-                run[OUTPUT, lane], run[DUE, lane] = output + 1, due(output + 1, times)
-
-
-@njit(**INLINE)
-def locate(lanes, t, h, until, dues, parts_of_steps):
-    """Find where in its step the next output of each lane is; returns how many there are."""
-    found = 0
-    for lane in range(lanes):
-        part = max((dues[lane] - t[lane]) / h[lane], 0.0)
-        parts_of_steps[lane] = part if dues[lane] <= until[lane] else -1.0
-        found += 1 if dues[lane] <= until[lane] else 0
-    return found
-
-
-@njit(**INLINE)
-def due(output, times):
-    """When an output is; never, if there is none."""
-    return times[output] if output < len(times) else math.inf
-
-
-@njit(**STRICT)
-def depart(lane, theta, end, span, rtol, atol, run, parts):
+def depart(lane, theta, end, span, rtol, atol, max_step, run, parts):
     """Choose the first step from what was opened; returns whether f is finite there."""
     t = run[TIME, lane]
     if not settle(lane, t, theta, parts):
         return False
     (y, stage, f, slope), _, fixed, _ = opened(lane, parts)
-    run[STEP, lane] = first_step(t, y, stage, f, slope, theta, fixed, rtol, atol, span)
+    h = first_step(t, y, stage, f, slope, theta, fixed, rtol, atol, span)
+    run[STEP, lane] = min(h, max_step)
     run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
     run[LAST_ERROR, lane], run[SUSPECTED, lane] = LOG_LEAST, 0.0
     return True
@@ -241,7 +171,7 @@ def depart(lane, theta, end, span, rtol, atol, run, parts):
 @njit(**STRICT)
 def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, parts):
     """Begin a trajectory, or go on where the other stepper stopped; returns the status."""
-    start, rtol, atol, _, _ = limits
+    start, rtol, atol, max_step, _, _ = limits
     theta = theta[row]
     end = times[-1]
     run[:, lane] = 0.0
@@ -250,11 +180,13 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         status = begin(lane, theta, start, times, rtol, atol, parts)
         if status != MINE:
             return status
-        (_, _, _, _), _, fixed, _ = opened(lane, parts)
+        (y, _, _, _), s, fixed, _ = opened(lane, parts)
         hold_constants(lane, theta, fixed, parts[0])
         if record_here(lane, row, times, values, slopes, run, parts):
             return OK
-        if not depart(lane, theta, end, end - start, rtol, atol, run, parts):
+        if TIMED:
+            pass_stops(start, y, s, parts[1], theta, fixed, True)
+        if not depart(lane, theta, end, end - start, rtol, atol, max_step, run, parts):
             return NON_FINITE
     else:
         for field in range(PROGRESS):
@@ -274,7 +206,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
 @njit(**INLINE)
 def aim(lane, span, limits, run):
     """Let the next step end at a stop if it gets there; returns the status."""
-    _, _, _, max_steps, may_switch = limits
+    _, _, _, _, max_steps, may_switch = limits
     t, h, goal, tried = run[TIME, lane], run[STEP, lane], run[GOAL, lane], run[TRIED, lane]
     if tried >= max_steps:
         return TOO_STIFF if not may_switch and 2.0 * run[LIMITED, lane] > tried else TOO_MANY_STEPS
@@ -290,7 +222,7 @@ def aim(lane, span, limits, run):
 @njit(**INLINE)
 def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     """What an attempted step leads to: another try, or the next step; returns the status."""
-    start, rtol, atol, _, may_switch = limits
+    start, rtol, atol, max_step, _, may_switch = limits
     h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], times[-1]
     run[TRIED, lane] += 1.0
     if not error <= 1.0:
@@ -311,7 +243,7 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
         seen = look(lane, row, after, theta, rtol, atol, parts)
         run[RATE, lane] = min(seen, run[SEEN_LAST, lane]) if accepted > 1 else seen
         run[SEEN_LAST, lane] = seen
-    run[STEP, lane] = h = min(h, longest(run[RATE, lane]))
+    run[STEP, lane] = h = min(h, longest(run[RATE, lane]), max_step)
     run[SUSPECTED, lane] = suspicion(run[SUSPECTED, lane], pace, error)
     run[LIMITED, lane] += pace > CLOSE
     if TIMED and run[ARRIVES, lane] > 0.0:
@@ -327,7 +259,7 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
 @njit(**STRICT)
 def stop(lane, row, theta, times, limits, values, slopes, run, parts):
     """Let happen what happens at this time; returns the status."""
-    _, rtol, atol, _, _ = limits
+    _, rtol, atol, max_step, _, _ = limits
     theta = theta[row]
     t, end = run[TIME, lane], times[-1]
     gradient = parts[1]
@@ -335,11 +267,13 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
     if gradient:
         load_slopes(lane, parts)
     (y, _, _, _), s, fixed, _ = opened(lane, parts)
-    pass_stops(t, y, s, gradient, theta, fixed)
+    pass_stops(t, y, s, gradient, theta, fixed, False)
     hold_constants(lane, theta, fixed, parts[0])
     if record_here(lane, row, times, values, slopes, run, parts):
         return OK if all_finite(y) else NON_FINITE
-    return MINE if depart(lane, theta, end, end - t, rtol, atol, run, parts) else NON_FINITE
+    pass_stops(t, y, s, gradient, theta, fixed, True)
+    going = depart(lane, theta, end, end - t, rtol, atol, max_step, run, parts)
+    return MINE if going else NON_FINITE
 
 
 @njit(**STRICT)
@@ -352,9 +286,17 @@ def leave(lane, row, progress, run):
 
 
 @njit(**STRICT)
-def close_ranks(lanes, rows, status, progress, run, parts):
-    """Take out the trajectories that have ended, and let the last ones go on in their lanes."""
+def close_ranks(lanes, rows, status, progress, held, run, parts):
+    """Take out the trajectories that have ended, and let the last ones go on in their lanes.
+
+    The states at a trajectory's end are kept.
+    """
     for lane in range(lanes - 1, -1, -1):
+        if status[rows[lane]] == OK:
+            load(lane, parts)
+            (y, _, _, _), _, _, _ = opened(lane, parts)
+            for i in range(N):
+                held[rows[lane], i] = y[i]
         if status[rows[lane]] != MINE:
             leave(lane, rows[lane], progress, run)
             lanes -= 1
@@ -367,23 +309,24 @@ def close_ranks(lanes, rows, status, progress, run, parts):
 
 
 @njit(
-    "void(f8[:,::1], f8[::1], f8, f8, f8, i8, b1, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1],"
+    "void(f8[:,::1], f8[::1], f8, f8, f8[::1], f8, i8, b1, b1, f8[:,:,::1], f8[:,:,:,::1], i8[::1],"
     "f8[:,::1], f8[:,::1], f8[::1], f8[:,::1], i8[::1])",
     cache=CACHE,
     **ENTRY,
 )
 def solve(
-    theta, times, start, rtol, atol, max_steps, may_switch, gradient, values, slopes, status,
-    progress, held, store, run, rows,
+    theta, times, start, rtol, atol, max_step, max_steps, may_switch, gradient, values, slopes,
+    status, progress, held, store, run, rows,
 ):  # fmt: skip
     """Solve the trajectories that wait for this stepper, one per row of theta.
 
-    The caller splits rows over threads. `progress` (rows, 6) has −1 for the steps tried of rows
-    that have not begun; `held` (rows, N + N·COLUMNS) are states and sensitivities in between.
+    `atol` (N,) are absolute tolerances, `max_step` is the longest step. The caller splits rows
+    over threads. `progress` (rows, 6) has −1 for the steps tried of rows that have not begun;
+    `held` (rows, N + N·COLUMNS) are states and sensitivities in between, and states at the end.
     Without `gradient` there are no sensitivities, and the states are the same, bit for bit.
     """
-    parts = allocate(store, gradient)
-    limits = (start, rtol, atol, max_steps, may_switch)
+    parts = allocate(store, gradient, atol)
+    limits = (start, rtol, atol, max_step, max_steps, may_switch)
     lanes, next_row = rows[0], rows[0]  # with a 0 for them numba would compile the rest twice
     while True:
         while lanes < LANES and next_row < len(theta):
@@ -407,4 +350,4 @@ def solve(
         for lane in range(lanes):
             row = rows[lane]
             status[row] = go_on(lane, row, theta, times, limits, values, slopes, held, run, parts)
-        lanes = close_ranks(lanes, rows, status, progress, run, parts)
+        lanes = close_ranks(lanes, rows, status, progress, held, run, parts)

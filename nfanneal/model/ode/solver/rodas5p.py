@@ -151,7 +151,7 @@ SIZE = S_STAGE + N * P
 
 
 @njit(**OWNING)
-def allocate(store, gradient):
+def allocate(store, gradient, atol):
     """What a trajectory needs: for observables, and whether sensitivities are wanted; of states, of
 
     sensitivities, of both, and of this stepper."""
@@ -272,7 +272,7 @@ def error_of(t, h, theta, rtol, atol, parts):
     total = 0.0
     for i in range(N):
         new[i] = stage[i] + k[7, i]
-        total += (k[7, i] / (atol + rtol * max(abs(y[i]), abs(new[i])))) ** 2
+        total += (k[7, i] / (atol[i] + rtol * max(abs(y[i]), abs(new[i])))) ** 2
     error = math.sqrt(total / N)
     if not (error < LARGEST and all_finite(new)):
         return math.inf

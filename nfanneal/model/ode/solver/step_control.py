@@ -25,7 +25,7 @@ ULPS, INSTANT = 4e-15, 1e-36
 def scaled_norm(x, y, rtol, atol):
     total = 0.0
     for i in range(N):
-        total += (x[i] / (atol + rtol * abs(y[i]))) ** 2
+        total += (x[i] / (atol[i] + rtol * abs(y[i]))) ** 2
     return math.sqrt(total / N)
 
 
@@ -33,7 +33,8 @@ def scaled_norm(x, y, rtol, atol):
 def first_step(t, y, moved, f, slope, theta, fixed, rtol, atol, span):
     """Hairer's starting step, from the sizes of x, x' and a difference estimate of x''."""
     d0, d1 = scaled_norm(y, y, rtol, atol), scaled_norm(f, y, rtol, atol)
-    h = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
+    least = 1e-6 * min(span, 1.0)
+    h = least if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
     h = min(h, span)
     for i in range(N):
         moved[i] = y[i] + h * f[i]
@@ -44,7 +45,7 @@ def first_step(t, y, moved, f, slope, theta, fixed, rtol, atol, span):
     if not d2 < LARGEST:
         return h
     largest = max(d1, d2)
-    refined = max(1e-6, h * 1e-3) if largest <= 1e-15 else (0.01 / largest) ** 0.2
+    refined = max(least, h * 1e-3) if largest <= 1e-15 else (0.01 / largest) ** 0.2
     return min(100.0 * h, refined, span)
 
 
@@ -77,7 +78,7 @@ def any_direction(y, direction, rtol, atol):
     """Each state away from its value by its tolerance, up or down: where power iterations begin."""
     for i in range(N):
         sign = 1.0 if (i * 5 + i * i * 3) % 7 < 4 else -1.0
-        direction[i] = sign * (atol + rtol * abs(y[i]))
+        direction[i] = sign * (atol[i] + rtol * abs(y[i]))
 
 
 @njit(**STRICT)

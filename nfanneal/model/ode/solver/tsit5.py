@@ -107,19 +107,24 @@ WEIGHTS = STEPS + 9 * WIDE
 OPEN = WEIGHTS + 7 * LANES
 OPEN_SLOPES = OPEN + 4 * N
 OWN = OPEN_SLOPES + 2 * N * P + PARTIALS
-SIZE = OWN + LANES * (FIXED + N)
+ATOLS = OWN + LANES * (FIXED + N)
+SIZE = ATOLS + WIDE
 """Where in the store y, its slopes at the stages, and the step of each lane begin; the partial
 
 derivatives of f, and the columns of s: each with its end and its slopes at the stages. Then numbers
 of each lane N times: the step, its error, and the weights of the slopes in between; these once.
-Then what is used in turns, and what each lane has of its own: `fixed` and a direction."""
+Then what is used in turns, what each lane has of its own: `fixed` and a direction; and the
+absolute tolerances, repeated."""
 HUGE = 1e8
 """Times this, numbers above LARGEST are infinite."""
 
 
 @njit(**OWNING)
-def allocate(store, gradient):
+def allocate(store, gradient, atol):
     """What the lanes need, and whether sensitivities are wanted."""
+    for i in range(N):
+        for lane in range(LANES):
+            store[ATOLS + i * LANES + lane] = atol[i]
     return store, gradient
 
 
@@ -216,7 +221,7 @@ def attempt(lanes, theta, rows, rtol, atol, run, parts):
             rhs_and_partials_abreast(lanes, node, store, slopes, kept)
         else:
             rhs_abreast(lanes, node, store, slopes)
-    measure(lanes, rtol, atol, store, run[ERROR])
+    measure(lanes, rtol, store, run[ERROR])
 
 
 @njit(**INLINE)
@@ -261,7 +266,7 @@ def advance(stage, wide, store):
 
 
 @njit(**INLINE)
-def measure(lanes, rtol, atol, store, errors):
+def measure(lanes, rtol, store, errors):
     """The error of each lane's step, in tolerances."""
     for i in range(N * lanes):
         y, new, last = store[Y + i], store[NEW + i], store[K7 + i]
@@ -269,7 +274,7 @@ def measure(lanes, rtol, atol, store, errors):
             E1 * store[K1 + i] + E2 * store[K2 + i] + E3 * store[K3 + i] + E4 * store[K4 + i]
             + E5 * store[K5 + i] + E6 * store[K6 + i] + E7 * last
         )  # fmt: skip
-        error /= atol + rtol * max(abs(y), abs(new))
+        error /= store[ATOLS + i] + rtol * max(abs(y), abs(new))
         nothing = 0.0 * (new * HUGE) + 0.0 * (last * HUGE)  # nan if not finite
         store[ERRORS + i] = error * error + nothing
     for lane in range(lanes):

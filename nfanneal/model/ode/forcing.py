@@ -1,0 +1,80 @@
+"""How long steps may be where equations depend on the time itself, so that none misses anything.
+
+A step looks at a few times only: a pulse between them is not there for it, and its error says
+nothing. What depends on time and on no state is known beforehand; it is looked at on a fine grid,
+and no step may be longer than what a line between its values resolves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import sympy
+
+from nfanneal.arrays import Array
+from nfanneal.model.expressions import compile_numpy
+from nfanneal.model.ode.system import OdeSystem, with_stops
+
+FINE, COARSE = 15, 2
+"""Powers of two: the intervals of the fine grid, and the fewest that steps are held to."""
+SHORTEST = 12
+"""… and the most: shorter ones would take too long in all draws, and are the user's to ask for."""
+RESOLVED = 0.1
+"""Share of a term's deviation from its mean that lines between its values may miss."""
+
+
+def longest_step(system: OdeSystem, phi: Array, start: float, end: float) -> float:
+    """The longest step that resolves what depends on time from `start` to `end`; or infinity.
+
+    At all but one of the draws φ (n, q) of the system's parameters: one may be anywhere.
+    """
+    stopping = with_stops(system)
+    terms = sorted(set(forcing_terms(stopping)), key=str)
+    if not terms or not len(phi) or not end > start:
+        return np.inf
+    values = compile_numpy(terms, (stopping.time, *stopping.parameters))
+    times = np.linspace(start, end, 2**FINE + 1)
+    needed = []
+    for row in phi:
+        with np.errstate(all="ignore"):
+            found = values(times, *row)
+        needed.append(max(intervals_needed(np.broadcast_to(v, times.shape)) for v in found))
+    power = sorted(needed)[-2 if len(needed) > 1 else -1]
+    return np.inf if power <= COARSE else (end - start) / 2 ** min(power, SHORTEST)
+
+
+def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
+    """The largest parts of the equations that depend on time, and on nothing else that moves."""
+    moving = {*system.states, *system.timetable.held}
+
+    def parts(node: sympy.Basic) -> Iterator[sympy.Expr]:
+        if system.time not in node.free_symbols:
+            return
+        if isinstance(node, sympy.Expr) and not node.free_symbols & moving:
+            yield from (p for p in sympy.Add.make_args(node) if system.time in p.free_symbols)
+            return
+        for part in node.args:
+            yield from parts(part)
+
+    for equation in system.equations:
+        yield from parts(equation)
+
+
+def intervals_needed(values: Array) -> int:
+    """The power of two of intervals whose ends tell of values (2^FINE + 1,) what lies between."""
+    known = np.isfinite(values)
+    if not known.all():
+        values = np.where(known, values, 0.0)
+    deviation = float(np.abs(values - values.mean()).sum())
+    if not 0.0 < deviation < np.inf:
+        return COARSE
+    position = np.arange(len(values))
+    passed = False
+    for power in range(COARSE, FINE + 1):
+        nodes = position[:: 2 ** (FINE - power)]
+        missed = float(np.abs(values - np.interp(position, nodes, values[nodes])).sum())
+        before, passed = passed, missed <= RESOLVED * deviation
+        if before and passed:
+            return power - 1
+    return FINE

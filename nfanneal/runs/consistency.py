@@ -1,0 +1,77 @@
+"""Whether a model is a function of its parameters: draws asked twice, and in other company.
+
+Random numbers in a model, a mean over the wrong axis, draws that come back in another order: all of
+them give an evidence that looks like any other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nfanneal.arrays import Array
+from nfanneal.model.calls import Prediction
+from nfanneal.model.problem import Problem
+
+SAME = 1e-6
+"""Relative difference of two answers to one question that rounding may make."""
+ASKED = 8
+
+
+def whim(problem: Problem, z: Array) -> str:
+    """What is wrong with a model's answers at z (n, d), in words; empty if nothing is."""
+    once, part = _asked(problem, z), len(z) // 2 + 1
+    other = z[::-1]
+    other_way = [_asked(problem, other[:part]), _asked(problem, other[part:])]
+    if not _told(problem, z, once, np.concatenate(other_way)[::-1], NOT_A_FUNCTION):
+        return ""
+    return (
+        _told(problem, z, once, _asked(problem, z), NOT_A_FUNCTION)
+        or _told(problem, z, once, _asked(problem, z[::-1])[::-1], MIXED_UP)
+        or _told(problem, z, once, np.concatenate([_asked(problem, p[None]) for p in z]), COMPANY)
+        or _told(problem, z, once, _asked(problem, z), NOT_A_FUNCTION)
+    )
+
+
+NOT_A_FUNCTION = (
+    "the model is not a function of its parameters: at {where} the log-likelihood was {once:.6g}, "
+    "then {again:.6g}. Random numbers in a model bias the evidence, and no run could be repeated"
+)
+MIXED_UP = (
+    "the model mixes up its draws: at {where} the log-likelihood was {once:.6g}, and "
+    "{again:.6g} when the same draws came in another order. Row i of what it returns must be that "
+    "of row i of its parameters"
+)
+COMPANY = (
+    "what the model says of a draw depends on the others beside it: at {where} the log-likelihood "
+    "was {once:.6g} among {n} draws, and {again:.6g} alone. Look for a mean, a sum or a maximum "
+    "over all draws (axis 0)"
+)
+
+
+def _asked(problem: Problem, z: Array) -> Array:
+    return problem.evaluate(z, False).log_likelihood
+
+
+def _told(problem: Problem, z: Array, once: Array, again: Array, text: str) -> str:
+    other = np.flatnonzero(~np.isclose(once, again, rtol=SAME, atol=SAME))
+    if not len(other):
+        return ""
+    i = int(other[0])
+    where = problem.latent.in_words(z[i])
+    return text.format(where=where, once=once[i], again=again[i], n=len(z))
+
+
+def single_precision(problem: Problem, z: Array) -> str:
+    """A sentence if the model's numbers at z (n, d) have but half of their digits; else nothing."""
+    if problem.data is None:
+        values = _asked(problem, z)
+    else:
+        values = problem.ask(Prediction(), problem.latent.from_latent(z)).values
+    values = values[np.isfinite(values) & (values != np.round(values))]
+    with np.errstate(over="ignore"):
+        if not len(values) or not np.array_equal(values, values.astype(np.float32)):
+            return ""
+    return (
+        "the model returns numbers of single precision (float32): its log-likelihood and gradients "
+        "have seven digits. Compute with float64"
+    )

@@ -1,0 +1,37 @@
+"""What may be meant otherwise than it is taken, in words: no errors, and no reasons to distrust."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+
+from nfanneal.model.problem import Problem
+from nfanneal.runs.consistency import ASKED, single_precision
+
+SHOWN = 3
+"""Times that are told one by one."""
+
+
+def remarks(problem: Problem) -> list[str]:
+    """Doses at the time of data, which see the state after them; numbers of half the digits."""
+    data = problem.data
+    z = np.random.default_rng(0).standard_normal((ASKED, problem.latent.dimension))
+    if not problem.goes_by_steps:
+        rough = single_precision(problem, z)
+        return [rough] if rough else []
+    if data is None:
+        return []
+    theta = problem.latent.from_latent(z)
+    found = data.simulator.doses_at_data(theta, data.times)
+    found.sort(key=lambda each: each.state)
+    told = []
+    for state, each in groupby(found, key=lambda each: each.state):
+        times = sorted({one.time for one in each})
+        listed = ", ".join(f"{time:g}" for time in times[:SHOWN])
+        more = f" and {len(times) - SHOWN} more" if len(times) > SHOWN else ""
+        told.append(
+            f"data at the time of a dose of '{state}' ({listed}{more}) see the state after it; if "
+            f"they were taken before, say model.doses.{state}: {{…, after: data}}"
+        )
+    return told

@@ -1,0 +1,57 @@
+"""The part of a posterior that may lie where the model fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nfanneal.results.failing import failing
+
+
+def draws(n=4000, d=2, seed=1):
+    """Draws of N(0, 1.2²), for a posterior N(0, 1): all are weighted."""
+    z = 1.2 * np.random.default_rng(seed).standard_normal((n, d))
+    log_ratio = 0.5 * (z**2).sum(1) * (1 / 1.44 - 1.0) + d * np.log(1.2)
+    return z, log_ratio
+
+
+@pytest.mark.parametrize(("cut", "beyond"), [(0.0, 0.5), (1.0, 0.1587), (2.0, 0.02275)])
+def test_a_posterior_that_is_cut_by_failures(cut, beyond):
+    """log L = 0, so that the posterior is the prior, of which `beyond` lies above the cut.
+
+    Only draws within 0.4 of the others' neighbours count: at least a tenth of what is missing.
+    """
+    z, log_ratio = draws()
+    found = failing(z, z, log_ratio, np.zeros(len(z)), z[:, 1] > cut)
+    assert 0.1 * beyond < found.mass < 1.2 * beyond
+    assert found.column == 1
+    assert found.above == 1.0
+    assert found.near > cut
+    assert (z[found.rows, 1] > cut).all()
+
+
+def test_failures_where_the_likelihood_has_fallen_off_weigh_nothing():
+    z, log_ratio = draws()
+    found = failing(z, z, log_ratio, -20.0 * z[:, 0] ** 2 * (z[:, 0] > 0), z[:, 0] > 1.5)
+    assert found.mass < 1e-3
+
+
+def test_failures_far_from_all_others_are_not_judged_by_them():
+    """A block of failures beyond an empty gap."""
+    z, log_ratio = draws()
+    z = np.where(z[:, :1] > 1.0, z + 30.0, z)
+    found = failing(z, z, log_ratio, np.zeros(len(z)), z[:, 0] > 10.0)
+    assert found.mass < 1e-3
+
+
+def test_without_failures_or_with_nothing_else_there_is_nothing_to_say():
+    z, log_ratio = draws(100)
+    for failed in (np.zeros(100, dtype=bool), np.ones(100, dtype=bool)):
+        assert failing(z, z, log_ratio, np.zeros(100), failed).mass == 0.0
+
+
+def test_a_bound_of_a_prior_reached_by_rounding_is_left_out():
+    z, log_ratio = draws()
+    z[0] = np.inf
+    failed = z[:, 1] > 0.0
+    assert 0.05 < failing(z, z, log_ratio, np.zeros(len(z)), failed).mass < 0.6
