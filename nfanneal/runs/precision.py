@@ -72,10 +72,10 @@ def precise_from_the_start(
     spent += found.spent
     if not near.any():
         return problem, spent
-    return _tightened(problem, ends.z[near], spent)
+    return tight_enough(problem, ends.z[near], spent)
 
 
-def _tightened(problem: Problem, z: Array, spent: Spent) -> tuple[Problem, Spent]:
+def tight_enough(problem: Problem, z: Array, spent: Spent) -> tuple[Problem, Spent]:
     """The problem with tolerances that are tight enough at z (n, d), or as tight as is tried."""
     factor = 1.0
     while factor < TIGHTEST:
@@ -126,7 +126,7 @@ def judged(
     precision = judge(problem, _of_posterior(final, rng))
     if not math.hypot(precision.change, precision.spread) > ENOUGH:
         return Judged(problem, final, precision, spent)
-    tight, spent = _tightened(problem, _of_posterior(final, rng), spent)
+    tight, spent = tight_enough(problem, _of_posterior(final, rng), spent)
     again = Spent(evaluations=len(final.draws.z) + 2 * JUDGED)
     if fixed or tight is problem or budget < (spent + again).evaluations:
         return Judged(problem, final, precision, spent)
