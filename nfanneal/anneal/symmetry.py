@@ -41,6 +41,8 @@ POINTS = 16
 LEAST_POINTS = 4
 LEAST_TELLING = 3
 """So many of them, at least, must be such that a wrong exchange would show."""
+DEEPER, DEEP = 4, 50.0
+"""So many points more. Those whose log L is further below the best tell of nothing but rounding."""
 COLDEST = 64
 """Half of the points are among so many of the largest log L."""
 EXACT, SOLVED = 1e-9, 1e-5
@@ -119,16 +121,20 @@ def _chosen(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of distinct points, and of the coldest.
 
-    Half of them are among these, the others from the better half of all.
+    Half of `POINTS` are among these, the others from the better half of all; and a few more from
+    the worse half, where it shows if something is cut off on one side.
     """
     good = np.flatnonzero(np.isfinite(log_likelihood) & np.isfinite(z).all(axis=1))
     _, first = np.unique(z[good], axis=0, return_index=True)
     rows = good[np.sort(first)]
     rows = rows[np.argsort(-log_likelihood[rows], kind="stable")]
     cold = rng.permutation(rows[:COLDEST])[: POINTS // 2]
-    warm = rng.permutation(rows[: (len(rows) + 1) // 2])
+    better = (len(rows) + 1) // 2
+    deep = rows[better:][log_likelihood[rows[better:]] > log_likelihood[rows[:1]] - DEEP]
+    deep = rng.permutation(deep)[:DEEPER]
+    warm = rng.permutation(rows[:better])
     warm = warm[~np.isin(warm, cold)][: POINTS - len(cold)]
-    return np.concatenate([cold, warm]), rows[:COLDEST]
+    return np.concatenate([cold, warm, deep]), rows[:COLDEST]
 
 
 @dataclass

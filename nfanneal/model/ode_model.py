@@ -172,6 +172,12 @@ class OdeSimulator:
             ]
         return found
 
+    @property
+    def longest_steps(self) -> tuple[float, ...]:
+        """The longest step in each experiment, as a share of its time, where there is a limit."""
+        settings = (e.settings for e in self.experiments)
+        return tuple(s.max_step / s.span for s in settings if s.max_step < math.inf > s.span > 0)
+
     def prepared(self, theta: Array, times: Sequence[Array]) -> OdeSimulator:
         """The same for what pilot draws θ tell: how large states are, how fast time acts on them.
 

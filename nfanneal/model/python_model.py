@@ -196,6 +196,11 @@ class PythonSimulator:
         """A function knows of none."""
         return []
 
+    @property
+    def longest_steps(self) -> tuple[float, ...]:
+        """A function takes none."""
+        return ()
+
     def prepared(self, theta: Array, times: Sequence[Array]) -> PythonSimulator:
         """A function has no tolerances that would follow from pilot draws."""
         return self

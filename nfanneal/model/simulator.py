@@ -94,6 +94,10 @@ class Simulator(Protocol):
     def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
         """Doses at the time of data, as far as that does not depend on θ (n, p)."""
 
+    @property
+    def longest_steps(self) -> tuple[float, ...]:
+        """The longest step in each experiment, as a share of its time, where there is a limit."""
+
     def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
         """How the trajectories of θ (n, p) go, for a model that goes by steps."""
 

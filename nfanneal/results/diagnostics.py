@@ -105,7 +105,7 @@ def _failing_mass(judged: Judged) -> str:
 def _solver_error(judged: Judged) -> str:
     d = judged.diagnostics
     if math.isnan(d.solver_change):
-        return "nothing was compared"
+        return "nothing is solved, or nothing was compared"
     tighter = f"; tolerances / {d.tightening:g}" if d.tightening > 1.0 else ""
     return f"log-evidence {d.solver_change:+.1g}, log L ± {d.solver_spread:.1g}{tighter}"
 
@@ -287,7 +287,7 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         shown=_failing_mass,
         limit=FAILING_LIMIT,
         wanted="below {percent:g} %",
-        says="What failed draws would weigh if they were like their neighbours.",
+        says="What would lie beyond the boundary of the failures if the posterior went on there.",
         advice="More: look where the model fails, and why.",
         warning=fails_beside_posterior,
     ),

@@ -1,26 +1,33 @@
-"""How much of the posterior may lie where the model fails: failed draws beside heavy ones.
+"""How much of the posterior may lie where the model fails: is it cut off there?
 
-A draw that failed counts as a likelihood of zero. Far from the data that is as good as true; next
-to draws that carry the posterior it may hide a part of it. What a failed draw would weigh is told
-from its neighbours: their likelihood, with its own prior and proposal.
+A draw that failed counts as a likelihood of zero. Far from the data that is as good as true; where
+failures begin in the midst of draws that carry the posterior, they may hide a part of it. How dense
+the posterior is along that boundary, and how fast it grows away from it, say how much would lie
+beyond if it went on as it comes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.special import logsumexp
 
 from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array, Bools
 
 NEIGHBOURS = 8
-REACH = 1.5
-"""A failed draw is beside its neighbours if it is nearer than so many times their own distances."""
-MOST_FAILED, MOST_KNOWN = 2048, 8192
+LAYER = 0.25
+"""Thickness of the layer of draws along the boundary, in standard deviations of the posterior; or
+what reaches so many neighbours."""
+SLOWEST = 0.8
+"""A posterior falls off beyond its boundary by so much a standard deviation at least: half a normal
+does by that, on average."""
+SCATTERED = 0.05
+"""Failures that are less than this share of what is around them are no boundary."""
+MOST_FAILED, MOST_KNOWN = 1024, 8192
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Failing:
     """The share of the posterior that may lie where the model fails, and where that is.
 
     `column` of θ tells failed from other draws best, the failed ones lying above (1) or below (0)
-    in it, around the value `near`. `rows` are the failed draws that would weigh most.
+    in it, around the value `near`. `rows` are the failed draws that are nearest to heavy ones.
     """
 
     mass: float
@@ -42,7 +49,7 @@ def failing(theta: Array, z: Array, log_ratio: Array, log_l: Array, failed: Bool
     """The same from draws θ and z (n, d) with log N(z; 0, I) − log q, log L and failures (n,)."""
     inside = np.isfinite(z).all(axis=1)
     known = np.flatnonzero(~failed & inside & np.isfinite(log_l))[:MOST_KNOWN]
-    lost = np.flatnonzero(failed & inside)[:MOST_FAILED]
+    lost = np.flatnonzero(failed & inside)
     nothing = Failing(0.0, 0, 0.0, np.nan, np.empty(0, dtype=np.int64))
     if not len(lost) or len(known) <= NEIGHBOURS:
         return nothing
@@ -50,24 +57,47 @@ def failing(theta: Array, z: Array, log_ratio: Array, log_l: Array, failed: Bool
     spread = np.sqrt(weights @ (z[known] - weights @ z[known]) ** 2)
     scaled = z / np.where(spread > 0, spread, 1.0)
     tree = cKDTree(scaled[known])
-    away, near = tree.query(scaled[lost], k=NEIGHBOURS)
-    used = np.unique(near)
-    own = np.full(len(known), np.inf)
-    own[used] = tree.query(scaled[known[used]], k=NEIGHBOURS + 1)[0][:, -1]
-    beside = away[:, 0] < REACH * np.median(own[near], axis=1)
-    if not beside.any():
+    lost = lost[np.argsort(tree.query(scaled[lost])[0], kind="stable")][:MOST_FAILED]
+    away, nearest = cKDTree(scaled[lost]).query(scaled[known])
+    layer = max(LAYER, float(weights @ tree.query(scaled[known], k=NEIGHBOURS + 1)[0][:, -1]))
+    share = _failing_share(scaled, log_ratio, known, lost, np.unique(nearest), layer)
+    share = np.where(share < SCATTERED, 0.0, np.minimum(2.0 * share, 1.0))
+    along = weights * share[nearest]
+    first = float(along[away < layer].sum())
+    second = float(along[(away >= layer) & (away < 2.0 * layer)].sum())
+    if first == 0.0:
         return nothing
-    there = logsumexp(log_l[known][near], axis=1) - np.log(NEIGHBOURS)
-    log_weight = np.where(beside, log_ratio[lost] + there, -np.inf)
-    share = len(lost) / max(int((failed & inside).sum()), 1)
-    total = logsumexp(log_ratio[known] + log_l[known])
-    total += np.log(max(int((~failed & inside & np.isfinite(log_l)).sum()), 1) / len(known))
-    odds = float(np.exp(min(logsumexp(log_weight) - np.log(share) - total, 100.0)))
-    at = normalized(log_weight)
+    growth = math.log(second / first) / layer if second > first else 0.0
+    odds = first / layer / max(growth, SLOWEST)
+    by_failed = np.bincount(nearest[away < layer], along[away < layer], minlength=len(lost))
+    heaviest = np.argsort(-by_failed, kind="stable")[:NEIGHBOURS]
+    at = by_failed / by_failed.sum()
     column, above = _side(theta[lost], at, theta[known], weights)
     value = float(at @ theta[lost][:, column])
-    heaviest = lost[np.argsort(-log_weight, kind="stable")[:NEIGHBOURS]]
-    return Failing(odds / (1.0 + odds), column, above, value, heaviest)
+    return Failing(odds / (1.0 + odds), column, above, value, lost[heaviest])
+
+
+def _failing_share(
+    scaled: Array,
+    log_ratio: Array,
+    known: NDArray[np.int64],
+    lost: NDArray[np.int64],
+    which: NDArray[np.int64],
+    reach: float,
+) -> Array:
+    """Of failed draws, `which` of them, the share of the prior within `reach` that fails; else 0.
+
+    It is about a half at a boundary, and next to nothing around a failure here and there.
+    """
+    good, bad = cKDTree(scaled[known]), cKDTree(scaled[lost])
+    top = max(log_ratio[known].max(), log_ratio[lost].max())
+    of_known, of_lost = np.exp(log_ratio[known] - top), np.exp(log_ratio[lost] - top)
+    found = np.zeros(len(lost))
+    for j in which:
+        sound = of_known[good.query_ball_point(scaled[lost[j]], reach)].sum()
+        failing = of_lost[bad.query_ball_point(scaled[lost[j]], reach)].sum()
+        found[j] = failing / (sound + failing)
+    return found
 
 
 def _side(failed: Array, at: Array, known: Array, weights: Array) -> tuple[int, float]:

@@ -144,9 +144,21 @@ def solver_too_rough(judged: Judged) -> str | None:
         return None
     return (
         f"a finer solver would change the log-evidence by {d.solver_change:+.2g} and log L of "
-        f"draws by ±{d.solver_spread:.2g}: the trajectories are too rough for these data. Divide "
-        "model.solver.rtol and atol by 100; if that does not help, an equation jumps or has a "
-        "narrow peak: set model.solver.max_step"
+        f"draws by ±{d.solver_spread:.2g}: the trajectories are too rough for these data. "
+        + _what_to_do(d.tightening)
+    )
+
+
+def _what_to_do(tightening: float) -> str:
+    if tightening > 1.0:
+        return (
+            f"Tolerances were divided by {tightening:g} already: an equation jumps or has a narrow "
+            "peak (set model.solver.max_step, or a smaller one), or a state begins far smaller "
+            "than it becomes (set model.solver.atol)"
+        )
+    return (
+        "An equation jumps or has a narrow peak (set model.solver.max_step, or a smaller one); or "
+        "divide model.solver.rtol and atol by 100"
     )
 
 

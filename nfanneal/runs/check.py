@@ -141,7 +141,7 @@ class _Slopes:
 
     @property
     def warnings(self) -> list[str]:
-        if self.apart < max(ROUGH, 3.0 * self.uncertain):
+        if self.apart < ROUGH:
             return []
         much = f"by {self.apart:.0%}" if self.apart < MANYFOLD else "manifold"
         return [

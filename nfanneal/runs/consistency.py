@@ -32,6 +32,11 @@ def whim(problem: Problem, z: Array) -> str:
     )
 
 
+def whim_of(problem: Problem, z: Array, said: Array, n: int) -> str:
+    """The same of points z (m, d) of which log L was `said` (m,) among n draws or so."""
+    return _told(problem, z, said, _asked(problem, z), COMPANY, n)
+
+
 NOT_A_FUNCTION = (
     "the model is not a function of its parameters: at {where} the log-likelihood was {once:.6g}, "
     "then {again:.6g}. Random numbers in a model bias the evidence, and no run could be repeated"
@@ -43,8 +48,8 @@ MIXED_UP = (
 )
 COMPANY = (
     "what the model says of a draw depends on the others beside it: at {where} the log-likelihood "
-    "was {once:.6g} among {n} draws, and {again:.6g} alone. Look for a mean, a sum or a maximum "
-    "over all draws (axis 0)"
+    "was {once:.6g} among {n:,} draws, and {again:.6g} among few. Look for a mean, a sum or a "
+    "maximum over all draws (axis 0)"
 )
 
 
@@ -52,13 +57,13 @@ def _asked(problem: Problem, z: Array) -> Array:
     return problem.evaluate(z, False).log_likelihood
 
 
-def _told(problem: Problem, z: Array, once: Array, again: Array, text: str) -> str:
+def _told(problem: Problem, z: Array, once: Array, again: Array, text: str, n: int = ASKED) -> str:
     other = np.flatnonzero(~np.isclose(once, again, rtol=SAME, atol=SAME))
     if not len(other):
         return ""
     i = int(other[0])
     where = problem.latent.in_words(z[i])
-    return text.format(where=where, once=once[i], again=again[i], n=len(z))
+    return text.format(where=where, once=once[i], again=again[i], n=n)
 
 
 def single_precision(problem: Problem, z: Array) -> str:

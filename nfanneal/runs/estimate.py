@@ -36,7 +36,7 @@ from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.results.verdicts import FAILING_LIMIT
-from nfanneal.runs.consistency import ASKED, whim
+from nfanneal.runs.consistency import ASKED, whim, whim_of
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.failures import why_failed
 from nfanneal.runs.history import _history
@@ -120,7 +120,7 @@ def estimate(
         tightening=problem.tightening,
         solver_change=precision.change,
         solver_spread=precision.spread,
-        whim=odd,
+        whim=odd or _whim_of_final(problem, final),
         **_failures(problem, final),
     )
     if earlier:
@@ -214,6 +214,16 @@ def _precise(
         return problem.tightened(earlier.result.diagnostics.tightening), Spent()
     observe(Activity("checking the solver", 0, 1))
     return precise_from_the_start(problem, seed, _left(settings, 0))
+
+
+def _whim_of_final(problem: Problem, final: FinalDraws) -> str:
+    """Whether a model says the same of a few final draws as it did of them among all."""
+    draws = final.draws
+    rows = np.flatnonzero(np.isfinite(draws.log_likelihood))[:ASKED]
+    if problem.goes_by_steps or not len(rows):
+        return ""
+    n = min(problem.chunk, len(draws.z))
+    return whim_of(problem, draws.z[rows], draws.log_likelihood[rows], n)
 
 
 def _seed(settings: Settings, problem: Problem) -> list[int]:

@@ -76,16 +76,23 @@ def precise_from_the_start(
 
 
 def tight_enough(problem: Problem, z: Array, spent: Spent) -> tuple[Problem, Spent]:
-    """The problem with tolerances that are tight enough at z (n, d), or as tight as is tried."""
+    """The problem with tolerances that are tight enough at z (n, d).
+
+    If none of those that are tried is, the best of them is taken, if it is much better.
+    """
+    best, least = problem, math.inf
     factor = 1.0
-    while factor < TIGHTEST:
+    while factor * problem.tightening <= TIGHTEST:
         tried = problem.tightened(factor)
         judged = judge(tried, z)
         spent += Spent(evaluations=2 * len(z))
-        if not math.hypot(judged.change, judged.spread) > ENOUGH:
+        rough = math.hypot(judged.change, judged.spread)
+        if not rough > ENOUGH:
             return tried, spent
+        if rough < least / TIGHTER:
+            best, least = tried, rough
         factor *= TIGHTER
-    return problem.tightened(TIGHTEST), spent
+    return best, spent
 
 
 def judge(problem: Problem, z: Array) -> Precision:
@@ -99,6 +106,24 @@ def judge(problem: Problem, z: Array) -> Precision:
     mean = float(logsumexp(change) - math.log(len(change)))
     solved = change[np.isfinite(change)]
     return Precision(mean, float(solved.std()) if len(solved) else math.inf)
+
+
+def judge_draws(problem: Problem, final: FinalDraws, rng: np.random.Generator) -> Precision:
+    """The same of final draws: of such as they are by weight, and of such as the proposal draws.
+
+    Draws that a rough solver gives no weight, and a finer one would, are among the latter only.
+    """
+    by_weight = judge(problem, _of_posterior(final, rng))
+    inside = np.flatnonzero(np.isfinite(final.draws.z).all(axis=1))
+    rows = rng.permutation(inside)[:JUDGED]
+    z, log_ratio = final.draws.z[rows], final.draws.log_ratio[rows]
+    now = problem.evaluate(z, False).log_likelihood
+    finer = problem.precise(FINER).evaluate(z, False).log_likelihood
+    before, after = (float(logsumexp(log_ratio + log_l)) for log_l in (now, finer))
+    change = after - before if np.isfinite([before, after]).any() else 0.0
+    if abs(change) > max(abs(by_weight.change), ENOUGH):
+        return Precision(change, by_weight.spread)
+    return by_weight
 
 
 @dataclass(frozen=True)
@@ -118,22 +143,22 @@ def judged(
 
     Draws that are `fixed`, or that the budget does not allow to be solved again, stay as they are.
     """
-    rng, spent = np.random.default_rng(seed), Spent(evaluations=2 * JUDGED)
+    rng, spent = np.random.default_rng(seed), Spent(evaluations=4 * JUDGED)
     if not problem.goes_by_steps:
         return Judged(problem, final, Precision(), Spent())
     if budget < spent.evaluations:
         return Judged(problem, final, Precision(), Spent())
-    precision = judge(problem, _of_posterior(final, rng))
+    precision = judge_draws(problem, final, rng)
     if not math.hypot(precision.change, precision.spread) > ENOUGH:
         return Judged(problem, final, precision, spent)
     tight, spent = tight_enough(problem, _of_posterior(final, rng), spent)
-    again = Spent(evaluations=len(final.draws.z) + 2 * JUDGED)
+    again = Spent(evaluations=len(final.draws.z) + 4 * JUDGED)
     if fixed or tight is problem or budget < (spent + again).evaluations:
         return Judged(problem, final, precision, spent)
     found = tight.evaluate(np.nan_to_num(final.draws.z), False)
     draws = replace(final.draws, log_likelihood=found.log_likelihood, failed=found.failed)
     final = replace(final, draws=draws)
-    return Judged(tight, final, judge(tight, _of_posterior(final, rng)), spent + again)
+    return Judged(tight, final, judge_draws(tight, final, rng), spent + again)
 
 
 def _of_posterior(final: FinalDraws, rng: np.random.Generator) -> Array:

@@ -9,6 +9,8 @@ import numpy as np
 from nfanneal.model.problem import Problem
 from nfanneal.runs.consistency import ASKED, single_precision
 
+SHORT = 1 / 500
+"""Steps below this share of the span are worth a word."""
 SHOWN = 3
 """Times that are told one by one."""
 
@@ -34,4 +36,16 @@ def remarks(problem: Problem) -> list[str]:
             f"data at the time of a dose of '{state}' ({listed}{more}) see the state after it; if "
             f"they were taken before, say model.doses.{state}: {{…, after: data}}"
         )
-    return told
+    return told + _short_steps(problem)
+
+
+def _short_steps(problem: Problem) -> list[str]:
+    """Steps that are held far below the span by what the time does: that takes time."""
+    shares = problem.data.simulator.longest_steps if problem.data else ()
+    least = min(shares, default=1.0)
+    if least > SHORT:
+        return []
+    return [
+        f"steps of the solver are held to {least:.1g} of the time span, because the equations have "
+        "narrow peaks or fast waves in time: that is slow. model.solver.max_step sets another limit"
+    ]

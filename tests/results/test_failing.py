@@ -15,19 +15,43 @@ def draws(n=4000, d=2, seed=1):
     return z, log_ratio
 
 
+@pytest.mark.parametrize("d", [1, 2, 5])
 @pytest.mark.parametrize(("cut", "beyond"), [(0.0, 0.5), (1.0, 0.1587), (2.0, 0.02275)])
-def test_a_posterior_that_is_cut_by_failures(cut, beyond):
-    """log L = 0, so that the posterior is the prior, of which `beyond` lies above the cut.
-
-    Only draws within 0.4 of the others' neighbours count: at least a tenth of what is missing.
-    """
-    z, log_ratio = draws()
-    found = failing(z, z, log_ratio, np.zeros(len(z)), z[:, 1] > cut)
-    assert 0.1 * beyond < found.mass < 1.2 * beyond
-    assert found.column == 1
+def test_a_posterior_that_is_cut_by_failures(cut, beyond, d):
+    """log L = 0, so that the posterior is the prior, of which `beyond` lies above the cut."""
+    z, log_ratio = draws(d=d)
+    found = failing(z, z, log_ratio, np.zeros(len(z)), z[:, d - 1] > cut)
+    assert beyond / 4.0 < found.mass < 3.0 * beyond
+    assert found.column == d - 1
     assert found.above == 1.0
     assert found.near > cut
-    assert (z[found.rows, 1] > cut).all()
+    assert (z[found.rows, d - 1] > cut).all()
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_a_proposal_that_hardly_leaks_beyond_is_enough(d):
+    """Nine in ten of the failed draws are not there: their own weights say so."""
+    z, log_ratio = draws(20_000, d)
+    failed = z[:, 0] > 0.0
+    kept = ~failed | (np.random.default_rng(2).random(len(z)) < 0.1)
+    log_ratio = np.where(failed, log_ratio + np.log(10.0), log_ratio)
+    z, log_ratio, failed = z[kept], log_ratio[kept], failed[kept]
+    assert 0.04 < failing(z, z, log_ratio, np.zeros(len(z)), failed).mass < 0.8
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_a_failure_here_and_there_hides_nothing(d):
+    z, log_ratio = draws(d=d)
+    failed = np.random.default_rng(3).random(len(z)) < 1e-3
+    assert failing(z, z, log_ratio, np.zeros(len(z)), failed).mass < 0.01
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_failures_four_sd_away_are_no_matter(d):
+    """Draws of N(0, 3²): 9 % of them fail."""
+    z = 3.0 * np.random.default_rng(4).standard_normal((6000, d))
+    log_ratio = d * np.log(3.0) - 0.5 * (z**2).sum(1) * (1.0 - 1.0 / 9.0)
+    assert failing(z, z, log_ratio, np.zeros(len(z)), z[:, 0] > 4.0).mass < 0.01
 
 
 def test_failures_where_the_likelihood_has_fallen_off_weigh_nothing():

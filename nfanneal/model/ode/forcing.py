@@ -20,8 +20,10 @@ FINE, COARSE = 15, 2
 """Powers of two: the intervals of the fine grid, and the fewest that steps are held to."""
 SHORTEST = 12
 """… and the most: shorter ones would take too long in all draws, and are the user's to ask for."""
-RESOLVED = 0.1
-"""Share of a term's deviation from its mean that lines between its values may miss."""
+RESOLVED, OVERSHOOT = 0.1, 0.2
+"""Share of a term's deviation from its mean that lines between its values may miss; share of its
+
+range by which it may go beyond the values at both ends of an interval."""
 
 
 def longest_step(system: OdeSystem, phi: Array, start: float, end: float) -> float:
@@ -66,7 +68,7 @@ def intervals_needed(values: Array) -> int:
     known = np.isfinite(values)
     if not known.all():
         values = np.where(known, values, 0.0)
-    deviation = float(np.abs(values - values.mean()).sum())
+    deviation, extent = float(np.abs(values - values.mean()).sum()), float(np.ptp(values))
     if not 0.0 < deviation < np.inf:
         return COARSE
     position = np.arange(len(values))
@@ -74,7 +76,17 @@ def intervals_needed(values: Array) -> int:
     for power in range(COARSE, FINE + 1):
         nodes = position[:: 2 ** (FINE - power)]
         missed = float(np.abs(values - np.interp(position, nodes, values[nodes])).sum())
-        before, passed = passed, missed <= RESOLVED * deviation
+        seen = missed <= RESOLVED * deviation and _overshoot(values, power) <= OVERSHOOT * extent
+        before, passed = passed, seen
         if before and passed:
             return power - 1
     return FINE
+
+
+def _overshoot(values: Array, power: int) -> float:
+    """How far values go beyond those at both ends of their interval; a jump between does not."""
+    inside = values[:-1].reshape(2**power, -1)
+    ends = np.stack([inside[:, 0], np.append(inside[1:, 0], values[-1])])
+    above = inside.max(axis=1) - ends.max(axis=0)
+    below = ends.min(axis=0) - inside.min(axis=1)
+    return float(max(above.max(), below.max()))

@@ -221,8 +221,8 @@ def _load(source: str, what: str) -> _Kernel:
     return _Kernel(module.solve, module.N * (1 + module.COLUMNS), module.SIZE, module.LANES)
 
 
-def compile_system(system: OdeSystem) -> CompiledSystem:
-    """A system with its compiled solver, from the cache on disk where it is there."""
+def compile_system(system: OdeSystem, method: str = "auto") -> CompiledSystem:
+    """A system with the solver that begins, compiled, or from the cache on disk if it is there."""
     compiled = CompiledSystem(system)
-    compiled._explicit  # noqa: B018  (now, so that errors show early)
+    compiled._kernel(FOR_STIFF if method == "stiff" else FOR_EXPLICIT)  # errors show early
     return compiled

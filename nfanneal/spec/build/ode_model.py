@@ -72,7 +72,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
     if model.positive:
         _check_positive(checked, model, mechanism)
         system = on_log_scale(system)
-    compiled = compile_system(system)
+    compiled = compile_system(system, model.solver.method)
     experiments = tuple(
         OdeExperiment(
             compiled,

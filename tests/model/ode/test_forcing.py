@@ -43,6 +43,16 @@ def test_terms_are_looked_at_one_by_one():
     assert step < 0.25
 
 
+def test_a_peak_counts_by_its_height_also_within_a_wide_wave():
+    """Its area is 2 % of what the wave deviates from its mean."""
+    step = step_for("exp(sin(t/5) + 5*exp(-((t - 31.4159)/0.05)**2))")
+    assert step < 0.1
+
+
+def test_a_jump_alone_is_no_peak():
+    assert step_for("where(sin(t/25) > 0.5, c, 0)") > 1.0
+
+
 def test_steps_are_not_held_below_a_share_of_the_span():
     assert step_for("exp(-(t - c)**2/(2*w**2))", (30.0, 0.01)) >= 60.0 / 2**SHORTEST
     assert step_for("sin(t/40)") == np.inf  # a quarter of the span and more
