@@ -15,7 +15,7 @@ from nfanneal.anneal.weights import mixture_log_density
 from nfanneal.arrays import concatenated
 from nfanneal.errors import ResultError
 from nfanneal.model.latent import LatentMap
-from nfanneal.results.diagnosis import Diagnostics
+from nfanneal.results.diagnosis import OF_FAILURES, OF_THE_SOLVER, Diagnostics
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices
 from nfanneal.results.identity import COMBINING, SAME_DATA, differences, result_identity
 from nfanneal.results.observed import observed_at
@@ -156,10 +156,10 @@ def _disagreement(agreement: Combination) -> tuple[str, ...]:
 
 
 def _pooled(results: Sequence[Result]) -> Diagnostics:
-    """What the runs' annealing paths said; the rest follows from the weights.
+    """What the runs' annealing paths said, and the worst that was said of the model.
 
-    The paths' log-evidences count by their precision, so that a poor run does not blunt a good
-    one's.
+    The rest follows from the weights. The paths' log-evidences count by their precision, so that a
+    poor run does not blunt a good one's.
     """
     all_of = [r.diagnostics for r in results]
     k = len(all_of)
@@ -167,8 +167,13 @@ def _pooled(results: Sequence[Result]) -> Diagnostics:
     errors = np.array([d.path_log_evidence_error for d in all_of])
     precision = 1.0 / np.maximum(errors, 1e-12) ** 2
     uncovered = np.array([d.uncovered_error for d in all_of])
+    roughest = max(all_of, key=lambda d: float(np.nan_to_num(abs(d.solver_change), nan=-1.0)))
+    failing = max(all_of, key=lambda d: d.failing_mass)
     return replace(
         all_of[0],
+        **{name: getattr(roughest, name) for name in OF_THE_SOLVER},
+        **{name: getattr(failing, name) for name in OF_FAILURES},
+        whim=next((d.whim for d in all_of if d.whim), ""),
         uncovered_mass=sum(d.uncovered_mass for d in all_of) / k,
         uncovered_error=float(np.sqrt(np.sum(uncovered**2))) / k,
         path_log_evidence=float(precision @ path / precision.sum()),
