@@ -260,9 +260,10 @@ def _with_span(experiment: OdeExperiment, theta: Array, end: float) -> OdeExperi
 def observable_sizes(
     experiment: OdeExperiment, theta: Array, sizes: Array, end: float
 ) -> list[float]:
-    """How large the terms of observables (k,) are for states of given sizes (N,): the median of
+    """How large the terms of observables (k,) are for states of given sizes (N,).
 
-    draws θ, of each term, added up."""
+    The median of draws θ, of each term, added up.
+    """
     system = experiment.system.system
     terms = [sympy.Add.make_args(h) for h in system.observables]
     symbols = (system.time, *system.states, *system.parameters, *system.timetable.held)

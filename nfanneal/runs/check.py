@@ -17,16 +17,16 @@ from nfanneal.model.problem import Problem
 from nfanneal.model.simulator import Outcomes
 from nfanneal.runs.consistency import ASKED, whim
 from nfanneal.runs.failures import outcomes_at, reasons_in_words
+from nfanneal.runs.precision import FINER
 from nfanneal.runs.remarks import remarks
 
 DRAWS = 2048
 PROBE = ASKED
 STEP = 1e-4
 ROUGH, MANYFOLD = 0.05, 100.0
-PRECISE, COARSE, COARSE_SHARE = 100.0, 0.1, 1e-3
-"""How much smaller tolerances are for comparison; what change of log L is too large, beside a share
-
-of it: far from the data log L is huge."""
+COARSE, COARSE_SHARE = 0.1, 1e-3
+"""What change of log L by a finer solver is too large, beside a share of it: far from the data log L
+is huge."""
 SLOW_SECONDS = 5.0
 
 
@@ -132,9 +132,10 @@ def _dropped_warnings(problem: Problem, z: Array, dropped: Bools) -> list[str]:
 
 @dataclass(frozen=True)
 class _Slopes:
-    """How far a gradient and differences are apart, as a share of it: the worst of good draws; and
+    """How far a gradient and differences are apart, as a share of it: the worst of good draws.
 
-    how far differences of two steps are, which is about how good they are themselves."""
+    And how far differences of two steps are, which is about how good they are themselves.
+    """
 
     apart: float
     uncertain: float
@@ -186,12 +187,12 @@ def _coarseness(problem: Problem, z: Array, values: Array) -> list[str]:
     data, best = problem.data, np.argsort(values)[-PROBE:]
     if data is None or not data.simulator.by_steps or not len(best):
         return []
-    other = problem.precise(PRECISE).evaluate(z[best], False).log_likelihood
+    other = problem.precise(FINER).evaluate(z[best], False).log_likelihood
     found = np.isfinite(other)
     change = np.abs(other - values[best])[found]
     if not len(change) or np.median(change - COARSE_SHARE * np.abs(other[found])) < COARSE:
         return []
     return [
         f"the log-likelihood of good draws changes by {np.median(change):.2g} where the solver is "
-        f"{PRECISE:g} times as precise: tighten model.solver.rtol and atol"
+        f"{FINER:g} times as precise: tighten model.solver.rtol and atol"
     ]

@@ -22,13 +22,14 @@ def whim(problem: Problem, z: Array) -> str:
     once, part = _asked(problem, z), len(z) // 2 + 1
     other = z[::-1]
     other_way = [_asked(problem, other[:part]), _asked(problem, other[part:])]
-    if not _told(problem, z, once, np.concatenate(other_way)[::-1], NOT_A_FUNCTION):
+    found = _told(problem, z, once, np.concatenate(other_way)[::-1], NOT_A_FUNCTION)
+    if not found:
         return ""
     return (
         _told(problem, z, once, _asked(problem, z), NOT_A_FUNCTION)
         or _told(problem, z, once, _asked(problem, z[::-1])[::-1], MIXED_UP)
         or _told(problem, z, once, np.concatenate([_asked(problem, p[None]) for p in z]), COMPANY)
-        or _told(problem, z, once, _asked(problem, z), NOT_A_FUNCTION)
+        or found
     )
 
 

@@ -21,9 +21,8 @@ FINE, COARSE = 15, 2
 SHORTEST = 12
 """… and the most: shorter ones would take too long in all draws, and are the user's to ask for."""
 RESOLVED, OVERSHOOT = 0.1, 0.2
-"""Share of a term's deviation from its mean that lines between its values may miss; share of its
-
-range by which it may go beyond the values at both ends of an interval."""
+"""Share of a term's deviation from its mean that lines between its values may miss; and of its
+range, by which it may go beyond the values at both ends of an interval."""
 
 
 def longest_step(system: OdeSystem, phi: Array, start: float, end: float) -> float:

@@ -11,8 +11,6 @@ import sympy
 
 from nfanneal.model.ode.events import Timetable, with_switches
 
-MORE_STEPS = 10
-"""So many times as many steps are allowed where tolerances are tighter."""
 LOOKS = 1000
 """So many steps at least where a solver is to be watchful."""
 FINEST, SMALLEST = 1e-14, 1e-300
@@ -68,13 +66,17 @@ class SolverSettings:
     span: float = math.inf
 
     def tightened(self, factor: float) -> SolverSettings:
-        """Tolerances so many times smaller, and steps enough for them."""
+        """Tolerances so many times smaller, and steps enough for them.
+
+        Steps grow as the fifth root of it, or a little faster; the square root leaves room, and
+        tightening twice is the same as once by the product.
+        """
         atol = np.maximum(np.asarray(self.atol) / factor, SMALLEST)
         return replace(
             self,
             rtol=max(self.rtol / factor, FINEST),
             atol=tuple(atol) if atol.ndim else float(atol),
-            max_steps=MORE_STEPS * self.max_steps,
+            max_steps=round(self.max_steps * math.sqrt(factor)),
         )
 
     def watchful(self) -> SolverSettings:

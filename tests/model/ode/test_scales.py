@@ -72,3 +72,6 @@ def test_tightening_divides_all_tolerances(tmp_path):
     np.testing.assert_allclose(tight.settings.atol, np.array(loose.settings.atol) / 100.0)
     assert found.tightened(100.0).tightened(10.0).tightening == 1000.0
     assert tight.settings.max_steps > loose.settings.max_steps
+    (twice,) = found.tightened(10.0).tightened(10.0).likelihood.simulator.experiments
+    assert twice.settings.max_steps == pytest.approx(tight.settings.max_steps, abs=2)
+    assert twice.settings.rtol == pytest.approx(tight.settings.rtol)
