@@ -25,7 +25,7 @@ PROBE = ASKED
 STEP = 1e-4
 ROUGH, MANYFOLD = 0.05, 100.0
 COARSE, COARSE_SHARE = 0.1, 1e-3
-"""What change of log L by a finer solver is too large, beside a share of it: far from the data log L
+"""What change of log L by a finer solver is too large, beside a share of it: far from the data it
 is huge."""
 SLOW_SECONDS = 5.0
 
