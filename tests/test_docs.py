@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from nfanneal.anneal.scout import LOOKED_AT
+from nfanneal.anneal.searches import MOST_LOOKED_AT
 from nfanneal.cli.guide import TOPICS
 from nfanneal.cli.main import COMMANDS
 from nfanneal.errors import ExitCode
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
 from nfanneal.spec import document, table
-from nfanneal.spec.annealing import MOST_SAMPLES, USUAL
+from nfanneal.spec.annealing import PRESETS, USUAL
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.kinds.python import PythonSpec
 from nfanneal.spec.load import load_spec, spec_from_text
@@ -77,9 +79,17 @@ def test_limits_that_are_named_are_those_of_the_program():
     assert table.MOST_LINES == 1_000_000 + 1  # the header
     batch = PythonSpec.model_fields["batch"].default
     assert f"called with {batch} draws at once (`model.batch`)" in said["stopping"]
-    usual = f"{USUAL.samples:,} of them, and more until {USUAL.enough_ess:,} are effective"
-    assert usual in said["method"]
-    assert f"at most {MOST_SAMPLES:,} and" in said["method"]
+    quick, thorough = PRESETS["quick"], PRESETS["thorough"]
+    for words in (
+        f"`output.ess` effective ones ({USUAL.ess:,})",
+        f"`output.error` ({USUAL.error:g})",
+        f"`anneal.preset: quick` wants {quick.ess:,} effective draws and an error of "
+        f"{quick.error:g}",
+        f"`thorough` {thorough.ess:,} and {thorough.error:g}",
+        f"(of {LOOKED_AT['free']:,} draws for ODE models, {LOOKED_AT['gradients']:,} for others,",
+        f"up to {MOST_LOOKED_AT:,} draws",
+    ):
+        assert words in said["method"]
 
 
 def prose(text):

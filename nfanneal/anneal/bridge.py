@@ -71,30 +71,32 @@ class Witness:
 def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     """The second witness, from a proposal's draws z (n, d) with log-weights (n,), and a walk.
 
-    The error has the walked points of one ancestor as one, and the drift as an error of its own.
+    The error has the walked points of one ancestor as one. The drift is an error of its own, and so
+    is the share of the walked points, beyond what the weights have, where the proposal hardly
+    draws: what else may be there neither has seen.
     """
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
     drift = end.log_evidence - before.log_evidence
     rare = math.log(RARE) + end.log_evidence
     under = walked.log_weight > rare
-    known = _surely_above(log_weight, rare)
+    known, known_error = _share_above(log_weight, rare)
+    beyond = max(float(under.mean()) - known, 0.0)
     return Witness(
         log_evidence=end.log_evidence,
-        error=math.hypot(end.error, drift),
+        error=math.hypot(end.error, drift, beyond),
         drift=drift,
-        uncovered_mass=max(float(under.mean()) - known, 0.0),
+        uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),
         disagreement=_disagreement(z, log_weight, walked),
     )
 
 
-def _surely_above(log_weight: Array, log_limit: float) -> float:
-    """The share of all weight that draws above a limit have, less two standard errors."""
+def _share_above(log_weight: Array, log_limit: float) -> tuple[float, float]:
+    """The share of all weight that draws above a limit have, and its standard error."""
     weights, above = normalized(log_weight), log_weight > log_limit
     share = float(weights[above].sum())
-    error = math.sqrt(float(weights**2 @ (above - share) ** 2))
-    return max(share - 2.0 * error, 0.0)
+    return share, math.sqrt(float(weights**2 @ (above - share) ** 2))
 
 
 def _disagreement(z: Array, log_weight: Array, walked: Walked) -> Array:

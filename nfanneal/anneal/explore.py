@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,95 +10,38 @@ from numpy.typing import NDArray
 
 from nfanneal.anneal.hmc import moved
 from nfanneal.anneal.local import local_points
-from nfanneal.anneal.metropolis import STEPS, walked
 from nfanneal.anneal.progress import Activity, LevelInfo
+from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.proposals.flow import FlowProposal
-from nfanneal.anneal.scout import most_starts, pool_starts, scout, searched
-from nfanneal.anneal.state import Means, State, add, affords, observed_values, pool_weights
+from nfanneal.anneal.state import (
+    Means,
+    State,
+    add,
+    affords,
+    level_draws,
+    observed_values,
+    pool_weights,
+)
 from nfanneal.anneal.training import WeightedPoints
-from nfanneal.anneal.weighing import weighed
+from nfanneal.anneal.walk import Ways, begun, round_evaluations, round_of
 from nfanneal.anneal.weights import effective_sample_size, systematic_resample
 from nfanneal.arrays import Array, concatenated
+from nfanneal.target import Spent
 
-MORE_OF_THE_PRIOR = 3
-"""Draws of the prior that are only looked at, per point of a level: few may hit a narrow mode."""
-MOST_OF_A_BUDGET = 0.05
-SEARCH_AGAIN = 4.0
-"""Optima are searched again from the pool when β has grown by such a factor."""
-MOST_SEARCHES_AT_END = 2
-"""… and so many times at β = 1."""
-ENOUGH_EXPLORED = 2000
-"""Effective points of the pool that make local exploration before a training superfluous."""
 MOST_EXPLORATIONS = 5
 """Rounds of local exploration before a training, at most."""
-ENOUGH_TO_TRAIN = 1000
-"""Effective points of the pool, per dimension, that a flow is trained on as they are."""
+FEWEST_TO_TRAIN, ENOUGH_TO_TRAIN = 30, 1000
+"""Points are moved before a training where the pool has fewer effective ones than this, per
+
+dimension: on the path, and at β = 1 where the first effort was not enough."""
 ENOUGH_TO_MOVE = 2000
 """Effective points of the pool that need be left where points are moved."""
-MOVED_POINTS = 8192
-"""So many points are moved before a training, at most, if the pool has few effective ones."""
-
-
-def scout_prior(state: State, means: Means) -> State:
-    """Look for optima from draws of the prior: those of the level, and more of them."""
-    prior, most = state.pool.generations[0], _allowance(means)
-    n = int(min(MORE_OF_THE_PRIOR * means.settings.draws, most))
-    more = prior.proposal.draw(n, means.generator)
-    log_likelihood, failed = observed_values(means.target, more, means.observe)
-    state = replace(
-        state, n_evaluations=state.n_evaluations + n, n_failed=state.n_failed + int(failed.sum())
-    )
-    means.observe(Activity("scouting for modes", 0, 1))
-    z = np.concatenate([prior.z, more])
-    found = scout(means.target, z, np.concatenate([prior.log_likelihood, log_likelihood]), most)
-    return _weighed(replace(state.spending(found.spent), archive=found.archive), means)
-
-
-def _allowance(means: Means) -> float:
-    """Evaluations that a search, or what goes with it, may take of a budget."""
-    return MOST_OF_A_BUDGET * (means.settings.max_evaluations or math.inf)
-
-
-def _weighed(state: State, means: Means) -> State:
-    """Draw around the archive's optima that matter, to see what they weigh."""
-    if state.archive is None:
-        return state
-    archive, spent, n_failed = weighed(
-        state.archive, means.target, means.generator, _allowance(means)
-    )
-    n_failed += state.n_failed
-    return replace(state.spending(spent), archive=archive, n_failed=n_failed)
-
-
-def scout_pool(state: State, means: Means) -> State:
-    """Look for optima from the pool, and draw around those that are new and matter.
-
-    Often enough on the path that no stage of it is passed over, and at β = 1.
-    """
-    archive, pool = state.archive, state.pool
-    due = state.beta >= min(SEARCH_AGAIN * state.searched_at, 1.0)
-    most = _allowance(means)
-    affordable = most == math.inf or affords(state, 2 * int(most), means.settings)
-    if archive is None or not due or not affordable:
-        return state
-    if state.searches_at_end >= MOST_SEARCHES_AT_END:
-        return state
-    means.observe(Activity("scouting for modes", 0, 1))
-    base, log_l = pool.log_base_weights(), pool.log_likelihood
-    size = most_starts(means.target) // 4
-    starts = pool_starts(pool.z, base, log_l, size, archive)
-    found = searched(means.target, starts, archive, most)
-    state = replace(
-        state.spending(found.spent),
-        archive=found.archive,
-        searched_at=state.beta,
-        searches_at_end=state.searches_at_end + (state.beta == 1.0),
-    )
-    if not found.news:
-        return state
-    state = _weighed(state, means)
-    state = replace(state, rounds=max(state.rounds - 1, 0))  # the flow has not learned it yet
-    return draw_locally(state, means)
+MOST_MOVED = 8192
+"""So many points are moved before a training, at most."""
+FEW_DIMENSIONS = 12
+"""Up to so many, walks along differences mix as fast as Hamiltonian ones, without gradients."""
+WALKED_SHARE = 0.5
+"""Such a share of the points that are moved go on from where others walked before."""
 
 
 def draw_locally(state: State, means: Means) -> State:
@@ -111,6 +53,7 @@ def draw_locally(state: State, means: Means) -> State:
     archive, size = state.archive, means.settings.local_components // 2
     if archive is None or not len(archive):
         return state
+    means.observe(Activity("drawing around optima", 0, 1))
     points = archive.chosen(state.beta, size, means.rng)
     if means.target.has_information:
         weights = pool_weights(state)
@@ -118,7 +61,7 @@ def draw_locally(state: State, means: Means) -> State:
         rows = np.union1d(heaviest, systematic_resample(weights, size // 2, means.rng))
         near_pool, spent = local_points(means.target, state.pool.z[rows])
         points, state = concatenated([points, near_pool]), state.spending(spent)
-    shared = int(means.settings.scout_share * means.settings.draws)
+    shared = int(means.settings.scout_share * level_draws(state, means.settings))
     return add(state, points.mixture(state.beta), shared, means)
 
 
@@ -132,9 +75,13 @@ def explore(state: State, means: Means) -> State:
     if state.archive is None or not means.target.has_information:
         return state
     state = replace(state, level=level - 1)
-    extra = int(means.settings.scout_share * means.settings.draws)
+    draws = level_draws(state, means.settings)
+    extra = int(means.settings.scout_share * draws)
     for _ in range(MOST_EXPLORATIONS):
-        enough = effective_sample_size(pool_weights(state)) >= ENOUGH_EXPLORED
+        enough = (
+            effective_sample_size(pool_weights(state))
+            >= means.settings.enough_points * state.effort
+        )
         if enough or not affords(state, extra, means.settings):
             break
         state = draw_locally(state, means)
@@ -142,7 +89,7 @@ def explore(state: State, means: Means) -> State:
 
 
 def moves_points(state: State, info: LevelInfo, means: Means) -> bool:
-    """Whether points are moved before a flow is trained on them, as far as the budget allows.
+    """Whether points may be moved before a flow is trained on them, as far as the budget allows.
 
     Where the newest flow, as `info` has it, is as good as the last one should be, its draws are.
     """
@@ -151,12 +98,12 @@ def moves_points(state: State, info: LevelInfo, means: Means) -> bool:
     wanted = wanted and info.truncated_ess < settings.target_ess
     if not (wanted and walks(means.target)):
         return wanted
-    return affords(state, _points_to_move(means) * STEPS * settings.moves, settings)
+    each = round_evaluations(by_gradients=False) * settings.moves
+    return affords(state, _points_to_move(state, means) * each, settings)
 
 
-def _points_to_move(means: Means) -> int:
-    """Not more than are drawn at a level, where each of their steps takes an evaluation."""
-    return min(MOVED_POINTS, means.settings.draws) if walks(means.target) else MOVED_POINTS
+def _points_to_move(state: State, means: Means) -> int:
+    return min(MOST_MOVED, level_draws(state, means.settings))
 
 
 def training_points(
@@ -169,46 +116,53 @@ def training_points(
 ) -> tuple[State, WeightedPoints]:
     """The pool's points in `rows`, or moved ones where few of them are effective."""
     z = state.pool.z[rows]
-    enough, count = ENOUGH_TO_TRAIN * z.shape[1], _points_to_move(means)
-    if walks(means.target):
-        enough = min(enough, count)
-    few = effective_sample_size(weights) < enough
+    thorough = state.effort > 1 and state.beta == 1.0
+    each = ENOUGH_TO_TRAIN if thorough else FEWEST_TO_TRAIN
+    few = effective_sample_size(weights) < each * z.shape[1]
     if not (few and moves_points(state, info, means)):
         return state, WeightedPoints(proposal.whiten(z), weights)
     means.observe(Activity("spreading points", 0, means.settings.moves))
-    state, end = _moved(
-        state, proposal, rows[systematic_resample(weights, count, means.rng)], means
-    )
+    chosen = rows[systematic_resample(weights, _points_to_move(state, means), means.rng)]
+    state, end = _moved(state, proposal, chosen, means)
     return state, WeightedPoints(proposal.whiten(end), np.full(len(end), 1.0 / len(end)))
 
 
 def _moved(
     state: State, proposal: FlowProposal, rows: NDArray[np.int64], means: Means
 ) -> tuple[State, Array]:
-    """The pool's points in `rows` moved under prior·L^β."""
-    start, moves, target = state.pool.z[rows], means.settings.moves, means.target
+    """The pool's points in `rows` moved under prior·L^β, and those on that walked before."""
+    target, moves = means.target, means.settings.moves
+    z, log_likelihood = state.pool.z[rows], state.pool.log_likelihood[rows]
+    if state.walked is not None:
+        n = int(WALKED_SHARE * len(z))
+        z[:n] = state.walked[np.arange(n) % len(state.walked)]
+        log_likelihood[:n], failed = observed_values(target, z[:n], means.observe)
+        state = replace(state, n_failed=state.n_failed + int(failed.sum()))
+        state = state.spending(Spent(evaluations=n))
     if not walks(target):
-        end, spent = moved(target, start, state.beta, proposal.cholesky, moves, means.rng)
-        return state.spending(spent), end
-    walk = walked(
-        lambda z: observed_values(target, z, means.observe),
-        start,
-        state.pool.log_likelihood[rows],
-        state.beta,
-        proposal.cholesky,
-        moves,
-        means.rng,
-    )
-    counted = replace(
-        state,
-        n_evaluations=state.n_evaluations + walk.n_evaluations,
-        n_failed=state.n_failed + walk.n_failed,
-    )
-    return counted, walk.z
+        end, spent = moved(target, z, state.beta, proposal.cholesky, moves, means.rng)
+        return replace(state.spending(spent), walked=_kept(state, end)), end
+    log_ratio = log_standard_normal(z) - state.proposal.log_density(z)
+    walk = begun(z, log_likelihood, log_ratio, state.beta)
+    mode = state.archive.modes(z, state.beta) if state.archive else np.zeros(len(z), dtype=np.int64)
+    ways = Ways(target, state.proposal, mode, False, means.rng, means.generator)
+    for _ in range(moves):
+        walk = round_of(walk, ways)
+    state = replace(state.spending(walk.spent), n_failed=state.n_failed + walk.failed)
+    return replace(state, walked=_kept(state, walk.z)), walk.z
+
+
+def _kept(state: State, end: Array) -> Array | None:
+    """Points that go on from here at the next round: under the posterior alone."""
+    return end if state.beta == 1.0 else None
 
 
 class Differentiated(Protocol):
-    """Which derivatives a model has."""
+    """Which derivatives a model has, of how many parameters."""
+
+    @property
+    def dimension(self) -> int:
+        """How many columns its parameters have."""
 
     @property
     def differentiable(self) -> bool:
@@ -222,7 +176,9 @@ class Differentiated(Protocol):
 def walks(model: Differentiated) -> bool:
     """Whether its points move by Metropolis steps, not by gradients.
 
-    They do where there are none, and in ODE models: steps along differences of points follow
-    ridges that Hamiltonian paths leave, and values take a fraction of a gradient's time.
+    They do where there are none, in ODE models and in few dimensions: steps along differences of
+    points follow ridges that Hamiltonian paths leave, and values take a fraction of a gradient's
+    time.
     """
-    return model.has_information or not model.differentiable
+    by_values = model.has_information or not model.differentiable
+    return by_values or model.dimension <= FEW_DIMENSIONS

@@ -16,7 +16,7 @@ from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.proposals.symmetrized import like, unsymmetrized
 from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.state import observed_values
-from nfanneal.anneal.weights import effective_sample_size, normalized
+from nfanneal.anneal.weights import effective_sample_size, evidence, normalized
 from nfanneal.arrays import Array, Bools, concatenated
 from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target
@@ -82,9 +82,15 @@ def final_draws(
 
 
 def drawn_until(
-    first: FinalDraws, wanted: float, most: int, draw: Callable[[int], LatentDraws]
+    first: FinalDraws,
+    wanted: float,
+    most: int,
+    draw: Callable[[int], LatentDraws],
+    error: float = math.inf,
 ) -> FinalDraws:
     """Draws are added until so many of them are effective, or there are `most`.
+
+    And until the error of the log-evidence by their weights is no larger than `error`.
 
     Raises:
         ModelError: none of the first has a likelihood above zero.
@@ -94,9 +100,10 @@ def drawn_until(
     while True:
         n = len(final.draws.z)
         ess = effective_sample_size(normalized(final.draws.log_weight))
-        if ess >= wanted or n >= most:
+        times = max(wanted / ess, (evidence(final.draws.log_weight).error / error) ** 2)
+        if times <= 1.0 or n >= most:
             return final
-        missing = max(math.ceil(1.02 * (wanted - ess) * n / ess), FEWEST_MORE)
+        missing = max(math.ceil((1.02 * times - 1.0) * n), FEWEST_MORE)
         final = final.followed_by(draw(min(missing, n, most - n)))
 
 

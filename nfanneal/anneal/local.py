@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +51,22 @@ class LocalPoints:
         return np.asarray(log_joint - 0.5 * np.log(precisions).sum(axis=1))
 
     def mixture(self, beta: float) -> StudentMixture:
-        """Equally weighted Student-t components with precision c·I + β·information."""
+        """Equally weighted Student-t components with precision c·I + β·information.
+
+        Those that are the same, as a point may be there many times, become one of their weight.
+        """
         k, d = self.z.shape
         stiffness = np.resize(STIFFNESS, k)
-        precision = stiffness[:, None, None] * np.eye(d) + beta * self.information
+        distinct = np.unique(
+            np.column_stack([self.z, stiffness]), axis=0, return_index=True, return_counts=True
+        )
+        rows, counts = distinct[1], distinct[2]
+        stiffness = stiffness[rows]
+        precision = stiffness[:, None, None] * np.eye(d) + beta * self.information[rows]
         values, vectors = np.linalg.eigh(precision)
         widths = 1.0 / np.sqrt(np.clip(values, stiffness[:, None], NARROWEST))
-        even = np.full(k, -math.log(k))
-        return StudentMixture(self.z, _lower_factors(vectors * widths[:, None, :]), even, DF)
+        factors = _lower_factors(vectors * widths[:, None, :])
+        return StudentMixture(self.z[rows], factors, np.log(counts / k), DF)
 
 
 def _lower_factors(square_roots: Array) -> Array:

@@ -17,8 +17,6 @@ from nfanneal.anneal.explore import (
     draw_locally,
     explore,
     moves_points,
-    scout_pool,
-    scout_prior,
     training_points,
 )
 from nfanneal.anneal.final_mixture import final_mixture
@@ -30,9 +28,19 @@ from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import scouts
-from nfanneal.anneal.settings import AnnealSettings, FlowSettings
+from nfanneal.anneal.searches import scout_pool, scout_prior
+from nfanneal.anneal.settings import MOST_EFFORT, AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
-from nfanneal.anneal.state import HOT_BETA, HOT_DRAWS, Means, State, add, affords, pool_weights
+from nfanneal.anneal.state import (
+    HOT_BETA,
+    HOT_DRAWS,
+    Means,
+    State,
+    add,
+    affords,
+    level_draws,
+    pool_weights,
+)
 from nfanneal.anneal.training import Training, WeightedPoints, train
 from nfanneal.anneal.weights import (
     PARETO_LIMIT,
@@ -45,7 +53,7 @@ from nfanneal.anneal.weights import (
 )
 from nfanneal.arrays import Array
 from nfanneal.errors import ModelError
-from nfanneal.target import Target
+from nfanneal.target import Spent, Target
 
 HELD_OUT = 8
 """One pool point in this many is held out of the training."""
@@ -57,9 +65,11 @@ Each flow overfits its own few effective points, in places of its own; their mix
 ARCHIVED_SHARE = 0.05
 """Share of the final draws that the archived optima get alike, whatever mass they have."""
 LEAST_ROUNDS = 2
-"""The final flow is trained at least once on points that a flow trained at β = 1 drew."""
+"""In a stage that goes further, a flow is trained on what it drew at β = 1 at least once."""
 LEAST_ESS = 0.1
 """Share of a level's draws that must be effective before a flow is to be trusted."""
+POOR_ESS = 0.02
+"""A flow so poor at its own β says that the next ones take more."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 
@@ -78,6 +88,30 @@ class AnnealResult:
     failed_z: Array
     n_dropped: int
     archive: Archive | None = None
+    state: State | None = None
+
+    @property
+    def effort(self) -> int:
+        """What effort the last level took, see `State`."""
+        return 1 if self.state is None else self.state.effort
+
+    def going_on(self, spent: Spent, n_failed: int, walked: Array | None) -> State | None:
+        """Where another stage begins, with twice the effort; None if that is not possible.
+
+        `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior.
+        """
+        state = self.state
+        if state is None or state.effort >= MOST_EFFORT or state.beta < 1.0:
+            return None
+        return replace(
+            state.spending(spent),
+            stage=state.stage + 1,
+            level=state.level + 1,
+            effort=2 * state.effort,
+            rounds=0,
+            n_failed=state.n_failed + n_failed,
+            walked=state.walked if walked is None else walked,
+        )
 
 
 def anneal(
@@ -88,11 +122,13 @@ def anneal(
     observe: Observer = lambda event: None,
     *,
     journal: Journal | None = None,
+    further: tuple[State, tuple[LevelInfo, ...]] | None = None,
 ) -> AnnealResult:
     """Train a flow on the posterior of `target`, level by level.
 
-    A `journal` is told where every level starts. One that was resumed says where to go on: with
-    the same settings and threads, the result has the same bits as if nothing had been stopped.
+    A stage goes `further` than one that ended, if there was one. A `journal` is told where every
+    level starts. One that was resumed says where to go on: with the same settings and threads, the
+    result has the same bits as if nothing had been stopped.
 
     Raises:
         ModelError: the likelihood is zero or failed at every draw from the prior.
@@ -103,9 +139,10 @@ def anneal(
     rng = np.random.default_rng(local_seed)
     means = Means(target, settings, generator, rng, train_seed, observe)
     journal = journal or Journal()
-    state = _start(target.dimension, flow)
-    history: list[LevelInfo] = []
-    if journal.snapshot is not None:
+    state, history = _start(target.dimension, flow, settings), list[LevelInfo]()
+    if further is not None:
+        state, history = further[0], list(further[1])
+    if journal.snapshot is not None and journal.snapshot.state.stage >= state.stage:
         state, history = journal.snapshot.state, list(journal.snapshot.history)
         set_randomness(means, journal.snapshot.randomness)
     while True:
@@ -130,7 +167,7 @@ def anneal(
     return _result(state, history)
 
 
-def _start(dimension: int, flow: torch.nn.Module) -> State:
+def _start(dimension: int, flow: torch.nn.Module, settings: AnnealSettings) -> State:
     return State(
         level=0,
         beta=0.0,
@@ -144,6 +181,7 @@ def _start(dimension: int, flow: torch.nn.Module) -> State:
         failed_z=np.empty((0, dimension)),
         n_failed=0,
         ladder=((0.0, PriorProposal(dimension)),),
+        effort=settings.effort,
     )
 
 
@@ -152,7 +190,7 @@ def _draw(state: State, means: Means) -> State:
 
     Points of the hot proposal keep the pool supplied where this level's flow hardly ever draws.
     """
-    draws = means.settings.draws
+    draws = level_draws(state, means.settings)
     means.observe(Activity("drawing", 0, draws))
     state = draw_locally(state, means)
     for hot in state.hot if state.level > 0 else ():
@@ -189,7 +227,7 @@ def _finished(state: State, info: LevelInfo, settings: AnnealSettings) -> bool:
         return state.level > 0
     light_tailed = not info.pareto_k >= PARETO_LIMIT
     good = info.truncated_ess >= settings.target_ess and light_tailed
-    enough = state.rounds >= LEAST_ROUNDS and good
+    enough = state.rounds >= (1 if state.stage == 0 else LEAST_ROUNDS) and good
     trusted = info.ess >= LEAST_ESS and light_tailed
     most = settings.max_rounds + (0 if trusted else settings.extra_rounds)
     return state.beta == 1.0 and (enough or state.rounds >= most)
@@ -207,13 +245,28 @@ def _advance(state: State, info: LevelInfo, means: Means) -> State:
         mode=_modes_that_count(state),
         patient=state.holds < MOST_HOLDS,
         enough=min(
-            settings.enough_points or math.inf,
+            settings.enough_points * state.effort,
             ENOUGH_TO_MOVE if moves_points(state, info, means) else math.inf,
         ),
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
-    held = beta <= state.beta * (1.0 + 1e-6)
-    return replace(state, level=state.level + 1, beta=beta, holds=state.holds + 1 if held else 0)
+    held = state.beta < 1.0 and beta <= state.beta * (1.0 + 1e-6)
+    poor = held or (state.level > 0 and info.truncated_ess < POOR_ESS)
+    poor = poor or state.rounds >= settings.max_rounds
+    return replace(
+        state,
+        level=state.level + 1,
+        beta=beta,
+        holds=state.holds + 1 if held else 0,
+        effort=_effort(state, poor, settings),
+    )
+
+
+def _effort(state: State, poor: bool, settings: AnnealSettings) -> int:
+    """Twice as much after a poor level; on the path less again after a good one."""
+    if poor:
+        return min(2 * state.effort, MOST_EFFORT)
+    return state.effort if state.beta == 1.0 else max(state.effort // 2, settings.effort)
 
 
 def _modes_that_count(state: State) -> NDArray[np.int64] | None:
@@ -253,7 +306,7 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
         means.target,
         state.beta,
         settings,
-        steps=settings.steps * (2 if state.rounds else 1),
+        steps=settings.steps * state.effort * (2 if state.rounds else 1),
         seed=means.train_seed.spawn(1)[0],
         progress=lambda done, total: means.observe(Activity("training the flow", done, total)),
     )
@@ -275,7 +328,7 @@ def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
         archived = state.archive.components(state.pool.z, pool_weights(state))
         shares = (ARCHIVED_SHARE, *((1.0 - ARCHIVED_SHARE) * w for w in proposal.weights))
         proposal = Mixture((archived, *proposal.components), shares)  # hot ones stay the last
-    return outcome_of(replace(state, proposal=proposal), history)
+    return replace(outcome_of(state, history), proposal=proposal)
 
 
 def outcome_of(state: State, history: Sequence[LevelInfo]) -> AnnealResult:
@@ -291,4 +344,5 @@ def outcome_of(state: State, history: Sequence[LevelInfo]) -> AnnealResult:
         failed_z=state.failed_z,
         n_dropped=state.n_dropped,
         archive=state.archive,
+        state=state,
     )

@@ -45,5 +45,13 @@ class LevelInfo:
     losses: Array = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
 
-Event = Activity | LevelInfo
+@dataclass(frozen=True)
+class GoingOn:
+    """A stage ended before enough was known, for the reasons that are told; another begins."""
+
+    effort: int
+    why: str
+
+
+Event = Activity | LevelInfo | GoingOn
 Observer = Callable[[Event], None]

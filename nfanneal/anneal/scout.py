@@ -38,15 +38,19 @@ SPREAD = 1 / 4
 former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
-MOST_STARTS = {"free": 2048, "gradients": 1024, "differences": 192}
-"""Searches from the prior's draws, by what takes a step: the model's own curvature, gradients, or
+STARTS = {"free": (32, 2048), "gradients": (32, 2048), "differences": (8, 192)}
+LOOKED_AT = {"free": 16_384, "gradients": 65_536, "differences": 65_536}
+"""Draws of the prior that are looked at first: functions of arrays take no time, and their slopes
 
-differences."""
+tell of a narrow mode only within it; a fit to data gets to one from further away."""
+"""Searches from the prior's draws, at first and at most, by what takes a step: the model's own
+
+curvature, gradients, or differences."""
 MOST_OPENINGS = {"free": 16384, "differences": 256}
 """Draws among which searches in the order of time begin."""
 NEIGHBOURS = 16
-MANY_DIMENSIONS, FEWER_POINTS = 6, 8192
-"""Neighbours in more dimensions are dear to find: those of the first points only."""
+MANY_DIMENSIONS, FEWER_POINTS = 6, 4096
+"""Neighbours in more dimensions are dear to find: those of the last points only."""
 FEWEST_STEPS = 20
 """A search is not begun that has a budget for fewer."""
 QUASI_NEWTON = 150
@@ -89,34 +93,31 @@ def nothing_found(dimension: int) -> Archive:
     return as_found(none, np.empty(0, dtype=np.int64))
 
 
-def most_starts(target: Target) -> int:
-    """How many searches are begun from the prior's draws, by what a step of them takes."""
+def steps_by(target: Target) -> str:
+    """By what a search takes its steps, see `STARTS`."""
     if target.ask_curvature is not None and not target.curvature_cost:
-        return MOST_STARTS["free"]
+        return "free"
     by_gradients = target.ask_curvature is None and target.differentiable
-    return MOST_STARTS["gradients" if by_gradients else "differences"]
+    return "gradients" if by_gradients else "differences"
 
 
-def scout(target: Target, z: Array, log_likelihood: Array, most: float = math.inf) -> Scouting:
-    """Search from draws z (n, d) of the prior with log L (n,), for so many evaluations at `most`.
+def likely_starts(z: Array, log_likelihood: Array) -> NDArray[np.int64]:
+    """Rows of draws z (n, d) of the prior, with log L (n,), where to begin searches, best first.
 
-    A quarter of the starts are the best of all draws and of their best tenth, the others those that
-    are better than their neighbours: a narrow mode that few draws hit is not among the best ones.
-    Searches in the order of time follow where few found the best place. Nothing is found where no
-    draw has a finite likelihood.
+    Draws that are better than their neighbours: a narrow mode that few draws hit is not among the
+    best of all.
     """
-    size = most_starts(target)
-    best = _starts(z, log_likelihood, size // 4)
-    peaks = local_maxima(z, log_standard_normal(z) + log_likelihood)
-    rows = np.concatenate([best, peaks[~np.isin(peaks, best)]])[:size]
-    found = searched(target, z[rows], nothing_found(target.dimension), most)
-    archive, spent = found.archive, found.spent
-    in_order = target.ask_curvature is not None and (not target.curvature_cost or most == math.inf)
-    if len(archive) and not _found_often(archive) and in_order:
-        more, also = _in_order_of_time(target, z)
-        ends = distinct(as_found(more, np.ones(len(more.z), dtype=np.int64)))
-        archive, spent = archive.merged(ends)[0], spent + also
-    return Scouting(archive, spent, bool(len(archive)))
+    return local_maxima(z, log_standard_normal(z) + log_likelihood)
+
+
+def in_order_of_time(target: Target, z: Array, archive: Archive) -> tuple[Archive, Spent]:
+    """The archive with the ends of searches in the order of time, from draws z (n, d).
+
+    They follow where few others found the best place.
+    """
+    more, spent = _in_order_of_time(target, z)
+    ends = distinct(as_found(more, np.ones(len(more.z), dtype=np.int64)))
+    return archive.merged(ends)[0], spent
 
 
 def local_maxima(z: Array, value: Array) -> NDArray[np.int64]:
@@ -131,7 +132,7 @@ def local_maxima(z: Array, value: Array) -> NDArray[np.int64]:
     if len(finite) <= NEIGHBOURS:
         return finite[np.argsort(-value[finite], kind="stable")]
     if z.shape[1] > MANY_DIMENSIONS:
-        finite = finite[:FEWER_POINTS]
+        finite = finite[-FEWER_POINTS:]
     near = cKDTree(z[finite]).query(z[finite], k=NEIGHBOURS + 1)[1][:, 1:]
     own = value[finite]
     peaks = np.flatnonzero(own > own[near].max(axis=1))
@@ -244,7 +245,7 @@ def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
     return finite(found), spent
 
 
-def _found_often(archive: Archive) -> bool:
+def found_often(archive: Archive) -> bool:
     """Whether many searches ended where the most mass is."""
     log_masses = archive.log_masses
     near = log_masses > log_masses.max(initial=-np.inf) - NEAR_BEST

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from nfanneal.anneal.archive import Archive
-from nfanneal.anneal.bridge import Witness, witness
+from nfanneal.anneal.bridge import Walked, Witness, witness
+from nfanneal.anneal.coverage import RARE
 from nfanneal.anneal.explore import walks
-from nfanneal.anneal.final_draws import FinalDraws
+from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.settings import FEWEST_WALKERS
 from nfanneal.anneal.walk import Ways, begun, most_evaluations, walk_apart
-from nfanneal.anneal.weights import systematic_resample, truncated
+from nfanneal.anneal.weights import evidence, systematic_resample, truncated
 from nfanneal.arrays import rows_of
 from nfanneal.target import Spent, Target
 
@@ -31,6 +33,11 @@ class Opinion:
     witness: Witness
     spent: Spent
     n_failed: int
+    walked: Walked
+
+    def of(self, draws: LatentDraws) -> Opinion:
+        """What the same points say of more draws."""
+        return replace(self, witness=_witness(draws, self.walked))
 
 
 def second_opinion(
@@ -59,8 +66,17 @@ def second_opinion(
     mode = archive.modes(start.z) if archive else np.zeros(n, dtype=np.int64)  # none: no optima
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     ways = Ways(target, final.proposal, mode, by_gradients, rng, generator)
+    log_rare = math.log(RARE) + evidence(final.draws.log_weight).log_evidence
     walked, walk = walk_apart(
-        start, ways, rows, lambda done, total: observe(Activity("second opinion", done, total))
+        start,
+        ways,
+        rows,
+        log_rare,
+        lambda done, total: observe(Activity("second opinion", done, total)),
     )
-    z = np.nan_to_num(final.draws.z)  # a bound of a prior, reached by rounding, is at infinity
-    return Opinion(witness(z, final.draws.log_weight, walked), walk.spent, walk.failed)
+    return Opinion(_witness(final.draws, walked), walk.spent, walk.failed, walked)
+
+
+def _witness(draws: LatentDraws, walked: Walked) -> Witness:
+    z = np.nan_to_num(draws.z)  # a bound of a prior, reached by rounding, is at infinity
+    return witness(z, draws.log_weight, walked)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 OBJECTIVES = ("forward_kl", "reverse_kl", "hybrid")
+NEED_GRADIENTS = ("reverse_kl", "hybrid")
 FEWEST_WALKERS = 256
 """Fewer points that walk are no witness."""
+MOST_EFFORT = 8
+"""A level has so many times as many draws and steps as the first ones, at most."""
 DEFAULTS: dict[str, Any] = {
     "schedule": "ess",
     "objective": "forward_kl",
@@ -17,15 +19,18 @@ DEFAULTS: dict[str, Any] = {
     "first_beta": 1e-3,
     "tolerance": 0.5,
     "relative_ess": 0.3,
-    "enough_points": None,
+    "enough_points": 300,
+    "steps": 40,
+    "batch": 768,
+    "max_rounds": 2,
     "max_levels": 200,
     "target_ess": 0.5,
     "max_evaluations": None,
     "scout": "auto",
     "scout_share": 0.5,
-    "local_components": 256,
+    "local_components": 128,
     "moves": 3,
-    "walkers": 2048,
+    "effort": 1,
 }
 """Those that are the same for every problem."""
 
@@ -45,7 +50,7 @@ class AnnealSettings:
     first_beta: float
     tolerance: float
     relative_ess: float
-    enough_points: int | None
+    enough_points: int
     max_levels: int
     max_rounds: int
     extra_rounds: int
@@ -56,30 +61,27 @@ class AnnealSettings:
     local_components: int
     moves: int
     walkers: int
+    effort: int
 
     @property
     def needs_gradient(self) -> bool:
         """Whether training asks the target for gradients."""
-        return self.objective != "forward_kl"
+        return self.objective in NEED_GRADIENTS
 
 
-def default_anneal_settings(
-    dimension: int, *, scouting: bool = False, **given: Any
-) -> AnnealSettings:
+def default_anneal_settings(dimension: int, **given: Any) -> AnnealSettings:
     """`given` settings, with those that are None or missing chosen by the dimension d.
 
-    With `scouting`, local components draw half as many points again at every level, and more
-    rounds at β = 1 than two add nothing, unless the flow is not to be trusted yet. A flow is
-    limited by the distinct points that it learns from more than by its steps or its size.
+    They are those of the first, bold attempt: more is done where it shows that it takes more.
     """
     by_problem = {
-        "draws": 16384 if scouting else 8192,
-        "steps": 200 if scouting else 150,
-        "batch": 1024 if dimension <= 2 or scouting else 512,
+        "draws": 768 if dimension <= 3 else 2048,
+        "walkers": 256 if dimension <= 3 else 512,
         "learning_rate": 5e-3 if dimension <= 2 else 2e-3,
-        "max_rounds": 2 if scouting else 4,
-        "extra_rounds": 0 if given.get("max_rounds") else (2 if scouting else 4),
+        "extra_rounds": 0 if given.get("max_rounds") else 2,
     }
+    if given.get("objective") in NEED_GRADIENTS:  # each step asks the model: fewer, larger levels
+        by_problem |= {"draws": 8192, "steps": 150, "batch": 512, "max_rounds": 4}
     chosen = {key: value for key, value in given.items() if value is not None}
     return AnnealSettings(**(DEFAULTS | by_problem | chosen))
 
@@ -117,14 +119,13 @@ def default_flow_settings(
     transforms: int | None = None,
     bins: int | None = None,
     hidden: tuple[int, ...] | None = None,
-    light: bool = False,
 ) -> FlowSettings:
-    """Fill in what is None by the dimension d of the latent space; half as deep if `light`."""
+    """Fill in what is None by the dimension d of the latent space."""
     width = 64 if dimension <= 32 else 128
-    deep = 6 if FLOW_KINDS[kind].coupling else 5 if dimension <= 2 else 4
+    deep = 6 if FLOW_KINDS[kind].coupling else 3 if dimension <= 2 else 2
     return FlowSettings(
         kind=kind,
-        transforms=transforms or (math.ceil(deep / 2) if light else deep),
+        transforms=transforms or deep,
         bins=bins or (16 if dimension <= 2 else 12 if dimension <= 4 else 8),
         hidden=hidden or (width, width),
     )

@@ -24,7 +24,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 POINTS = ("z", "log_likelihood", "log_prior")
 ARCHIVED = tuple(field.name for field in fields(Archive))
 NUMBERS = ("level", "beta", "rounds", "holds", "n_evaluations", "n_gradients", "n_failed",
-           "n_dropped", "searched_at", "searches_at_end")  # fmt: skip
+           "n_dropped", "searched_at", "searches_at_end", "effort", "stage")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
             arrays |= {f"{name}.{i}.{field}": getattr(g, field) for field in POINTS}
     for i, row in enumerate(state.pool.densities):
         arrays |= {f"density.{i}.{j}": density for j, density in enumerate(row)}
+    layout["walked"] = state.walked is not None
+    if state.walked is not None:
+        arrays["walked"] = state.walked
     layout["scouted"] = state.archive is not None
     if state.archive is not None:
         arrays |= {f"scouted.{name}": getattr(state.archive, name) for name in ARCHIVED}
@@ -134,6 +137,7 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         failed_z=plain["failed_z"],
         ladder=tuple((beta, proposals[q]) for beta, q in layout["ladder"]),
         archive=_archive(plain) if layout["scouted"] else None,
+        walked=plain["walked"] if layout["walked"] else None,
     )
     history = tuple(
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])

@@ -33,7 +33,11 @@ KEEP_FAILED = 1000
 
 @dataclass(frozen=True)
 class State:
-    """What the next level needs; `ladder` are the trained proposals with their β, newest last."""
+    """What the next level needs; `ladder` are the trained proposals with their β, newest last.
+
+    `effort` says how many times as many draws and steps as at first a level has. `walked` (m, d)
+    are points that walk under the posterior, from a `stage` that ended before enough was known.
+    """
 
     level: int
     beta: float
@@ -52,6 +56,9 @@ class State:
     searched_at: float = 0.0
     searches_at_end: int = 0
     n_dropped: int = 0
+    effort: int = 1
+    stage: int = 0
+    walked: Array | None = None
 
     def spending(self, spent: Spent) -> State:
         """This state after so much more was asked."""
@@ -92,8 +99,9 @@ def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     log_likelihood, failed = observed_values(means.target, z, means.observe)
     if state.level == 0 and not np.isfinite(log_likelihood).any():
         raise ModelError(_nowhere(means.target, z, failed))
+    means.observe(Activity("weighing the pool", 0, 1))
     generation = make_generation(state.level, proposal, z, log_likelihood)
-    kept = min(PATH_POINTS, int(PATH_SHARE * means.settings.draws))
+    kept = min(PATH_POINTS, max(int(PATH_SHARE * level_draws(state, means.settings)), 1))
     return replace(
         state,
         pool=state.pool.added(generation),
@@ -124,9 +132,14 @@ def _nowhere(target: Target, z: Array, failed: Bools) -> str:
     )
 
 
+def level_draws(state: State, settings: AnnealSettings) -> int:
+    """Points that a level draws of its own flow."""
+    return settings.draws * state.effort
+
+
 def affords(state: State, extra: int, settings: AnnealSettings) -> bool:
     """Whether the budget has room for `extra` evaluations and a level's own after them."""
     local = settings.scout_share if state.archive is not None else 0.0
-    level = int(settings.draws * (1.0 + HOT_DRAWS + local))
+    level = int(level_draws(state, settings) * (1.0 + HOT_DRAWS + local))
     budget = settings.max_evaluations
     return budget is None or state.n_evaluations + extra + level <= budget

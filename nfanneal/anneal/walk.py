@@ -1,9 +1,10 @@
-"""Points that walk under the posterior by themselves: steps near and far, for a second opinion.
+"""Points that walk under prior·L^β by themselves, by steps near and far.
 
-They begin at draws of the final proposal, resampled by weight. Steps along differences of other
-points follow modes and sheets of any shape, Hamiltonian ones take their place where only gradients
-are cheap; independent draws of the proposal let points go from mode to mode. All leave the
-posterior as it is, wherever the proposal hardly draws as well.
+They begin at weighted draws, resampled. Steps along differences of other points follow modes and
+sheets of any shape, Hamiltonian ones take their place where only gradients are cheap; independent
+draws of a proposal let points go from mode to mode. All leave prior·L^β as it is, wherever the
+proposal hardly draws as well. Flows are trained on walked points where a pool is poor, and they are
+a second opinion on a final proposal; no weight ever rests on them.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from nfanneal.anneal.bridge import Walked
 from nfanneal.anneal.hmc import moved
 from nfanneal.anneal.proposals.base import Proposal, log_standard_normal
 from nfanneal.anneal.proposals.flow import whitening
+from nfanneal.anneal.weights import tempered
 from nfanneal.arrays import Array
 from nfanneal.target import Spent, Target
 
-SWEEPS = 10
+SWEEPS = 4
 """Steps of a round along differences."""
 TRANSITIONS = 2
 """Hamiltonian transitions of a round, of five gradients each, in their place."""
-LEAST_ROUNDS, MOST_ROUNDS = 2, 6
+LEAST_ROUNDS, MOST_ROUNDS = 2, 12
+GROWN = 2.0
+"""A share of the points that a round made larger by so many standard errors has not settled."""
 RELATED = 0.2
 """A walk ends when log L at its points correlates no more than this with that at their start."""
 ACCEPTANCE = 0.2
@@ -45,25 +49,26 @@ FEWEST = 20
 class Walk:
     """Points on their way: z (m, d), log L (m,), log N(z; 0, I) − log q(z) (m,); what it took.
 
-    `log_sizes` are the logarithms of the step sizes of every kind.
+    They walk under prior·L^`beta`. `log_sizes` are the logarithms of the step sizes of every kind.
     """
 
     z: Array
     log_likelihood: Array
     log_ratio: Array
     log_sizes: Array
+    beta: float = 1.0
     failed: int = 0
     spent: Spent = field(default_factory=Spent)
 
     @property
     def log_weight(self) -> Array:
         """Log importance weights (m,) that they would have as draws of the proposal."""
-        return self.log_ratio + self.log_likelihood
+        return tempered(self.log_ratio, self.log_likelihood, self.beta)
 
     @property
     def log_density(self) -> Array:
-        """log of prior·L (m,)."""
-        return log_standard_normal(self.z) + self.log_likelihood
+        """log of prior·L^β (m,)."""
+        return tempered(log_standard_normal(self.z), self.log_likelihood, self.beta)
 
 
 @dataclass(frozen=True)
@@ -82,36 +87,55 @@ class Ways:
 
 
 def walk_apart(
-    start: Walk, ways: Ways, ancestor: NDArray[np.int64], told: Callable[[int, int], None]
+    start: Walk,
+    ways: Ways,
+    ancestor: NDArray[np.int64],
+    log_rare: float,
+    told: Callable[[int, int], None],
 ) -> tuple[Walked, Walk]:
-    """Walk until the points have forgotten where they began, or for `MOST_ROUNDS`."""
+    """Walk until the points have forgotten where they began, or for `MOST_ROUNDS`.
+
+    And for as long as ever more of them have a log-weight above `log_rare`, where the proposal
+    hardly draws.
+    """
     walk, halves = start, [start.log_weight]
     for done in range(MOST_ROUNDS):
         told(done, MOST_ROUNDS)
-        walk = _independent_step(walk, ways)
-        if ways.by_gradients:
-            walk = _hamiltonian(walk, ways)
-        else:
-            for _ in range(SWEEPS):
-                walk = _sweep(walk, ways)
-        walk = _weighed(_independent_step(walk, ways), ways)
+        walk = round_of(walk, ways)
         halves.append(walk.log_weight)
-        if done + 1 >= LEAST_ROUNDS and _forgotten(start, walk):
+        before, now = (float(np.mean(half > log_rare)) for half in halves[-2:])
+        settled = now - before <= GROWN * math.sqrt(now / len(walk.z))
+        if done + 1 >= LEAST_ROUNDS and settled and _forgotten(start, walk):
             break
     halfway = halves[len(halves) // 2]
     end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor)
     return end, walk
 
 
+def round_of(walk: Walk, ways: Ways) -> Walk:
+    """The walk after a round: steps near and far, then one to an independent draw."""
+    if ways.by_gradients:
+        walk = _hamiltonian(walk, ways)
+    else:
+        for _ in range(SWEEPS):
+            walk = _sweep(walk, ways)
+    return _independent_step(_weighed(walk, ways), ways)
+
+
+def round_evaluations(by_gradients: bool) -> int:
+    """Evaluations of a point's round; gradients are not counted among them."""
+    return 2 if by_gradients else SWEEPS + 1
+
+
 def most_evaluations(by_gradients: bool) -> int:
     """Evaluations of a point's walk at most; gradients are not counted among them."""
-    return MOST_ROUNDS * (3 if by_gradients else SWEEPS + 2)
+    return MOST_ROUNDS * round_evaluations(by_gradients)
 
 
-def begun(z: Array, log_likelihood: Array, log_ratio: Array) -> Walk:
+def begun(z: Array, log_likelihood: Array, log_ratio: Array, beta: float = 1.0) -> Walk:
     """A walk that begins at points z (m, d)."""
     first = math.log(FIRST_SIZE / math.sqrt(z.shape[1]))
-    return Walk(z, log_likelihood, log_ratio, np.full(len(KINDS), first))
+    return Walk(z, log_likelihood, log_ratio, np.full(len(KINDS), first), beta)
 
 
 def _forgotten(start: Walk, now: Walk) -> bool:
@@ -133,9 +157,8 @@ def _independent_step(walk: Walk, ways: Ways) -> Walk:
     z = ways.proposal.draw(len(walk.z), ways.generator)
     found = ways.target.evaluate(z, False)
     log_ratio = log_standard_normal(z) - ways.proposal.log_density(z)
-    walk = _weighed(walk, ways)
     with np.errstate(invalid="ignore"):
-        log_chance = log_ratio + found.log_likelihood - walk.log_weight
+        log_chance = tempered(log_ratio, found.log_likelihood, walk.beta) - walk.log_weight
     taken = np.log(ways.rng.random(len(z))) < log_chance
     return replace(
         walk,
@@ -153,7 +176,7 @@ def _hamiltonian(walk: Walk, ways: Ways) -> Walk:
     for rows in _groups(ways.mode, np.arange(len(z))):
         even = np.full(len(rows), 1.0 / len(rows))
         factor = whitening(z[rows], even)[1]
-        z[rows], more = moved(ways.target, z[rows], 1.0, factor, TRANSITIONS, ways.rng)
+        z[rows], more = moved(ways.target, z[rows], walk.beta, factor, TRANSITIONS, ways.rng)
         spent += more
     found = ways.target.evaluate(z, False)
     spent += Spent(evaluations=len(z))
@@ -179,8 +202,9 @@ def _stepped(walk: Walk, ways: Ways, own: NDArray[np.int64], direction: Array, k
     scale = size * np.exp(-ways.rng.exponential(0.5, (len(own), 1)))
     tried = walk.z[own] + scale * direction
     found = ways.target.evaluate(tried, False)
-    density = log_standard_normal(tried) + found.log_likelihood
-    log_chance = density - walk.log_density[own]
+    density = tempered(log_standard_normal(tried), found.log_likelihood, walk.beta)
+    with np.errstate(invalid="ignore"):
+        log_chance = density - walk.log_density[own]
     chance = np.exp(np.minimum(np.where(np.isnan(log_chance), -np.inf, log_chance), 0.0))
     taken = ways.rng.random(len(own)) < chance
     z, log_likelihood, log_sizes = walk.z.copy(), walk.log_likelihood.copy(), walk.log_sizes.copy()

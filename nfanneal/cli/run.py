@@ -18,7 +18,7 @@ from nfanneal.cli.words import Duration, Size
 from nfanneal.errors import ExitCode, ResultError
 from nfanneal.report.consoles import console
 from nfanneal.report.progress import LiveProgress, PlainProgress
-from nfanneal.report.summary import print_summary
+from nfanneal.report.summary import print_profile, print_summary
 from nfanneal.results import store
 from nfanneal.results.identity import FINISHED, differences, result_identity, spec_identity
 from nfanneal.runs.checkpoint_file import checkpoint_path, is_checkpointed
@@ -85,6 +85,7 @@ def _after_resume(
     "[80 % of the machine's or the cgroup's]",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite the result file, and forget a checkpoint.")
+@click.option("--profile", is_flag=True, help="Say at the end where the seconds went.")
 @click.option("--quiet", is_flag=True, help="Show neither progress nor the table.")
 def command(
     config: Path,
@@ -98,6 +99,7 @@ def command(
     max_time: float | None,
     max_memory: int | None,
     force: bool,
+    profile: bool,
     quiet: bool,
 ) -> int:
     """Estimate the posterior and the evidence of the problem in CONFIG.
@@ -161,6 +163,8 @@ def command(
     if not quiet:
         print_summary(result, out)
         errors.print(f"written to {output}", highlight=False)
+    if profile:
+        print_profile(result, errors)
     if target_ess is not None and result.diagnostics.ess < target_ess:
         say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED

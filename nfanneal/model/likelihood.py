@@ -78,13 +78,13 @@ class DataLikelihood:
         """log L at θ (n, p); −inf where the model failed."""
         return self.of_predictions(theta, self.simulator.predict(theta, self.times, gradient))
 
-    def _known(self, predictions: Predictions) -> Predictions:
+    def _known(self, theta: Array, predictions: Predictions) -> Predictions:
         """Predictions that their noise allows, with a harmless number where the model failed."""
-        return within_edges(predictions, self.series, self.times, self.simulator)
+        return within_edges(theta, predictions, self.series, self.times, self.simulator)
 
     def of_predictions(self, theta: Array, predictions: Predictions) -> Evaluation:
         """The same from predictions at θ (n, p), with the gradient if they can be pulled back."""
-        predictions = self._known(predictions)
+        predictions = self._known(theta, predictions)
         values = predictions.values
         if predictions.pullback is None:
             total = sum((s.log_prob(theta, values).sum(axis=1) for s in self.series), np.zeros(1))
@@ -107,7 +107,7 @@ class DataLikelihood:
 
     def pointwise(self, theta: Array, predictions: Predictions) -> dict[str, Array]:
         """log p of each cell, (n, c) per observable; −inf where the model failed."""
-        predictions = self._known(predictions)
+        predictions = self._known(theta, predictions)
         values, bad = predictions.values, predictions.failed[:, None]
         return {s.name: np.where(bad, -np.inf, s.log_prob(theta, values)) for s in self.series}
 
@@ -115,7 +115,7 @@ class DataLikelihood:
         self, theta: Array, predictions: Predictions, rng: np.random.Generator
     ) -> dict[str, Array]:
         """Noisy replicates of the data, (n, c) per observable; nan where the model failed."""
-        predictions = self._known(predictions)
+        predictions = self._known(theta, predictions)
         values, bad = predictions.values, predictions.failed[:, None]
         return {s.name: np.where(bad, np.nan, s.draw(theta, values, rng)) for s in self.series}
 

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from nfanneal.anneal.progress import Activity, Event, LevelInfo
+from nfanneal.anneal.progress import Activity, Event, GoingOn, LevelInfo
 
 SHOWN_LEVELS = 12
 
@@ -22,6 +22,11 @@ def level_line(info: LevelInfo) -> str:
         f"log Z(beta) {info.log_evidence:11.3f}  evaluations {info.n_evaluations:9,d} "
         f"({rate:,.0f}/s)  {info.seconds:6.1f} s"
     )
+
+
+def going_on_line(event: GoingOn) -> str:
+    """One plain line about another stage."""
+    return f"not enough yet: {event.why}; going on with {event.effort} times the first effort"
 
 
 class PlainProgress:
@@ -37,9 +42,11 @@ class PlainProgress:
         return None
 
     def __call__(self, event: Event) -> None:
-        """Show a level; pass over activities."""
+        """Show a level, or that more effort is needed; pass over activities."""
         if isinstance(event, LevelInfo):
             self._console.print(level_line(event), soft_wrap=True, highlight=False)
+        elif isinstance(event, GoingOn):
+            self._console.print(going_on_line(event), soft_wrap=True, highlight=False)
 
 
 class LiveProgress:
@@ -71,6 +78,8 @@ class LiveProgress:
         elapsed = time.perf_counter() - self._start
         if isinstance(event, LevelInfo):
             self._levels.append(event)
+        elif isinstance(event, GoingOn):
+            self._live.console.print(going_on_line(event), soft_wrap=True, highlight=False)
         elif isinstance(event, Activity):
             self._progress.update(
                 self._task,

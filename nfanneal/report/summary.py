@@ -40,6 +40,7 @@ def summary_json(result: Result) -> dict[str, Any]:
             **_numbers(result, About.MODEL),
             "first_failed": _first_failed(result),
             "wall_time_s": result.provenance.wall_time,
+            "profile_s": dict(result.provenance.profile),
             "converged": result.converged,
             "warnings": list(result.warnings),
             "symmetry": symmetry_as_json(result.symmetry, result.columns.names),
@@ -184,3 +185,15 @@ def _parameter_table(result: Result) -> Table:
         numbers = (f"{v:.4g}" for v in (s.mean, s.sd, s.q05, s.median, s.q95))
         table.add_row(name, *numbers, units[name])
     return table
+
+
+def print_profile(result: Result, console: Console) -> None:
+    """Seconds of a run by activity, and their shares."""
+    profile = result.provenance.profile
+    total = sum(profile.values()) or 1.0
+    table = Table("activity", box=None, header_style="bold")
+    for heading in ("s", "share"):
+        table.add_column(heading, justify="right")
+    for doing, seconds in profile.items():
+        table.add_row(doing, f"{seconds:.1f}", f"{seconds / total:.0%}")
+    console.print(table)

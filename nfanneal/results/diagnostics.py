@@ -98,6 +98,12 @@ def warnings_of(judged: Judged) -> tuple[str, ...]:
     return tuple(text for text in found if text)
 
 
+def doubts_of_draws(judged: Judged) -> tuple[str, ...]:
+    """Those of the warnings that more draws or more training may do something about."""
+    sampled = [d.warning(judged) for d in DIAGNOSTICS if d.about is not About.MODEL]
+    return tuple(text for text in sampled if text)
+
+
 def _failing_mass(judged: Judged) -> str:
     return f"{judged.diagnostics.failing_mass:.2%}"
 

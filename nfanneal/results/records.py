@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nfanneal.model.latent import element_names
 
@@ -63,7 +63,7 @@ class Provenance:
     """How a result came to be.
 
     `origin` is the command that made it, `sources` the files that it was made from; `wall_time`
-    is in seconds.
+    is in seconds, and so is `profile`, by activity, since the run began or went on.
     """
 
     seed: int
@@ -72,3 +72,4 @@ class Provenance:
     command: str = ""
     origin: str = "run"
     sources: tuple[str, ...] = ()
+    profile: Mapping[str, float] = field(default_factory=dict, compare=False)

@@ -33,6 +33,11 @@ def whim(problem: Problem, z: Array) -> str:
     )
 
 
+def changed_mind(problem: Problem, z: Array, said: Array) -> str:
+    """What is wrong where a model says something else at z (n, d) than it `said` (n,) at first."""
+    return _told(problem, z, said, _asked(problem, z), NOT_A_FUNCTION)
+
+
 def whim_of(problem: Problem, z: Array, said: Array, n: int) -> str:
     """The same of points z (m, d) of which log L was `said` (m,) among n draws or so."""
     return _told(problem, z, said, _asked(problem, z), COMPANY, n)

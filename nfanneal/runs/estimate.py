@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import math
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
-from nfanneal.anneal.coverage import check_coverage
-from nfanneal.anneal.final_draws import (
-    FinalDraws,
-    LatentDraws,
-    around_heavy,
-    drawn_until,
-    final_draws,
-)
+from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.journal import Journal
-from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
+from nfanneal.anneal.loop import AnnealResult
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import stored
-from nfanneal.anneal.second_opinion import Opinion, kept_back, second_opinion
-from nfanneal.anneal.weights import evidence
 from nfanneal.arrays import concatenated, rows_of
 from nfanneal.model.problem import Problem
-from nfanneal.results.diagnosis import Diagnostics, diagnose
 from nfanneal.results.diagnostics import warnings_of
-from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_latent, in_parameters
+from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_parameters
 from nfanneal.results.failing import failing
 from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.results.verdicts import FAILING_LIMIT
-from nfanneal.runs.consistency import ASKED, whim, whim_of
+from nfanneal.runs.consistency import ASKED, changed_mind, whim, whim_of
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.failures import why_failed
 from nfanneal.runs.history import _history
 from nfanneal.runs.precision import judged, precise_from_the_start
+from nfanneal.runs.profile import Clock
 from nfanneal.runs.settings import Settings
-from nfanneal.runs.symmetry import as_wanted, kept_draws, made_symmetric
-from nfanneal.target import Spent, Target
+from nfanneal.runs.stages import Stage, Task, diagnosed, last_stage, left_of, with_opinion
+from nfanneal.runs.symmetry import as_wanted
+from nfanneal.target import Spent
 from nfanneal.version import versions_of
 
-MOST_PER_EFFECTIVE = 100
-"""Draws per effective one that are made at most, where an ESS is wanted."""
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "sympy", "h5py")
 
 
@@ -69,58 +56,37 @@ def estimate(
     Raises:
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
     """
-    journal = journal or Journal()
+    journal, observe = journal or Journal(), Clock(observe)
     seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else _seed(settings, problem))
-    anneal_seed, draw_seed, choice_seed, noise_seed, symmetry_seed, walk_seed = seeds.spawn(6)
-    pilot_seed, judge_seed = seeds.spawn(2)
-    odd = "" if problem.goes_by_steps or earlier else _whim(problem)
+    anneal_seed, choice_seed, noise_seed, walk_seed, pilot_seed, judge_seed = seeds.spawn(6)
+    first = _first_draws(problem)
+    odd = "" if problem.goes_by_steps or earlier else whim(problem, first.z)
     problem, piloted = _precise(problem, settings, earlier, pilot_seed, observe)
-    target = journal.recorded(problem.target)
-    if earlier and not earlier.rounds:
-        annealed = _as_it_was(journal)
-    else:
-        annealing = earlier.settings(settings.anneal) if earlier else settings.anneal
-        annealed = anneal(target, settings.flow, annealing, anneal_seed, observe, journal=journal)
-    annealed, symmetry, searched = made_symmetric(
-        target, annealed, settings.anneal, symmetry_seed, earlier, observe
-    )
-    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
-
-    def draw(n: int) -> LatentDraws:
-        return final_draws(target, annealed.proposal, n, generator, observe)
-
-    extends = earlier if earlier and not earlier.rounds else None
-    kept = kept_draws(extends, settings.fold, problem.latent) if extends else None
-    if kept:
-        final = FinalDraws(in_latent(kept, problem.latent), annealed.proposal)
-    else:
-        final = _enough_draws(target, settings, annealed, searched, draw)
-    if earlier:
-        wanted = earlier.target_ess or 0.0
-        final = drawn_until(final, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
-    if settings.most_samples > settings.samples:
-        left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
-        final = around_heavy(final, target, left, generator, observe)
-    left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
+    columns = _columns(problem)
+    task = Task(problem, journal.recorded(problem.target), settings, journal, observe, earlier)
+    stage = last_stage(task, columns, anneal_seed)
+    final, symmetry, kept = stage.final, stage.symmetry, stage.kept
+    asked = stage.n_evaluations + (stage.opinion.spent.evaluations if stage.opinion else 0)
+    left = left_of(settings, asked)
     solved = judged(problem, final, judge_seed, left, fixed=kept is not None)
-    problem, final, precision = solved.problem, solved.final, solved.precision
-    target = journal.recorded(problem.target)
-    annealed = _having_spent(annealed, piloted + solved.spent)
-    draws, failed = _of_parameters(final, annealed.proposal, kept, problem), final.draws.failed
+    asked_in_vain = Spent()
+    if solved.problem is not problem:
+        asked_in_vain = stage.opinion.spent if stage.opinion else Spent()
+        problem, stage = solved.problem, replace(stage, final=solved.final)
+        target = journal.recorded(problem.target)
+        stage = with_opinion(stage, target, settings, walk_seed, observe)
+    final, precision = solved.final, solved.precision
+    annealed = _after(stage, piloted + solved.spent + asked_in_vain)
+    draws = _of_parameters(final, stage.annealed.proposal, kept, problem)
+    failed = final.draws.failed
     draws, symmetry = as_wanted(draws, symmetry, settings.fold, problem.latent)
-    annealed = _after(annealed, final)
-    left = _left(settings, annealed.n_evaluations + searched + _fresh(final, kept))
-    opinion = second_opinion(
-        target, final, annealed.archive, settings.anneal.walkers, left, walk_seed, observe
-    )
-    annealed = annealed if opinion is None else _with_opinion(annealed, opinion)
     observe(Activity("checking coverage", 0, 1))
     diagnostics = replace(
-        _diagnostics(draws, annealed, opinion),
+        diagnosed(stage, draws.log_weight),
         tightening=problem.tightening,
         solver_change=precision.change,
         solver_spread=precision.spread,
-        whim=odd or _whim_of_final(problem, final),
+        whim=odd or _whim_of_final(problem, final, first),
         **_failures(problem, final),
     )
     if earlier:
@@ -132,7 +98,7 @@ def estimate(
     made = Result(
         name=problem.name,
         spec_yaml=spec_yaml,
-        columns=_columns(problem),
+        columns=columns,
         draws=draws,
         posterior=posterior,
         posterior_index=chosen,
@@ -142,13 +108,19 @@ def estimate(
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
         flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
         counts=Counts(
-            n_likelihood_evaluations=annealed.n_evaluations + searched + _fresh(final, kept),
+            n_likelihood_evaluations=annealed.n_evaluations + stage.searched + stage.fresh,
             n_gradient_evaluations=annealed.n_gradients,
             n_failed=annealed.n_failed + int(failed.sum()),
             n_gradients_dropped=annealed.n_dropped,
         ),
         failed_theta=np.concatenate([failed_theta, draws.theta[failed]]),
-        provenance=Provenance(settings.seed, journal.seconds, versions_of(LIBRARIES), command),
+        provenance=Provenance(
+            settings.seed,
+            journal.seconds,
+            versions_of(LIBRARIES),
+            command,
+            profile=observe.seconds,
+        ),
         symmetry=symmetry,
     )
     return replace(made, warnings=warnings_of(made))
@@ -161,11 +133,6 @@ def _columns(problem: Problem) -> Columns:
             for p in problem.latent.parameters
         )
     )
-
-
-def _fresh(final: FinalDraws, kept: WeightedDraws | None) -> int:
-    """How many draws were evaluated, past those that an earlier result had."""
-    return len(final.draws.z) - (0 if kept is None else len(kept.theta))
 
 
 def _of_parameters(
@@ -181,24 +148,20 @@ def _of_parameters(
     return concatenated([kept, fresh])
 
 
-def _after(annealed: AnnealResult, final: FinalDraws) -> AnnealResult:
-    """The annealing, with the proposal and the gradients of the final draws."""
-    return _having_spent(replace(annealed, proposal=final.proposal), final.spent)
+def _after(stage: Stage, others: Spent) -> AnnealResult:
+    """The annealing with the proposal of the final draws, and all that was asked after it.
 
-
-def _with_opinion(annealed: AnnealResult, opinion: Opinion) -> AnnealResult:
-    """The annealing, with what its second opinion took."""
-    annealed = replace(annealed, n_failed=annealed.n_failed + opinion.n_failed)
-    return _having_spent(annealed, opinion.spent)
-
-
-def _having_spent(annealed: AnnealResult, spent: Spent) -> AnnealResult:
-    """The annealing, with evaluations and gradients that others took."""
+    But for the draws themselves, and a search for symmetries.
+    """
+    opinion, annealed = stage.opinion, stage.annealed
+    spent = stage.final.spent + others + (Spent() if opinion is None else opinion.spent)
     return replace(
         annealed,
+        proposal=stage.final.proposal,
         n_evaluations=annealed.n_evaluations + spent.evaluations,
         n_gradients=annealed.n_gradients + spent.gradients,
         n_dropped=annealed.n_dropped + spent.dropped,
+        n_failed=annealed.n_failed + (0 if opinion is None else opinion.n_failed),
     )
 
 
@@ -213,17 +176,21 @@ def _precise(
     if earlier:
         return problem.tightened(earlier.result.diagnostics.tightening), Spent()
     observe(Activity("checking the solver", 0, 1))
-    return precise_from_the_start(problem, seed, _left(settings, 0))
+    return precise_from_the_start(problem, seed, left_of(settings, 0))
 
 
-def _whim_of_final(problem: Problem, final: FinalDraws) -> str:
-    """Whether a model says the same of a few final draws as it did of them among all."""
+def _whim_of_final(problem: Problem, final: FinalDraws, first: LatentDraws) -> str:
+    """Whether a model says the same of its first draws as at the beginning, and of a few final
+
+    ones as it did of them among all."""
     draws = final.draws
     rows = np.flatnonzero(np.isfinite(draws.log_likelihood))[:ASKED]
     if problem.goes_by_steps or not len(rows):
         return ""
     n = min(problem.chunk, len(draws.z))
-    return whim_of(problem, draws.z[rows], draws.log_likelihood[rows], n)
+    return changed_mind(problem, first.z, first.log_likelihood) or whim_of(
+        problem, draws.z[rows], draws.log_likelihood[rows], n
+    )
 
 
 def _seed(settings: Settings, problem: Problem) -> list[int]:
@@ -232,10 +199,13 @@ def _seed(settings: Settings, problem: Problem) -> list[int]:
     return [settings.seed, zlib.crc32(names.encode())]
 
 
-def _whim(problem: Problem) -> str:
-    """In what a model is no function of its parameters, as far as a few draws can tell."""
+def _first_draws(problem: Problem) -> LatentDraws:
+    """A few draws of the prior, and what a model that may have whims says of them."""
     z = np.random.default_rng(0).standard_normal((ASKED, problem.latent.dimension))
-    return whim(problem, z)
+    if problem.goes_by_steps:
+        return LatentDraws(z, np.zeros(ASKED), np.zeros(ASKED), np.zeros(ASKED, dtype=bool))
+    said = problem.evaluate(z, False)
+    return LatentDraws(z, np.zeros(ASKED), said.log_likelihood, said.failed)
 
 
 def _failures(problem: Problem, final: FinalDraws) -> dict[str, Any]:
@@ -253,50 +223,3 @@ def _failures(problem: Problem, final: FinalDraws) -> dict[str, Any]:
         "failing_near": found.near,
         "failing_why": why_failed(problem, draws.z[found.rows]),
     }
-
-
-def _as_it_was(journal: Journal) -> AnnealResult:
-    """The annealing that a journal starts after."""
-    if journal.snapshot is None:
-        raise ValueError("the journal does not start from a result")
-    return outcome_of(journal.snapshot.state, journal.snapshot.history)
-
-
-def _enough_draws(
-    target: Target,
-    settings: Settings,
-    annealed: AnnealResult,
-    searched: int,
-    draw: Callable[[int], LatentDraws],
-) -> FinalDraws:
-    """The final draws, and more until enough are effective: they are cheap beside the training.
-
-    In all at most as many as the annealing took, and as the budget has left, of which a search
-    for symmetries took some, but for the second opinion; `samples` in any case.
-    """
-    left = _left(settings, annealed.n_evaluations + searched)
-    left -= kept_back(target, settings.anneal.walkers, left)
-    affordable = min(annealed.n_evaluations, left)
-    most = int(max(min(settings.most_samples, affordable), settings.samples))
-    first = FinalDraws(draw(settings.samples), annealed.proposal)
-    return drawn_until(first, settings.enough_ess, most, draw)
-
-
-def _left(settings: Settings, spent: int) -> float:
-    """The evaluations that the budget has left."""
-    budget = settings.anneal.max_evaluations
-    return math.inf if budget is None else budget - spent
-
-
-def _diagnostics(
-    draws: WeightedDraws, annealed: AnnealResult, opinion: Opinion | None
-) -> Diagnostics:
-    log_evidence = evidence(draws.log_weight).log_evidence
-    coverage = check_coverage(annealed.path, annealed.proposal, log_evidence)
-    return diagnose(
-        draws.log_weight,
-        uncovered=(coverage.uncovered_mass, coverage.uncovered_error),
-        path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
-        reached_beta=annealed.reached,
-        walked=None if opinion is None else opinion.witness,
-    )

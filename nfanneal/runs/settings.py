@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from nfanneal.anneal.explore import walks
+from nfanneal.anneal.loop import LEAST_ESS
 from nfanneal.anneal.settings import (
     AnnealSettings,
     FlowSettings,
@@ -12,9 +13,8 @@ from nfanneal.anneal.settings import (
     default_flow_settings,
 )
 from nfanneal.errors import Complaint, SpecError
-from nfanneal.model.likelihood import Likelihood
 from nfanneal.model.problem import Problem
-from nfanneal.spec.annealing import MOST_SAMPLES, PRESETS, USUAL, Preset
+from nfanneal.spec.annealing import FIRST_SAMPLES, MOST_SAMPLES, PRESETS, USUAL, Preset
 from nfanneal.spec.checked import CheckedSpec
 
 
@@ -22,7 +22,8 @@ from nfanneal.spec.checked import CheckedSpec
 class Settings:
     """How to estimate: flow, annealing, the seed, and final draws: more than `samples`, up to
 
-    `most_samples`, where fewer than `enough_ess` of them are effective. `fold`: all of them are
+    `most_samples`, where fewer than `enough_ess` of them are effective. Where that is not reached,
+    or an error of the log-evidence of `enough_error`, more effort is made. `fold`: all draws are
     moved into one of the posterior's equal modes."""
 
     flow: FlowSettings
@@ -30,6 +31,7 @@ class Settings:
     samples: int
     most_samples: int
     enough_ess: float
+    enough_error: float
     seed: int
     fold: bool = False
 
@@ -42,7 +44,8 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
     """
     spec = checked.spec
     dimension = problem.latent.dimension
-    annealing = _anneal_settings(checked, dimension, problem.likelihood)
+    given = checked.spec.anneal.model_dump(exclude={"preset"})
+    annealing = default_anneal_settings(dimension, **given)
     if annealing.needs_gradient and not problem.likelihood.differentiable:
         raise SpecError(
             [
@@ -53,13 +56,15 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
                 )
             ]
         )
-    samples, preset = spec.output.samples, _preset(checked)
+    output, preset = spec.output, _preset(checked)
+    samples = output.samples
     return Settings(
         flow=_flow_settings(checked, dimension, annealing),
         anneal=annealing,
-        samples=samples or preset.samples,
+        samples=samples or FIRST_SAMPLES,
         most_samples=samples or MOST_SAMPLES,
-        enough_ess=preset.enough_ess,
+        enough_ess=output.ess or min(preset.ess, samples * LEAST_ESS if samples else math.inf),
+        enough_error=output.error or (math.inf if samples else preset.error),
         seed=spec.seed,
         fold=spec.output.symmetry == "fold",
     )
@@ -68,17 +73,6 @@ def build_settings(checked: CheckedSpec, problem: Problem) -> Settings:
 def _preset(checked: CheckedSpec) -> Preset:
     name = checked.spec.anneal.preset
     return USUAL if name is None else PRESETS[name]
-
-
-def _anneal_settings(
-    checked: CheckedSpec, dimension: int, likelihood: Likelihood
-) -> AnnealSettings:
-    spec = checked.spec.anneal
-    given = spec.model_dump(exclude={"preset"})
-    if not _preset(checked).walk and spec.moves is None and walks(likelihood):
-        given["moves"] = 0  # a walk takes many evaluations
-    scouting = likelihood.has_information and spec.scout == "auto"
-    return default_anneal_settings(dimension, scouting=scouting, **given)
 
 
 def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettings) -> FlowSettings:
@@ -90,5 +84,4 @@ def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettin
         transforms=flow.transforms,
         bins=flow.bins,
         hidden=None if flow.hidden is None else tuple(flow.hidden),
-        light=_preset(checked).light,
     )

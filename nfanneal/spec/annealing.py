@@ -9,49 +9,39 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nfanneal.anneal.schedule import SCHEDULES
-from nfanneal.anneal.settings import DEFAULTS, FEWEST_WALKERS, FLOW_KINDS, OBJECTIVES
+from nfanneal.anneal.settings import (
+    DEFAULTS,
+    FEWEST_WALKERS,
+    FLOW_KINDS,
+    MOST_EFFORT,
+    OBJECTIVES,
+)
 from nfanneal.spec.fields import Number, Section, Whole
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What a preset sets: keys of `anneal`, where the spec says nothing else, and final draws.
+    """What a preset sets: keys of `anneal`, where the spec says nothing else, and what is wanted.
 
-    There are `samples` of these, and more until `enough_ess` of them are effective. A `light` flow
-    is half as deep; points of models that walk are left where they are if it does not `walk`.
+    That is an `error` of the log-evidence, and so many effective draws, `ess`.
     """
 
     keys: Mapping[str, Any]
-    samples: int = 10_000
-    enough_ess: int = 4_000
-    light: bool = False
-    walk: bool = True
+    error: float = 0.02
+    ess: int = 2_000
 
 
 USUAL = Preset({})
-"""Without a preset; 4,000 effective draws leave an error of log Z of 0.016."""
+"""Without a preset."""
 PRESETS = {
-    "quick": Preset(
-        {
-            "draws": 2560,
-            "steps": 30,
-            "batch": 768,
-            "max_rounds": 2,
-            "extra_rounds": 2,
-            "enough_points": 300,
-            "local_components": 128,
-        },
-        samples=20_000,
-        enough_ess=2_000,
-        light=True,
-        walk=False,
-    ),
+    "quick": Preset({"walkers": 256}, error=0.1, ess=500),
+    "thorough": Preset({"effort": 4, "walkers": 1024}, error=0.005, ess=20_000),
     "paper": Preset(
         {"objective": "reverse_kl", "scout": "off", "moves": 0, "keep_levels": 1, "walkers": 0}
     ),
 }
-MOST_SAMPLES = 100_000
-"""Final draws at most, where too few are effective."""
+FIRST_SAMPLES, MOST_SAMPLES = 1_000, 100_000
+"""Final draws at first, and at most, where too few are effective."""
 
 if TYPE_CHECKING:
     FlowName = str
@@ -87,7 +77,8 @@ class AnnealSpec(Section):
 
     preset: PresetName | None = Field(
         None,
-        description="quick: a first look, with few draws and short trainings; paper: reverse KL on "
+        description="quick wants an error of the log-evidence of 0.1 and 500 effective draws, "
+        "thorough 0.005 and 20,000 (without: output.error and output.ess); paper: reverse KL on "
         "fresh draws alone, as in arXiv:2505.03652; keys beside it go before it",
     )
     schedule: ScheduleName = Field(
@@ -156,14 +147,21 @@ class AnnealSpec(Section):
         description="transitions that spread points before a flow is trained on them, where the "
         "newest flow is below target_ess and the pool poor: 5 steps of a walk each or, of torch "
         "models, Hamiltonian ones of 5 gradients; default "
-        f"{DEFAULTS['moves']}, where preset quick would walk 0",
+        f"{DEFAULTS['moves']}",
     )
     walkers: Whole | None = Field(
         None,
         ge=0,
         description="points that walk under the posterior from the final draws, for a second "
-        f"opinion on them; default {DEFAULTS['walkers']}, or what the budget has room for; 0 for "
-        f"none, else {FEWEST_WALKERS} at least",
+        "opinion on them, times the effort; default by dimension, or what the budget has room "
+        f"for; 0 for none, else {FEWEST_WALKERS} at least",
+    )
+    effort: Whole | None = Field(
+        None,
+        ge=1,
+        le=MOST_EFFORT,
+        description="how many times `draws` and `steps` the first levels have; "
+        f"more is done by itself, up to {MOST_EFFORT}, where it shows that it takes more",
     )
     max_evaluations: Whole | None = Field(
         None,

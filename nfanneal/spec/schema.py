@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, Tag
 
-from nfanneal.spec.annealing import MOST_SAMPLES, PRESETS, USUAL, AnnealSpec, FlowSpec
-from nfanneal.spec.fields import Expression, Finite, Interval, Section, Whole, Word
+from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
+from nfanneal.spec.fields import Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
 from nfanneal.spec.kinds.ode import InputSpec
-
-QUICK = PRESETS["quick"]
 
 
 class ParameterSpec(Section):
@@ -64,10 +62,20 @@ class OutputSpec(Section):
         None,
         ge=100,
         le=100_000_000,
-        description=f"fresh weighted draws of the final flow; by default {USUAL.samples:,} (preset "
-        f"quick: {QUICK.samples:,}), and more until {USUAL.enough_ess:,} of them are effective "
-        f"(quick: {QUICK.enough_ess:,}): at most {MOST_SAMPLES:,}, and at most as many as the "
-        "annealing took",
+        description="fresh weighted draws of the final flow; by default as many as `ess` takes, at "
+        f"most {MOST_SAMPLES:,}, and at most as many as the annealing took",
+    )
+    ess: Number | None = Field(
+        None,
+        gt=0,
+        description=f"effective draws that are wanted, by default {USUAL.ess:,}, or a tenth of "
+        "`samples` where that is given",
+    )
+    error: Number | None = Field(
+        None,
+        gt=0,
+        description="error of the log-evidence that is wanted; more effort is made where the first "
+        f"is not enough; by default {USUAL.error:g}, or none where `samples` is given",
     )
     symmetry: Literal["keep", "fold"] = Field(
         "keep",

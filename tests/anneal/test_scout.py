@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import logsumexp
 
+from nfanneal.anneal import searches
 from nfanneal.anneal.archive import as_found
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.local import LocalPoints
+from nfanneal.anneal.pool import Pool, make_generation
+from nfanneal.anneal.proposals.architectures import make_flow
+from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.scout import (
     STAGES,
     minimize,
     nothing_found,
     pool_starts,
-    scout,
     searched,
 )
+from nfanneal.anneal.searches import OFTEN, scout_prior
+from nfanneal.anneal.settings import default_anneal_settings, default_flow_settings
+from nfanneal.anneal.state import Means, State
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import spec_from_text
-from nfanneal.target import Evaluation, Target
+from nfanneal.target import Evaluation, Spent, Target
 
 RNG = np.random.default_rng(0)
 SLOPES, DATA = RNG.normal(size=(5, 3)), RNG.normal(size=5)
@@ -39,6 +46,21 @@ FAST = ["0,2.1", "1,1.5", "1,1.4", "2,1.2", "3,0.6"]
 SLOW = ["0,1.9", "2,1.7", "9,0.4"]
 
 
+def scouted(target, n, seed, **settings):
+    """What searches from n draws of the prior come to, and from more where it takes more."""
+    d = target.dimension
+    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    prior = PriorProposal(d)
+    z = prior.draw(n, generator)
+    pool = Pool().added(make_generation(0, prior, z, target.evaluate(z, False).log_likelihood))
+    flow = make_flow(d, default_flow_settings(d), 1)
+    state = State(0, 0.0, 0, flow, prior, pool, (), 0, 0, np.empty((0, d)), 0, ((0.0, prior),))
+    annealing = default_anneal_settings(d, draws=n, **settings)
+    train_seed = np.random.SeedSequence(seed)
+    means = Means(target, annealing, generator, rng, train_seed, lambda event: None)
+    return scout_prior(state, means)
+
+
 def linear(z, share=1.0):
     """The first of the data y ~ N(Az, 1) at latent points z (n, 3)."""
     kept = int(np.ceil(share * len(DATA)))
@@ -47,6 +69,10 @@ def linear(z, share=1.0):
     information = np.broadcast_to(slopes.T @ slopes, (len(z), 3, 3)).copy()
     log_likelihood = -0.5 * (away**2).sum(axis=1)
     return Evaluation(log_likelihood, np.zeros(len(z), bool), away @ slopes, information)
+
+
+def linear_target(z, gradient):
+    return linear(z)
 
 
 def curvature(z, share=1.0):
@@ -65,7 +91,13 @@ def test_a_search_ends_where_the_penalised_squares_are_least():
     assert spent.gradients >= 40
 
 
-def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place():
+def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place(monkeypatch):
+    """No way to any place leads straight up."""
+
+    def nowhere(target, archive, z, log_likelihood):
+        return np.full(len(z), -1), Spent()
+
+    monkeypatch.setattr(searches, "uphill", nowhere)
     shares = []
 
     def evaluate(z, gradient):
@@ -81,10 +113,8 @@ def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place():
         shares.append(share)
         return linear(z, share)
 
-    rng = np.random.default_rng(1)
-    z = rng.standard_normal((2048, 3))
     target = Target(3, evaluate, True, True, ask_curvature=ask_curvature)
-    found = scout(target, z, evaluate(z, False).log_likelihood)
+    found = scouted(target, 2048, 1)
     assert sorted(set(shares)) == [k / STAGES for k in range(1, STAGES + 1)]
     assert shares == sorted(shares)
     # the ends of the searches in the order of time lie about the exact optimum, 3 of whose
@@ -93,16 +123,14 @@ def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place():
     away = found.archive.points.z - np.linalg.solve(precision, SLOPES.T @ DATA)
     near = np.einsum("ni,ij,nj->n", away, precision, away) < 9.0
     assert found.archive.found[near].sum() > 256
-    assert found.spent.gradients > 2048 + 512 * STAGES
+    assert found.n_gradients > 2048 + 512 * STAGES
 
 
 def test_without_a_likelihood_there_is_no_search():
     def evaluate(z, gradient):
         return Evaluation(np.full(len(z), -np.inf), np.ones(len(z), bool))
 
-    found = scout(Target(3, evaluate), np.zeros((9, 3)), np.full(9, -np.inf))
-    assert len(found.archive) == 0
-    assert not found.news
+    assert len(scouted(Target(3, evaluate), 64, 1).archive) == 0
 
 
 def two_modes(kind):
@@ -123,14 +151,29 @@ def two_modes(kind):
 @pytest.mark.parametrize("kind", ["gradients", "values"])
 def test_a_mode_of_a_millionth_of_the_volume_is_found(kind):
     target, centres = two_modes(kind)
-    rng = np.random.default_rng(2)
-    z = rng.standard_normal((8192, 3))
-    found = scout(target, z, target.evaluate(z, False).log_likelihood)
+    found = scouted(target, 8192, 2)
     archive = found.archive
     assert list(archive.modes(centres)) == [0, 1] or list(archive.modes(centres)) == [1, 0]
     nearest = np.abs(archive.points.z[:, None] - centres).max(axis=2).min(axis=0)
     assert np.all(nearest < [0.21, 2e-3])  # the prior moves the optima, the first by a fifth
-    assert (found.spent.gradients > 0) == (kind == "gradients")
+    assert (found.n_gradients > 0) == (kind == "gradients")
+    assert found.n_evaluations < 2**17
+
+
+def test_searches_end_where_all_modes_are_found_often():
+    """One mode: the first of them are enough. Several: they go on for the rarest of them."""
+    one = scouted(Target(3, linear_target, True), 2048, 1)
+    assert OFTEN <= one.archive.found.sum() < 100
+    target, _ = two_modes("gradients")
+    several = scouted(target, 8192, 2)
+    assert several.archive.found.min() < OFTEN  # so rare is the narrow one
+    assert several.n_evaluations > 1.5 * one.n_evaluations
+
+
+def test_searches_keep_to_their_part_of_a_budget():
+    target, _ = two_modes("values")
+    bounded = scouted(target, 2048, 1, max_evaluations=100_000)
+    assert 0 < bounded.n_evaluations <= 3 * 5_000
 
 
 def test_what_is_found_again_is_not_new():

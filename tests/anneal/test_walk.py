@@ -33,7 +33,7 @@ def walked(target, proposal, by_gradients, seed=0):
     mode = np.zeros(N, dtype=np.int64)
     generator = torch.Generator().manual_seed(seed)
     ways = Ways(target, proposal, mode, by_gradients, rng, generator)
-    return walk_apart(start, ways, np.arange(N), lambda done, total: None)
+    return walk_apart(start, ways, np.arange(N), np.inf, lambda done, total: None)
 
 
 @pytest.mark.parametrize("by_gradients", [False, True], ids=["differences", "gradients"])
@@ -73,7 +73,7 @@ def test_a_budget_is_kept():
     final = FinalDraws(
         final_draws(target, proposal, 500, torch.Generator().manual_seed(1)), proposal
     )
-    seed, most = np.random.SeedSequence(1), most_evaluations(True)
+    seed, most = np.random.SeedSequence(1), most_evaluations(False)
     assert second_opinion(target, final, None, 2048, 256 * most - 1, seed) is None
     assert second_opinion(target, final, None, 0, 1e9, seed) is None
     found = second_opinion(target, final, None, 2048, 300 * most, seed)

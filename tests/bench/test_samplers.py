@@ -389,14 +389,14 @@ def test_the_budget_on_the_command_line(spec, capsys):
 
 
 def test_a_preset_is_a_row_and_the_specs_own_keys_go_before_it(spec, capsys):
-    words = ("--against", "none", "--repeats", "1", "--presets", "quick", "--threads", "1")
+    words = ("--against", "none", "--repeats", "1", "--presets", "thorough", "--threads", "1")
     code, out, _ = inside(capsys, "bench", spec, *words, "--json")
     found = json.loads(out)
     assert code == 0
-    assert list(found["samplers"]) == ["nfanneal (ess)", "nfanneal (quick)"]
-    whole, quick = (found["settings"][name]["anneal"] for name in found["samplers"])
-    assert (whole["enough_points"], quick["enough_points"]) == (None, 300)
-    assert whole["draws"] == quick["draws"] == 512
+    assert list(found["samplers"]) == ["nfanneal (ess)", "nfanneal (thorough)"]
+    usual, thorough = (found["settings"][name]["anneal"] for name in found["samplers"])
+    assert (usual["effort"], thorough["effort"]) == (1, 4)
+    assert usual["draws"] == thorough["draws"] == 512
     for entry in found["samplers"].values():
         assert entry["log_evidence"] == pytest.approx(EXACT, abs=5.0 * entry["error"])
 

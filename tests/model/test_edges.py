@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import sympy
 from scipy import stats
 
 from nfanneal.model.edges import within_edges
@@ -30,8 +31,6 @@ class Resolved:
 
 
 def series(noise, index=(0, 1, 2), values=(1.0, 0.0, 0.0)):
-    import sympy
-
     model = NOISE_MODELS[noise]
     arguments = tuple(sympy.Float(ARGUMENTS[name]) for name in model.arguments)
     index = np.array(index)
@@ -44,7 +43,38 @@ def predictions(*rows):
 
 
 def within(given, *all_series, simulator=Resolved()):
-    return within_edges(given, all_series, TIMES, simulator)
+    theta = np.zeros((len(given.values), 1))
+    return within_edges(theta, given, all_series, TIMES, simulator)
+
+
+def noisy(sigma):
+    """The observable with normal noise of θ, as an expression."""
+    k = sympy.Symbol("k")
+    arguments = NoiseArguments((sympy.sympify(sigma, {"k": k}),), {k: 0}, {})
+    index = np.arange(3)
+    return ObservedSeries("y", 0, index, np.zeros(3), NOISE_MODELS["normal"], arguments)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "says"),
+    [("sqrt(k)", "'sigma' of the noise of 'y' is not a number"), ("k", "is negative")],
+)
+def test_noise_that_is_no_number_or_negative_is_a_failure(sigma, says):
+    """So that it is counted and told, where it cuts a posterior."""
+    likelihood = DataLikelihood(Resolved(), TIMES, [noisy(sigma)])
+    row = [1.0, 1.0, 1.0, 1.0]
+    found = likelihood.of_predictions(np.array([[1.0], [-1.0]]), predictions(row, row))
+    np.testing.assert_array_equal(found.failed, [False, True])
+    (reason,) = found.reasons
+    assert says in reason
+    assert "at the time 0" in reason
+
+
+def test_an_observable_that_is_no_number_is_a_failure():
+    given = predictions([1.0, np.nan, 1.0, 1.0], [1.0, 1.0, 1.0, np.nan], [1.0, 1.0, 1.0, 1.0])
+    found = within(given, series("normal"))
+    np.testing.assert_array_equal(found.failed, [True, False, False])  # no datum, no failure
+    assert found.reasons == {"'y' is not a number at the time 1": 1}
 
 
 @pytest.mark.parametrize("noise", sorted(NOISE_MODELS))

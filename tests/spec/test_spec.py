@@ -91,7 +91,9 @@ def test_a_preset_gives_way_to_what_stands_beside_it():
     assert (paper.objective, paper.scout, paper.moves) == ("reverse_kl", "off", 2)
     plain = read(BASE).spec.anneal
     quick = read(BASE, ["anneal.preset=quick", "anneal.draws=512"]).spec.anneal
-    assert (quick.draws, quick.max_rounds, plain.max_rounds) == (512, 2, None)
+    thorough = read(BASE, ["anneal.preset=thorough", "anneal.walkers=512"]).spec.anneal
+    assert (quick.draws, quick.walkers, plain.walkers) == (512, 256, None)
+    assert (thorough.effort, thorough.walkers, plain.effort) == (4, 512, None)
     assert read(read(BASE + "anneal: {preset: paper}\n").yaml).spec.anneal.moves == 0
     (complaint,) = complaints(BASE + "anneal: {preset: quik}\n")
     assert "did you mean 'quick'?" in complaint

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import sympy
+from sympy.core.relational import Relational
 
 from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy
+from nfanneal.model.expressions.functions import Where, compare
 from nfanneal.model.ode.system import OdeSystem, with_stops
 
 FINE, COARSE = 15, 2
@@ -46,20 +48,41 @@ def longest_step(system: OdeSystem, phi: Array, start: float, end: float) -> flo
 
 
 def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
-    """The largest parts of the equations that depend on time, and on nothing else that moves."""
-    moving = {*system.states, *system.timetable.held}
+    """The largest parts of the equations that depend on time, and on nothing else that moves.
+
+    Switches turn with time alone: a function or a condition that holds one is looked at with what
+    the switch stands for. What it only chooses between is looked at piece by piece, since the
+    solver stops where it turns.
+    """
+    table = system.timetable
+    turning = {
+        switch.symbol: Where(compare(sympy.Ge, system.time, switch.time), sympy.S.One, sympy.S.Zero)
+        for switch in table.switches
+    }
+    moving = {*system.states, *table.held} - turning.keys()
 
     def parts(node: sympy.Basic) -> Iterator[sympy.Expr]:
-        if system.time not in node.free_symbols:
+        free = node.free_symbols
+        if system.time not in free:
             return
-        if isinstance(node, sympy.Expr) and not node.free_symbols & moving:
-            yield from (p for p in sympy.Add.make_args(node) if system.time in p.free_symbols)
-            return
-        for part in node.args:
-            yield from parts(part)
+        if free & moving or (free & turning.keys() and _chooses(node, system.time)):
+            for part in node.args:
+                yield from parts(part)
+        elif isinstance(node, Relational):
+            yield Where(node.xreplace(turning), sympy.S.One, sympy.S.Zero)
+        elif isinstance(node, sympy.Expr):
+            whole = node.xreplace(turning)
+            yield from (p for p in sympy.Add.make_args(whole) if system.time in p.free_symbols)
 
     for equation in system.equations:
         yield from parts(equation)
+
+
+def _chooses(node: sympy.Basic, time: sympy.Symbol) -> bool:
+    """Whether its parts, taken one by one, tell all that it does between stops."""
+    if isinstance(node, Where):
+        return time not in node.args[0].free_symbols
+    return isinstance(node, sympy.Add | sympy.Mul | sympy.And | sympy.Or | sympy.Not)
 
 
 def intervals_needed(values: Array) -> int:

@@ -126,6 +126,7 @@ def _write_provenance(attributes: h5py.AttributeManager, provenance: Provenance)
     attributes["origin"] = provenance.origin
     attributes["sources"] = json.dumps(provenance.sources)
     attributes["versions"] = json.dumps(dict(provenance.versions))
+    attributes["profile"] = json.dumps(dict(provenance.profile))
 
 
 def _draw_group(file: h5py.File, name: str, n: int) -> _Group:

@@ -49,6 +49,26 @@ def test_a_peak_counts_by_its_height_also_within_a_wide_wave():
     assert step < 0.1
 
 
+@pytest.mark.parametrize(
+    "term",
+    [
+        "where(t > c and cos(2*pi*(t - 31.4159)/60) > 0.99999, 500, 0)",
+        "where(exp(-abs(t - 31.4159)/0.1) > 0.5, 500, 0)",
+        "500*exp(-abs(t - 31.4159)/0.05)",
+        "where(t > c, exp(-((t - 31.4159)/0.05)**2), 0)",
+        "where(t > c or x > 1, where(cos(2*pi*(t - 31.4159)/60) > 0.99999, 500, 0), 0)",
+    ],
+)
+def test_conditions_that_are_solved_for_do_not_hide_others(term):
+    assert step_for(term) < 0.3
+
+
+@pytest.mark.parametrize("pulse", ["abs(t - 31.4159) < 0.01", "t > 31.41 and t < 31.42"])
+def test_pulses_that_the_solver_stops_at_need_no_short_steps(pulse):
+    assert step_for(f"where({pulse}, 500, 0)") == np.inf
+    assert step_for(f"cos(t/25)*where({pulse}, 500*t, 0)") > 1.0
+
+
 def test_a_jump_alone_is_no_peak():
     assert step_for("where(sin(t/25) > 0.5, c, 0)") > 1.0
 

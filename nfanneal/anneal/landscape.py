@@ -1,0 +1,90 @@
+"""Valleys between points: which optima are one mode, and which points lie in whose basin."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from nfanneal.anneal.archive import WEIGHTY, Archive
+from nfanneal.anneal.weights import normalized
+from nfanneal.arrays import Array, rows_of
+from nfanneal.target import Spent, Target
+
+NEAREST = 3
+"""Others that each optimum is held against, the nearest in units of its own width."""
+BETWEEN = 3
+"""Points that are looked at on the straight line to each."""
+UPWARDS = (0.03, 0.1, 0.25, 0.5, 0.75)
+"""Where the way from a point to an optimum is looked at: close by, since a basin may be small."""
+DEEP = 3.0
+"""A valley is so far below the lower end, in log posterior."""
+
+
+def modes_of(target: Target, archive: Archive) -> tuple[NDArray[np.int64], Spent]:
+    """Which mode each optimum that matters belongs to, (k,), and what it took to know.
+
+    Ends of searches on a ridge differ, but there is no valley between neighbours.
+    """
+    near = rows_of(archive.points, archive.matters)
+    k = len(near.z)
+    each = min(NEAREST, k - 1)
+    if each < 1:
+        return np.zeros(k, dtype=np.int64), Spent()
+    nearest = np.empty((k, each), dtype=np.int64)
+    for i, root in enumerate(near.roots(1.0)):
+        white = (near.z - near.z[i]) @ root
+        square = np.einsum("ij,ij->i", white, white)
+        square[i] = np.inf
+        nearest[i] = np.argsort(square, kind="stable")[:each]
+    one, other = np.repeat(np.arange(k), each), nearest.ravel()
+    lower = np.minimum(near.log_joint[one], near.log_joint[other])
+    joint, spent = _between(target, near.z[one], near.z[other])
+    joined = joint.min(axis=0) > lower - DEEP
+    linked = np.zeros((k, k), dtype=bool)
+    linked[one[joined], other[joined]] = True
+    return connected_components(linked, directed=False)[1].astype(np.int64), spent
+
+
+def _between(target: Target, start: Array, end: Array) -> tuple[Array, Spent]:
+    """log of prior·L at points of the lines from `start` to `end` (n, d), (`BETWEEN`, n)."""
+    share = (np.arange(BETWEEN) + 1.0)[:, None, None] / (BETWEEN + 1.0)
+    z = (start + share * (end - start)).reshape(-1, start.shape[1])
+    found = target.evaluate(z, False)
+    joint = found.log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z)
+    return joint.reshape(BETWEEN, len(start)), Spent(evaluations=len(z))
+
+
+def uphill(
+    target: Target, archive: Archive, z: Array, log_likelihood: Array
+) -> tuple[NDArray[np.int64], Spent]:
+    """Which optimum of the archive the way from each point z (n, d) leads straight up to, (n,).
+
+    −1 where it does not rise all the way, so that there is something else; and what it took to
+    know. `log_likelihood` (n,) is that of the points.
+    """
+    rows = np.flatnonzero(archive.matters)
+    if not len(rows) or not len(z):
+        return np.full(len(z), -1, dtype=np.int64), Spent()
+    optimum = rows[archive.modes(z)]
+    joint = log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z)
+    share = np.array(UPWARDS)[:, None, None]
+    way = (z + share * (archive.z[optimum] - z)).reshape(-1, z.shape[1])
+    found = target.evaluate(way, False)
+    between = found.log_likelihood - 0.5 * np.einsum("ij,ij->i", way, way)
+    steps = np.vstack(
+        [joint, between.reshape(len(share), len(z)), archive.points.log_joint[optimum]]
+    )
+    with np.errstate(invalid="ignore"):
+        rises = (np.diff(steps, axis=0) >= 0.0).all(axis=0)
+    return np.where(rises, optimum, -1), Spent(evaluations=len(way))
+
+
+def rarest(archive: Archive, mode: NDArray[np.int64]) -> int:
+    """How many searches ended in the mode that fewest ended in, of those that weigh something.
+
+    `mode` (k,) are those of the optima that matter.
+    """
+    share = np.bincount(mode, normalized(archive.log_masses)[archive.matters])
+    found = np.bincount(mode, archive.found[archive.matters])
+    return int(found[share >= WEIGHTY].min(initial=np.iinfo(np.int64).max))

@@ -1,0 +1,195 @@
+"""Searches for modes along the path: from the prior's draws, while it takes more, and the pool."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.explore import draw_locally
+from nfanneal.anneal.landscape import UPWARDS, modes_of, rarest, uphill
+from nfanneal.anneal.progress import Activity
+from nfanneal.anneal.scout import (
+    LOOKED_AT,
+    STARTS,
+    found_often,
+    in_order_of_time,
+    likely_starts,
+    nothing_found,
+    pool_starts,
+    searched,
+    steps_by,
+)
+from nfanneal.anneal.state import Means, State, affords, observed_values
+from nfanneal.anneal.weighing import weighed
+from nfanneal.arrays import Array, Bools, concatenated, rows_of
+from nfanneal.target import Spent
+
+OFTEN = 6
+"""Searches from the prior go on until so many ended in every mode that weighs something."""
+LOOKED_AT_PER_DRAW = 128
+"""Draws of the prior that are looked at first, at most, per draw of a level."""
+ANY = 32
+"""So many draws, whatever they are, count for the optimum that the way from them leads up to."""
+MOST_LOOKED_AT = 131_072
+"""Searches from the prior end where so many draws were looked at, or evaluations made."""
+MOST_OF_A_BUDGET = 0.05
+SEARCH_AGAIN = 4.0
+"""Optima are searched again from the pool when β has grown by such a factor."""
+MOST_SEARCHES_AT_END = 2
+"""… and so many times at β = 1."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws z (n, d) of the prior with log L (n,)."""
+
+    z: Array
+    log_likelihood: Array
+
+
+@dataclass(frozen=True)
+class Found:
+    """What searches found so far, how many were begun, and the state after them."""
+
+    archive: Archive
+    state: State
+    begun: int = 0
+
+
+def scout_prior(state: State, means: Means) -> State:
+    """Look for optima from draws of the prior, until all modes that are there were found often.
+
+    Searches begin at draws that are better than their neighbours, but for those from where the way
+    rises straight to a known optimum. A mode that few ended in says that others like it may be
+    there that none found: then the draws and the searches are doubled. Nothing is found where no
+    draw has a likelihood.
+
+    Source: Boender & Rinnooy Kan (1987), Bayesian stopping rules for multistart global
+    optimization methods, doi:10.1007/BF02591684, for the thought.
+    """
+    target, before = means.target, state.n_evaluations
+    first, most = STARTS[steps_by(target)]
+    prior = state.pool.generations[0]
+    draws = Draws(prior.z, prior.log_likelihood)
+    found = Found(nothing_found(target.dimension), state)
+    looked = min(LOOKED_AT[steps_by(target)], LOOKED_AT_PER_DRAW * means.settings.draws)
+    while True:
+        left = _allowance(means) - (found.state.n_evaluations - before)
+        more, state = _more_of_the_prior(found.state, means, min(looked - len(draws.z), left))
+        found, seen = replace(found, state=state), len(draws.z) if found.begun else 0
+        draws = concatenated([draws, more])
+        rows = likely_starts(draws.z, draws.log_likelihood)
+        starts = rows_of(draws, rows[rows >= seen])
+        for size in (found.begun,) if found.begun else (first, 3 * first):
+            left = _allowance(means) - (found.state.n_evaluations - before)
+            found, starts = _search(found, starts, size, left, means)
+        if not found.begun:
+            break
+        # of a smooth landscape few draws are better than their neighbours
+        found, _ = _known(found, rows_of(draws, slice(seen, seen + ANY)), means)
+        found, rarely = _rarely_found(found, means)
+        looked *= 2
+        spent = found.state.n_evaluations - before
+        if not rarely or found.begun >= most or max(looked, spent) > MOST_LOOKED_AT:
+            break
+    archive, state = found.archive, found.state
+    state = replace(state, archive=archive)
+    if not len(archive) or found_often(archive):
+        return state
+    if target.ask_curvature is None or (target.curvature_cost and _allowance(means) < math.inf):
+        return state
+    archive, asked = in_order_of_time(target, draws.z, archive)
+    state, archive = _weighed(state.spending(asked), archive, means)
+    return replace(state, archive=archive)
+
+
+def _more_of_the_prior(state: State, means: Means, n: float) -> tuple[Draws, State]:
+    """n draws of the prior more, that are only looked at: few may hit a narrow mode."""
+    z = state.pool.generations[0].proposal.draw(max(int(n), 0), means.generator)
+    if not len(z):
+        return Draws(z, np.empty(0)), state
+    values, failed = observed_values(means.target, z, means.observe)
+    state = replace(state, n_failed=state.n_failed + int(failed.sum()))
+    return Draws(z, values), state.spending(Spent(evaluations=len(z)))
+
+
+def _search(
+    found: Found, starts: Draws, size: int, left: float, means: Means
+) -> tuple[Found, Draws]:
+    """Search from the first of the starts, and what starts are left.
+
+    Not from those from where the way rises straight to a known optimum: they count as if a search
+    had ended there.
+    """
+    means.observe(Activity("scouting for modes", 0, 1))
+    if len(found.archive) and len(UPWARDS) * len(starts.z) <= left:
+        found, known = _known(found, starts, means)
+        starts = rows_of(starts, ~known)
+    z = starts.z[:size]
+    if not len(z) or left <= 0:
+        return found, starts
+    ended = searched(means.target, z, found.archive, left)
+    state, archive = _weighed(found.state.spending(ended.spent), ended.archive, means)
+    return Found(archive, state, found.begun + len(z)), rows_of(starts, slice(size, None))
+
+
+def _known(found: Found, starts: Draws, means: Means) -> tuple[Found, Bools]:
+    """Which starts the way leads straight up from to a known optimum, which counts them."""
+    optimum, spent = uphill(means.target, found.archive, starts.z, starts.log_likelihood)
+    known = optimum >= 0
+    counts = np.bincount(optimum[known], minlength=len(found.archive))
+    archive = replace(found.archive, found=found.archive.found + counts)
+    return replace(found, archive=archive, state=found.state.spending(spent)), known
+
+
+def _rarely_found(found: Found, means: Means) -> tuple[Found, bool]:
+    """Whether a mode that weighs something, or the best place, was found by few searches."""
+    mode, spent = modes_of(means.target, found.archive)
+    rarely = rarest(found.archive, mode) < OFTEN or not found_often(found.archive)
+    return replace(found, state=found.state.spending(spent)), rarely
+
+
+def _allowance(means: Means) -> float:
+    """Evaluations that a search, or what goes with it, may take of a budget."""
+    return MOST_OF_A_BUDGET * (means.settings.max_evaluations or math.inf)
+
+
+def _weighed(state: State, archive: Archive, means: Means) -> tuple[State, Archive]:
+    """Draw around the archive's optima that matter, to see what they weigh."""
+    archive, spent, n_failed = weighed(archive, means.target, means.generator, _allowance(means))
+    return replace(state.spending(spent), n_failed=state.n_failed + n_failed), archive
+
+
+def scout_pool(state: State, means: Means) -> State:
+    """Look for optima from the pool, and draw around those that are new and matter.
+
+    Often enough on the path that no stage of it is passed over, and at β = 1.
+    """
+    archive, pool = state.archive, state.pool
+    due = state.beta >= min(SEARCH_AGAIN * state.searched_at, 1.0)
+    most = _allowance(means)
+    affordable = most == math.inf or affords(state, 2 * int(most), means.settings)
+    if archive is None or not due or not affordable:
+        return state
+    if state.searches_at_end >= MOST_SEARCHES_AT_END:
+        return state
+    means.observe(Activity("scouting for modes", 0, 1))
+    base, log_l = pool.log_base_weights(), pool.log_likelihood
+    size = max(int(archive.found.sum()), STARTS[steps_by(means.target)][0]) // 4
+    starts = pool_starts(pool.z, base, log_l, size, archive)
+    found = searched(means.target, starts, archive, most)
+    state = replace(
+        state.spending(found.spent),
+        archive=found.archive,
+        searched_at=state.beta,
+        searches_at_end=state.searches_at_end + (state.beta == 1.0),
+    )
+    if not found.news:
+        return state
+    state, archive = _weighed(state, found.archive, means)
+    rounds = max(state.rounds - 1, 0)  # the flow has not learned it yet
+    state = replace(state, archive=archive, rounds=rounds)
+    return draw_locally(state, means)

@@ -1,0 +1,267 @@
+"""Stages of a run: anneal, draw, let points walk; again with more effort where that is amiss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from nfanneal.anneal.coverage import check_coverage
+from nfanneal.anneal.final_draws import (
+    FinalDraws,
+    LatentDraws,
+    around_heavy,
+    drawn_until,
+    final_draws,
+)
+from nfanneal.anneal.journal import Journal
+from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
+from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
+from nfanneal.anneal.second_opinion import Opinion, kept_back, second_opinion
+from nfanneal.anneal.state import State, affords
+from nfanneal.anneal.weights import evidence
+from nfanneal.arrays import Array
+from nfanneal.model.problem import Problem
+from nfanneal.results.diagnosis import Diagnostics, diagnose
+from nfanneal.results.diagnostics import doubts_of_draws
+from nfanneal.results.draws import WeightedDraws, in_latent
+from nfanneal.results.records import Columns, Counts
+from nfanneal.results.symmetry import Symmetry
+from nfanneal.runs.extension import Earlier
+from nfanneal.runs.settings import Settings
+from nfanneal.runs.symmetry import kept_draws, made_symmetric
+from nfanneal.target import Spent, Target
+
+MOST_PER_EFFECTIVE = 100
+"""Draws per effective one that are made at most, where an ESS is wanted."""
+MOST_REFINEMENTS = 2
+"""Times that draws are added where the bridge's error is too large."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage came to: its annealing, its draws, and what walked points say of them.
+
+    `kept` are an earlier result's draws, where these go on from them. `searched`: evaluations that
+    a search for symmetries took.
+    """
+
+    annealed: AnnealResult
+    symmetry: Symmetry | None
+    searched: int
+    final: FinalDraws
+    kept: WeightedDraws | None
+    opinion: Opinion | None
+
+    @property
+    def fresh(self) -> int:
+        """How many draws were evaluated, past those that an earlier result had."""
+        return len(self.final.draws.z) - (0 if self.kept is None else len(self.kept.theta))
+
+    @property
+    def n_evaluations(self) -> int:
+        """Evaluations of log L so far, but for those of the opinion."""
+        return self.annealed.n_evaluations + self.searched + self.fresh
+
+    @property
+    def spent(self) -> Spent:
+        """What was asked since the annealing of the stage ended."""
+        asked = Spent(evaluations=self.searched + self.fresh) + self.final.spent
+        return asked if self.opinion is None else asked + self.opinion.spent
+
+    @property
+    def n_failed(self) -> int:
+        """How many of these failed."""
+        failed = int(self.final.draws.failed.sum())
+        return failed if self.opinion is None else failed + self.opinion.n_failed
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What diagnostics look at, before there is a result."""
+
+    diagnostics: Diagnostics
+    counts: Counts
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all stages share. `target` is that of the problem, through the journal."""
+
+    problem: Problem
+    target: Target
+    settings: Settings
+    journal: Journal
+    observe: Observer
+    earlier: Earlier | None
+
+
+def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> Stage:
+    """Stages with twice the effort each, until the draws are what is wanted and nothing speaks
+
+    against them, or no more effort is allowed. An earlier result is extended in one.
+
+    Raises:
+        ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
+    """
+    snapshot = task.journal.snapshot
+    if snapshot is not None:  # stages that a run had behind it when it was stopped
+        seed.spawn(snapshot.state.stage)
+    further: tuple[State, tuple[LevelInfo, ...]] | None = None
+    while True:
+        (own,) = seed.spawn(1)
+        stage = _stage(task, own, further)
+        lacking = "" if task.earlier else _lacking(stage, columns, task.settings)
+        if not lacking:
+            return stage
+        walked = None if stage.opinion is None else stage.opinion.walked.z
+        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked)
+        if state is None or not affords(state, 0, task.settings.anneal):
+            return stage
+        task.observe(GoingOn(state.effort, lacking))
+        further = (state, stage.annealed.history)
+
+
+def _stage(
+    task: Task,
+    seed: np.random.SeedSequence,
+    further: tuple[State, tuple[LevelInfo, ...]] | None,
+) -> Stage:
+    target, settings, earlier, observe = task.target, task.settings, task.earlier, task.observe
+    anneal_seed, draw_seed, symmetry_seed, walk_seed = seed.spawn(4)
+    if earlier and not earlier.rounds:
+        annealed = _as_it_was(task.journal)
+    else:
+        annealed = anneal(
+            target,
+            settings.flow,
+            earlier.settings(settings.anneal) if earlier else settings.anneal,
+            anneal_seed,
+            observe,
+            journal=task.journal,
+            further=further,
+        )
+    annealed, symmetry, searched = made_symmetric(
+        target, annealed, settings.anneal, symmetry_seed, earlier, observe
+    )
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+
+    def draw(n: int) -> LatentDraws:
+        return final_draws(target, annealed.proposal, n, generator, observe)
+
+    extends = earlier if earlier and not earlier.rounds else None
+    kept = kept_draws(extends, settings.fold, task.problem.latent) if extends else None
+    if kept:
+        final = FinalDraws(in_latent(kept, task.problem.latent), annealed.proposal)
+    else:
+        final = _enough_draws(target, settings, annealed, searched, draw)
+    if earlier:
+        wanted = earlier.target_ess or 0.0
+        final = drawn_until(final, wanted, math.ceil(MOST_PER_EFFECTIVE * wanted), draw)
+    stage = Stage(annealed, symmetry, searched, final, kept, None)
+    if settings.most_samples > settings.samples:
+        left = left_of(settings, stage.n_evaluations)
+        stage = replace(stage, final=around_heavy(final, target, left, generator, observe))
+    stage = with_opinion(stage, target, settings, walk_seed, observe)
+    return stage if earlier else _refined(stage, task, draw)
+
+
+def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> Stage:
+    """More draws where these and the walked points together know the evidence too roughly."""
+    settings, opinion = task.settings, stage.opinion
+    for _ in range(MOST_REFINEMENTS):
+        n, rough = len(stage.final.draws.z), 0.0
+        if opinion is not None:
+            rough = opinion.witness.error / settings.enough_error
+        left = left_of(settings, stage.n_evaluations + stage.spent.evaluations)
+        more = min(math.ceil((1.05 * rough**2 - 1.0) * n), n, settings.most_samples - n)
+        if opinion is None or rough <= 1.0 or more < 1 or more > left:
+            break
+        final = stage.final.followed_by(draw(more))
+        opinion = opinion.of(final.draws)
+        stage = replace(stage, final=final, opinion=opinion)
+    return stage
+
+
+def with_opinion(
+    stage: Stage,
+    target: Target,
+    settings: Settings,
+    seed: np.random.SeedSequence,
+    observe: Observer,
+) -> Stage:
+    """The stage with what points say that walk from its draws."""
+    opinion = second_opinion(
+        target,
+        stage.final,
+        stage.annealed.archive,
+        settings.anneal.walkers * stage.annealed.effort,
+        left_of(settings, stage.n_evaluations),
+        seed,
+        observe,
+    )
+    return replace(stage, opinion=opinion)
+
+
+def _lacking(stage: Stage, columns: Columns, settings: Settings) -> str:
+    """What of that which is wanted the draws are not, or what speaks against them; else nothing."""
+    found = diagnosed(stage, stage.final.draws.log_weight)
+    counts = Counts(stage.n_evaluations, 0, 0, 0)
+    doubts = doubts_of_draws(Sampled(found, counts, columns))
+    if doubts:
+        return doubts[0].split(": ")[0]
+    if found.ess < settings.enough_ess:
+        return f"{found.ess:,.0f} effective draws of {settings.enough_ess:,.0f}"
+    if found.log_evidence_error > settings.enough_error:
+        return f"an error of {found.log_evidence_error:.2g}, not {settings.enough_error:g}"
+    return ""
+
+
+def diagnosed(stage: Stage, log_weight: Array) -> Diagnostics:
+    """What the weights, the path and the walk say of a stage."""
+    annealed = replace(stage.annealed, proposal=stage.final.proposal)
+    coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
+    return diagnose(
+        log_weight,
+        uncovered=(coverage.uncovered_mass, coverage.uncovered_error),
+        path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
+        reached_beta=annealed.reached,
+        walked=None if stage.opinion is None else stage.opinion.witness,
+    )
+
+
+def _as_it_was(journal: Journal) -> AnnealResult:
+    """The annealing that a journal starts after."""
+    if journal.snapshot is None:
+        raise ValueError("the journal does not start from a result")
+    return outcome_of(journal.snapshot.state, journal.snapshot.history)
+
+
+def _enough_draws(
+    target: Target,
+    settings: Settings,
+    annealed: AnnealResult,
+    searched: int,
+    draw: Callable[[int], LatentDraws],
+) -> FinalDraws:
+    """The final draws, and more until enough are effective: they are cheap beside the training.
+
+    In all at most as many as the annealing took, and as the budget has left, of which a search
+    for symmetries took some, but for the second opinion; `samples` in any case.
+    """
+    left = left_of(settings, annealed.n_evaluations + searched)
+    left -= kept_back(target, settings.anneal.walkers * annealed.effort, left)
+    affordable = min(annealed.n_evaluations, left)
+    most = int(max(min(settings.most_samples, affordable), settings.samples))
+    first = FinalDraws(draw(settings.samples), annealed.proposal)
+    return drawn_until(first, settings.enough_ess, most, draw, settings.enough_error)
+
+
+def left_of(settings: Settings, spent: int) -> float:
+    """The evaluations that the budget has left."""
+    budget = settings.anneal.max_evaluations
+    return math.inf if budget is None else budget - spent
