@@ -87,7 +87,7 @@ def test_limits_that_are_named_are_those_of_the_program():
         f"{quick.error:g}",
         f"`thorough` {thorough.ess:,} and {thorough.error:g}",
         f"(of {LOOKED_AT['free']:,} draws for ODE models, {LOOKED_AT['gradients']:,} for others,",
-        f"up to {MOST_LOOKED_AT:,} draws",
+        f"doubled, up to {MOST_LOOKED_AT:,}.",
     ):
         assert words in said["method"]
 

@@ -11,6 +11,8 @@ from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array, rows_of
 from nfanneal.target import Spent, Target
 
+MOST_PARTED = 128
+"""So many optima are told apart by valleys, the heaviest."""
 NEAREST = 3
 """Others that each optimum is held against, the nearest in units of its own width."""
 BETWEEN = 3
@@ -22,11 +24,11 @@ DEEP = 3.0
 
 
 def modes_of(target: Target, archive: Archive) -> tuple[NDArray[np.int64], Spent]:
-    """Which mode each optimum that matters belongs to, (k,), and what it took to know.
+    """Which mode each of the `MOST_PARTED` heaviest optima belongs to, (k,); what it took to know.
 
     Ends of searches on a ridge differ, but there is no valley between neighbours.
     """
-    near = rows_of(archive.points, archive.matters)
+    near = rows_of(archive.points, slice(MOST_PARTED))
     k = len(near.z)
     each = min(NEAREST, k - 1)
     if each < 1:
@@ -83,8 +85,18 @@ def uphill(
 def rarest(archive: Archive, mode: NDArray[np.int64]) -> int:
     """How many searches ended in the mode that fewest ended in, of those that weigh something.
 
-    `mode` (k,) are those of the optima that matter.
+    `mode` (k,) are those of the heaviest optima.
     """
-    share = np.bincount(mode, normalized(archive.log_masses)[archive.matters])
-    found = np.bincount(mode, archive.found[archive.matters])
+    share = np.bincount(mode, normalized(archive.log_masses)[: len(mode)])
+    found = np.bincount(mode, archive.found[: len(mode)])
     return int(found[share >= WEIGHTY].min(initial=np.iinfo(np.int64).max))
+
+
+def unseen(archive: Archive, mode: NDArray[np.int64]) -> float:
+    """How likely the next search ends in a mode, of any weight, that none ended in yet.
+
+    Source: Good (1953), The population frequencies of species and the estimation of population
+    parameters, doi:10.1093/biomet/40.3-4.237: the share of modes that were found once.
+    """
+    found = np.bincount(mode, archive.found[: len(mode)])
+    return float((found == 1).sum() / max(found.sum(), 1))

@@ -38,7 +38,7 @@ SPREAD = 1 / 4
 former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
-STARTS = {"free": (32, 2048), "gradients": (32, 2048), "differences": (8, 192)}
+STARTS = {"free": (64, 2048), "gradients": (32, 2048), "differences": (16, 192)}
 LOOKED_AT = {"free": 16_384, "gradients": 65_536, "differences": 65_536}
 """Draws of the prior that are looked at first: functions of arrays take no time, and their slopes
 
@@ -50,7 +50,9 @@ MOST_OPENINGS = {"free": 16384, "differences": 256}
 """Draws among which searches in the order of time begin."""
 NEIGHBOURS = 16
 MANY_DIMENSIONS, FEWER_POINTS = 6, 4096
-"""Neighbours in more dimensions are dear to find: those of the last points only."""
+"""Neighbours in more dimensions are dear to find: among so many points at once."""
+OTHERS = 16
+"""So many draws, whatever they are, may begin searches too."""
 FEWEST_STEPS = 20
 """A search is not begun that has a budget for fewer."""
 QUASI_NEWTON = 150
@@ -105,9 +107,17 @@ def likely_starts(z: Array, log_likelihood: Array) -> NDArray[np.int64]:
     """Rows of draws z (n, d) of the prior, with log L (n,), where to begin searches, best first.
 
     Draws that are better than their neighbours: a narrow mode that few draws hit is not among the
-    best of all.
+    best of all. Of a smooth landscape they are few; some other draws follow.
     """
-    return local_maxima(z, log_standard_normal(z) + log_likelihood)
+    joint = log_standard_normal(z) + log_likelihood
+    size = FEWER_POINTS if z.shape[1] > MANY_DIMENSIONS else max(len(z), 1)
+    blocks = range(0, len(z), size)
+    peaks = [start + local_maxima(z[start : start + size], joint[start : start + size])
+             for start in blocks]  # fmt: skip
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *peaks])
+    rows = rows[np.argsort(-joint[rows], kind="stable")]
+    others = np.flatnonzero(np.isfinite(joint))[:OTHERS]
+    return np.concatenate([rows, others[~np.isin(others, rows)]])
 
 
 def in_order_of_time(target: Target, z: Array, archive: Archive) -> tuple[Archive, Spent]:

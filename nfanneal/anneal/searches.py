@@ -9,7 +9,7 @@ import numpy as np
 
 from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.explore import draw_locally
-from nfanneal.anneal.landscape import UPWARDS, modes_of, rarest, uphill
+from nfanneal.anneal.landscape import UPWARDS, modes_of, rarest, unseen, uphill
 from nfanneal.anneal.progress import Activity
 from nfanneal.anneal.scout import (
     LOOKED_AT,
@@ -31,8 +31,8 @@ OFTEN = 6
 """Searches from the prior go on until so many ended in every mode that weighs something."""
 LOOKED_AT_PER_DRAW = 128
 """Draws of the prior that are looked at first, at most, per draw of a level."""
-ANY = 32
-"""So many draws, whatever they are, count for the optimum that the way from them leads up to."""
+UNSEEN = 0.01
+"""… and while so many of them end where none ended before, if there is where to begin."""
 MOST_LOOKED_AT = 131_072
 """Searches from the prior end where so many draws were looked at, or evaluations made."""
 MOST_OF_A_BUDGET = 0.05
@@ -62,10 +62,11 @@ class Found:
 def scout_prior(state: State, means: Means) -> State:
     """Look for optima from draws of the prior, until all modes that are there were found often.
 
-    Searches begin at draws that are better than their neighbours, but for those from where the way
-    rises straight to a known optimum. A mode that few ended in says that others like it may be
-    there that none found: then the draws and the searches are doubled. Nothing is found where no
-    draw has a likelihood.
+    Searches begin at draws that are better than their neighbours; of a likelihood that is no fit to
+    data, not where the way rises straight to a known optimum. They go on while many end where none
+    ended before. A mode that weighs something and that few ended in says that others like it may
+    be there that none found: then the draws are doubled. Nothing is found where no draw has a
+    likelihood.
 
     Source: Boender & Rinnooy Kan (1987), Bayesian stopping rules for multistart global
     optimization methods, doi:10.1007/BF02591684, for the thought.
@@ -74,26 +75,20 @@ def scout_prior(state: State, means: Means) -> State:
     first, most = STARTS[steps_by(target)]
     prior = state.pool.generations[0]
     draws = Draws(prior.z, prior.log_likelihood)
-    found = Found(nothing_found(target.dimension), state)
+    found, starts = Found(nothing_found(target.dimension), state), rows_of(draws, slice(0))
     looked = min(LOOKED_AT[steps_by(target)], LOOKED_AT_PER_DRAW * means.settings.draws)
-    while True:
+    while max(looked, found.state.n_evaluations - before) <= MOST_LOOKED_AT:
         left = _allowance(means) - (found.state.n_evaluations - before)
-        more, state = _more_of_the_prior(found.state, means, min(looked - len(draws.z), left))
-        found, seen = replace(found, state=state), len(draws.z) if found.begun else 0
-        draws = concatenated([draws, more])
-        rows = likely_starts(draws.z, draws.log_likelihood)
-        starts = rows_of(draws, rows[rows >= seen])
-        for size in (found.begun,) if found.begun else (first, 3 * first):
-            left = _allowance(means) - (found.state.n_evaluations - before)
-            found, starts = _search(found, starts, size, left, means)
-        if not found.begun:
-            break
-        # of a smooth landscape few draws are better than their neighbours
-        found, _ = _known(found, rows_of(draws, slice(seen, seen + ANY)), means)
-        found, rarely = _rarely_found(found, means)
-        looked *= 2
-        spent = found.state.n_evaluations - before
-        if not rarely or found.begun >= most or max(looked, spent) > MOST_LOOKED_AT:
+        if not len(starts.z):
+            more, state = _more_of_the_prior(found.state, means, min(looked - len(draws.z), left))
+            found = replace(found, state=state)
+            new = more if found.begun else concatenated([draws, more])
+            draws, looked = concatenated([draws, more]), 2 * looked
+            starts = rows_of(new, likely_starts(new.z, new.log_likelihood))
+        left = _allowance(means) - (found.state.n_evaluations - before)
+        found, starts = _search(found, starts, max(found.begun, first), left, means)
+        found, rarely, more_to_see = _enough_seen(found, means)
+        if found.begun >= most or left <= 0 or not (rarely or (more_to_see and len(starts.z))):
             break
     archive, state = found.archive, found.state
     state = replace(state, archive=archive)
@@ -121,11 +116,12 @@ def _search(
 ) -> tuple[Found, Draws]:
     """Search from the first of the starts, and what starts are left.
 
-    Not from those from where the way rises straight to a known optimum: they count as if a search
-    had ended there.
+    Those from where the way rises straight to a known optimum count as if a search had ended
+    there. A fit to data goes other ways.
     """
     means.observe(Activity("scouting for modes", 0, 1))
-    if len(found.archive) and len(UPWARDS) * len(starts.z) <= left:
+    straight = means.target.ask_curvature is None and len(found.archive) > 0
+    if straight and len(UPWARDS) * len(starts.z) <= left:
         found, known = _known(found, starts, means)
         starts = rows_of(starts, ~known)
     z = starts.z[:size]
@@ -145,11 +141,15 @@ def _known(found: Found, starts: Draws, means: Means) -> tuple[Found, Bools]:
     return replace(found, archive=archive, state=found.state.spending(spent)), known
 
 
-def _rarely_found(found: Found, means: Means) -> tuple[Found, bool]:
-    """Whether a mode that weighs something, or the best place, was found by few searches."""
+def _enough_seen(found: Found, means: Means) -> tuple[Found, bool, bool]:
+    """Whether a mode that weighs something, or the best place, was found by few searches.
+
+    And whether many searches end in modes that none ended in before.
+    """
     mode, spent = modes_of(means.target, found.archive)
+    found = replace(found, state=found.state.spending(spent))
     rarely = rarest(found.archive, mode) < OFTEN or not found_often(found.archive)
-    return replace(found, state=found.state.spending(spent)), rarely
+    return found, rarely, unseen(found.archive, mode) > UNSEEN
 
 
 def _allowance(means: Means) -> float:

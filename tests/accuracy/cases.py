@@ -85,14 +85,19 @@ def column(result: Result, name: str) -> Array:
 def shares(
     label: Callable[[Result], NDArray[np.int64]], exact: Array, within: float
 ) -> Callable[[Result], Check]:
-    """Whether every share of the mass, by label, is within a part of the exact one."""
+    """Whether every share of the mass, by label, is within a part of the exact one.
+
+    Or within four standard errors of what so many effective draws can tell.
+    """
 
     def check(result: Result) -> Check:
         weights = normalized(result.draws.log_weight)
         found = np.bincount(label(result), weights, minlength=len(exact))
-        ratio = found / exact
+        ratio, ess = found / exact, result.diagnostics.ess
+        noise = 4.0 * np.sqrt((1.0 - exact) / (exact * ess))
         text = f"{len(exact)} modes, {ratio.min():.2f} to {ratio.max():.2f} of their masses"
-        return Check(text, bool(np.all(np.abs(ratio - 1.0) <= within)), tuple(found.round(4)))
+        holds = bool(np.all(np.abs(ratio - 1.0) <= np.maximum(within, noise)))
+        return Check(text, holds, tuple(found.round(4)))
 
     return check
 
