@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +43,27 @@ class LevelInfo:
     next_beta: float = math.nan
     held_out: float = math.nan
     losses: Array = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+
+
+AFTERWARDS = 3.0
+"""Rounds at β = 1, final draws and walks take about as long as so many levels."""
+RECENT = 3
+
+
+def seconds_left(levels: Sequence[LevelInfo]) -> float:
+    """About how long a stage still takes, in seconds, by how fast β has grown of late.
+
+    nan before that can be told: an order of magnitude, since nobody knows whether the stage will
+    be enough.
+    """
+    recent = [level for level in levels if level.beta > 0.0][-RECENT - 1 :]
+    if len(recent) < 2:
+        return math.nan
+    each = (recent[-1].seconds - recent[0].seconds) / (len(recent) - 1)
+    grown = math.log(recent[-1].beta / recent[0].beta) / (len(recent) - 1)
+    if recent[-1].beta >= 1.0:
+        return AFTERWARDS * each
+    return (AFTERWARDS - math.log(recent[-1].beta) / grown) * each if grown > 0.0 else math.nan
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy, differentiate
 from nfanneal.model.ode import SMALLEST, CompiledSystem, SolverSettings, Status
 from nfanneal.model.ode.forcing import longest_step
+from nfanneal.model.ode.system import LOOKS_FOR_JUMPS, jumps
 from nfanneal.model.simulator import Coincidence, Outcomes, Predictions
 
 OFF = 30.0
@@ -226,14 +227,16 @@ class OdeSimulator:
 
     def tightened(self, factor: float) -> OdeSimulator:
         """The same with tolerances so many times smaller, and steps enough for them."""
-        return self._solved_with(lambda settings: settings.tightened(factor))
+        changed = (replace(e, settings=e.settings.tightened(factor)) for e in self.experiments)
+        return replace(self, experiments=tuple(changed))
 
     def precise(self, factor: float) -> OdeSimulator:
         """Likewise, with steps so short that nothing that happens in time is stepped over."""
-        return self._solved_with(lambda settings: settings.tightened(factor).watchful())
-
-    def _solved_with(self, change: Callable[[SolverSettings], SolverSettings]) -> OdeSimulator:
-        changed = (replace(e, settings=change(e.settings)) for e in self.experiments)
+        tight = self.tightened(factor)
+        changed = []
+        for each in tight.experiments:
+            often = (LOOKS_FOR_JUMPS,) if jumps(each.system.system) else ()
+            changed.append(replace(each, settings=each.settings.watchful(*often)))
         return replace(self, experiments=tuple(changed))
 
     def compile_all(self) -> None:

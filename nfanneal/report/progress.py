@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from rich.console import Console, Group
@@ -9,19 +10,27 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from nfanneal.anneal.progress import Activity, Event, GoingOn, LevelInfo
+from nfanneal.anneal.progress import Activity, Event, GoingOn, LevelInfo, seconds_left
 
 SHOWN_LEVELS = 12
 
 
-def level_line(info: LevelInfo) -> str:
-    """One plain line about a level."""
+def level_line(info: LevelInfo, left: float = math.nan) -> str:
+    """One plain line about a level, and about how many seconds are left."""
     rate = info.n_evaluations / info.seconds if info.seconds > 0 else 0.0
     return (
         f"level {info.level:3d}  beta {info.beta:9.3e}  ESS {info.truncated_ess:6.1%}  "
         f"log Z(beta) {info.log_evidence:11.3f}  evaluations {info.n_evaluations:9,d} "
-        f"({rate:,.0f}/s)  {info.seconds:6.1f} s"
+        f"({rate:,.0f}/s)  {info.seconds:6.1f} s{'' if math.isnan(left) else f', {roughly(left)}'}"
     )
+
+
+def roughly(seconds: float) -> str:
+    """A time to one digit, in the unit that suits."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2.0 * size:
+            return f"about {float(f'{seconds / size:.1g}'):g} {unit} left"
+    return f"about {float(f'{max(seconds, 1.0):.1g}'):g} s left"
 
 
 def going_on_line(event: GoingOn) -> str:
@@ -34,6 +43,7 @@ class PlainProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._levels: list[LevelInfo] = []
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -44,7 +54,9 @@ class PlainProgress:
     def __call__(self, event: Event) -> None:
         """Show a level, or that more effort is needed; pass over activities."""
         if isinstance(event, LevelInfo):
-            self._console.print(level_line(event), soft_wrap=True, highlight=False)
+            self._levels.append(event)
+            line = level_line(event, seconds_left(self._levels))
+            self._console.print(line, soft_wrap=True, highlight=False)
         elif isinstance(event, GoingOn):
             self._console.print(going_on_line(event), soft_wrap=True, highlight=False)
 
@@ -60,9 +72,9 @@ class LiveProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TextColumn("elapsed {task.fields[elapsed]:.0f} s"),
+            TextColumn("elapsed {task.fields[elapsed]:.0f} s{task.fields[left]}"),
         )
-        self._task = self._progress.add_task("starting", total=1, elapsed=0.0)
+        self._task = self._progress.add_task("starting", total=1, elapsed=0.0, left="")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
 
     def __enter__(self) -> LiveProgress:
@@ -81,12 +93,14 @@ class LiveProgress:
         elif isinstance(event, GoingOn):
             self._live.console.print(going_on_line(event), soft_wrap=True, highlight=False)
         elif isinstance(event, Activity):
+            left = seconds_left(self._levels)
             self._progress.update(
                 self._task,
                 description=event.doing,
                 completed=event.done,
                 total=max(event.total, 1),
                 elapsed=elapsed,
+                left="" if math.isnan(left) else f", {roughly(left)}",
             )
 
     def _render(self) -> Group:

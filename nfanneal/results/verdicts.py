@@ -150,15 +150,13 @@ def solver_too_rough(judged: Judged) -> str | None:
 
 
 def _what_to_do(tightening: float) -> str:
-    if tightening > 1.0:
-        return (
-            f"Tolerances were divided by {tightening:g} already: an equation jumps or has a narrow "
-            "peak (set model.solver.max_step, or a smaller one), or a state begins far smaller "
-            "than it becomes (set model.solver.atol)"
-        )
+    tight = tightening > 1.0
+    begun = f"Tolerances were divided by {tightening:g} already: a" if tight else "A"
     return (
-        "An equation jumps or has a narrow peak (set model.solver.max_step, or a smaller one); or "
-        "divide model.solver.rtol and atol by 100"
+        f"{begun}n equation jumps or has a narrow peak (set model.solver.max_step, or a smaller "
+        "one), a state begins or ends far smaller than it is in between (set model.solver.atol "
+        "below it), or the noise is below what numbers of 16 digits resolve"
+        + ("" if tight else "; else divide model.solver.rtol and atol by 100")
     )
 
 

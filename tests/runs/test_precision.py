@@ -107,8 +107,20 @@ def test_a_result_is_judged_by_the_tolerances_that_it_was_made_with(ran, capsys)
     assert abs(more.log_evidence - d.log_evidence) < 4.0 * error
 
 
-def test_what_no_tolerance_mends_is_not_trusted(tmp_path, monkeypatch, capsys):
-    """A state moves a peak of the time: one step in 60 misses it, short ones do not."""
+@pytest.mark.parametrize(
+    ("forcing", "clock", "width"),
+    [
+        ("a*exp(-((t - y)/0.08)**2)", "0*a", 0.08 * np.sqrt(np.pi)),
+        ("where(abs(y - 60.1) < 0.003, 20*a, 0)", "1 + 0*a", 0.12),
+    ],
+    ids=["peak", "window"],
+)
+def test_what_no_tolerance_mends_is_not_trusted(
+    forcing, clock, width, tmp_path, monkeypatch, capsys
+):
+    """A state moves a peak of the time, or a window: a step of the solver misses it, short ones
+
+    do not."""
     monkeypatch.chdir(tmp_path)
     times = np.arange(0.0, 61.0, 10.0)
     (tmp_path / "x.csv").write_text("t,x\n" + "\n".join(f"{t},{0.0}" for t in times))
@@ -116,7 +128,7 @@ def test_what_no_tolerance_mends_is_not_trusted(tmp_path, monkeypatch, capsys):
         "name": "hidden",
         "model": {
             "kind": "ode", "states": {"x": 0, "y": 30.05},
-            "equations": {"x": "a*exp(-((t - y)/0.08)**2)", "y": "0*a"},
+            "equations": {"x": forcing, "y": clock},
         },
         "parameters": {"a": {"prior": {"uniform": [0.0, 20.0]}}},
         "data": {"file": "x.csv"},
@@ -126,7 +138,7 @@ def test_what_no_tolerance_mends_is_not_trusted(tmp_path, monkeypatch, capsys):
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
     code, out, _ = inside(capsys, "run", "spec.yaml", "--threads", 1)
     d = json.loads(inside(capsys, "summary", "spec.h5", "--json")[1])
-    width = 0.08 * np.sqrt(np.pi)  # x = a·width at three of the data
+    # x = a·width at three of the data
     sd = 0.3 / (width * np.sqrt(3.0))
     exact = -7.0 * np.log(0.3 * np.sqrt(2.0 * np.pi)) + np.log(sd * np.sqrt(np.pi / 2.0) / 20.0)
     assert code == 5 or abs(d["log_evidence"] - exact) < 4.0 * d["log_evidence_error"]

@@ -8,11 +8,12 @@ from enum import IntEnum
 
 import numpy as np
 import sympy
+from sympy.core.relational import Relational
 
 from nfanneal.model.ode.events import Timetable, with_switches
 
-LOOKS = 1000
-"""So many steps at least where a solver is to be watchful."""
+LOOKS, LOOKS_FOR_JUMPS = 1000, 10_000
+"""So many steps at least where a solver is to be watchful: of smooth equations, and of others."""
 FINEST, SMALLEST = 1e-14, 1e-300
 """The least relative tolerance that means something, and the least absolute one."""
 
@@ -47,6 +48,15 @@ def with_stops(system: OdeSystem) -> OdeSystem:
     return replace(system, equations=equations, timetable=table)
 
 
+def jumps(system: OdeSystem) -> bool:
+    """Whether conditions are left in its equations that no stop of the solver stands for."""
+    held = set(with_stops(system).timetable.held)
+    conditions = {
+        c for equation in with_stops(system).equations for c in equation.atoms(Relational)
+    }
+    return any(c.free_symbols - held - set(system.parameters) for c in conditions)
+
+
 @dataclass(frozen=True)
 class SolverSettings:
     """Tolerances per step, the most steps of a trajectory, the time it starts at, the method.
@@ -79,9 +89,9 @@ class SolverSettings:
             max_steps=round(self.max_steps * math.sqrt(factor)),
         )
 
-    def watchful(self) -> SolverSettings:
+    def watchful(self, looks: int = LOOKS) -> SolverSettings:
         """Steps so short that few things that happen in time are stepped over."""
-        return self.with_steps_of(min(self.max_step / 4.0, self.span / LOOKS))
+        return self.with_steps_of(min(self.max_step / 4.0, self.span / looks))
 
     def with_steps_of(self, most: float) -> SolverSettings:
         """No step longer than that, and steps enough for it."""

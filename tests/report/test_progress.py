@@ -1,0 +1,49 @@
+"""What is shown of a run: about how long it still takes, and that it goes on."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from nfanneal.anneal.progress import Activity, GoingOn, LevelInfo, seconds_left
+from nfanneal.report.progress import PlainProgress, roughly
+
+
+def level(number, beta, seconds):
+    return LevelInfo(number, beta, 1.0, 1.0, 1.0, 0.1, -1.0, 100, 0, 0, seconds)
+
+
+def test_time_left_goes_by_how_fast_beta_grows():
+    """A tenfold step takes two seconds: two more of them, and three levels more at the end."""
+    path = [level(0, 0.0, 1.0), *(level(i, 10.0 ** (i - 5), 2.0 * i) for i in range(1, 4))]
+    assert seconds_left(path) == pytest.approx(2.0 * (2 + 3))
+    assert math.isnan(seconds_left(path[:2]))
+    assert math.isnan(seconds_left([*path, *(level(4 + i, 0.01, 8.0 + i) for i in range(4))]))
+    assert seconds_left([*path, level(4, 1.0, 9.0)]) == pytest.approx(3.0 * (9.0 - 2.0) / 3.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "about 1 s left"), (17.0, "about 20 s left"), (119.0, "about 100 s left"),
+     (260.0, "about 4 min left"), (9000.0, "about 2 h left")],
+)  # fmt: skip
+def test_a_time_is_told_to_one_digit(seconds, words):
+    assert roughly(seconds) == words
+
+
+def test_a_log_says_that_more_effort_is_made_and_why():
+    out = io.StringIO()
+    shown = PlainProgress(Console(file=out, width=200))
+    for event in (level(0, 0.0, 1.0), Activity("drawing", 0, 1), level(1, 0.1, 2.0),
+                  level(2, 1.0, 3.0), GoingOn(2, "900 effective draws of 2,000")):  # fmt: skip
+        shown(event)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 4
+    assert "left" not in lines[0]
+    assert "about 3 s left" in lines[2]
+    assert lines[3] == (
+        "not enough yet: 900 effective draws of 2,000; going on with 2 times the first effort"
+    )
