@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfanneal.anneal.pool import Generation
-from nfanneal.anneal.proposals.base import Proposal
+from nfanneal.anneal.proposals.base import Proposal, log_standard_normal
 from nfanneal.anneal.weights import Evidence, evidence, mixture_log_density, normalized, tempered
+from nfanneal.arrays import Array
 
 RARE = 30.0
 """A point is under-covered if the proposal draws its surroundings this many times too rarely."""
+MOST_SEEN = 1024
+"""Draws of the prior that are kept of those that were looked at."""
 MOST_GENERATIONS = 16
 """Generations of the path that are scored under each other: bounds the cost of the check."""
 
@@ -33,6 +36,44 @@ class Coverage:
     uncovered_mass: float
     uncovered_error: float
     path_evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The likeliest of `n` draws of the prior that were looked at: z (k, d), log L (k,)."""
+
+    z: Array
+    log_likelihood: Array
+    n: int
+
+    def shares(self, log_evidence: float) -> Array:
+        """What share of the posterior each stands for, (k,)."""
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(self.log_likelihood - log_evidence) / self.n)
+
+
+def likeliest(z: Array, log_likelihood: Array) -> Seen:
+    """The `MOST_SEEN` likeliest of draws z (n, d) of the prior."""
+    finite = np.flatnonzero(np.isfinite(log_likelihood))
+    rows = finite[np.argsort(-log_likelihood[finite], kind="stable")[:MOST_SEEN]]
+    return Seen(z[rows], log_likelihood[rows], len(z))
+
+
+def hardly_drawn(seen: Seen, proposal: Proposal, log_evidence: float) -> Array:
+    """What share of the posterior each of the prior's draws stands for, where `proposal` hardly
+
+    ever draws, (k,); 0 elsewhere. A plateau, where no search is led, is seen by these alone.
+    """
+    if not len(seen.z):
+        return np.empty(0)
+    log_joint = tempered(log_standard_normal(seen.z), seen.log_likelihood, 1.0)
+    under = log_joint - proposal.log_density(seen.z) - log_evidence > math.log(RARE)
+    return np.where(under, np.minimum(seen.shares(log_evidence), 1.0), 0.0)
+
+
+def with_error(shares: Array) -> tuple[float, float]:
+    """The sum of such shares (k,) and its standard error."""
+    return min(float(shares.sum()), 1.0), math.sqrt(float((shares**2).sum()))
 
 
 def check_coverage(path: Sequence[Generation], proposal: Proposal, log_evidence: float) -> Coverage:

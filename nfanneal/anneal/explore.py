@@ -40,6 +40,8 @@ MOST_MOVED = 8192
 """So many points are moved before a training, at most."""
 FEW_DIMENSIONS = 12
 """Up to so many, walks along differences mix as fast as Hamiltonian ones, without gradients."""
+HELD_OUT = 8
+"""One point in this many is held out of the training."""
 WALKED_SHARE = 0.5
 """Such a share of the points that are moved go on from where others walked before."""
 
@@ -91,11 +93,12 @@ def explore(state: State, means: Means) -> State:
 def moves_points(state: State, info: LevelInfo, means: Means) -> bool:
     """Whether points may be moved before a flow is trained on them, as far as the budget allows.
 
-    Where the newest flow, as `info` has it, is as good as the last one should be, its draws are.
+    Where the newest flow, as `info` has it, is as good as the last one should be, its draws are,
+    unless walked points have spoken against them.
     """
     settings = means.settings
     wanted = settings.moves > 0 and settings.objective != "reverse_kl"
-    wanted = wanted and info.truncated_ess < settings.target_ess
+    wanted = wanted and (info.truncated_ess < settings.target_ess or state.walked is not None)
     if not (wanted and walks(means.target)):
         return wanted
     each = round_evaluations(by_gradients=False) * settings.moves
@@ -113,18 +116,26 @@ def training_points(
     rows: NDArray[np.int64],
     weights: Array,
     means: Means,
-) -> tuple[State, WeightedPoints]:
-    """The pool's points in `rows`, or moved ones where few of them are effective."""
+) -> tuple[State, WeightedPoints, WeightedPoints | None]:
+    """The pool's points in `rows`, or moved ones where few of them are effective.
+
+    And where walked points have spoken against what the pool says; then some of them, which the
+    training does not see, have to tell how good it is, too: the pool's know nothing of the rest.
+    """
     z = state.pool.z[rows]
     thorough = state.effort > 1 and state.beta == 1.0
     each = ENOUGH_TO_TRAIN if thorough else FEWEST_TO_TRAIN
     few = effective_sample_size(weights) < each * z.shape[1]
-    if not (few and moves_points(state, info, means)):
-        return state, WeightedPoints(proposal.whiten(z), weights)
+    if not ((few or state.walked is not None) and moves_points(state, info, means)):
+        return state, WeightedPoints(proposal.whiten(z), weights), None
+    spoken_against = state.walked is not None
     means.observe(Activity("spreading points", 0, means.settings.moves))
     chosen = rows[systematic_resample(weights, _points_to_move(state, means), means.rng)]
     state, end = _moved(state, proposal, chosen, means)
-    return state, WeightedPoints(proposal.whiten(end), np.full(len(end), 1.0 / len(end)))
+    y = proposal.whiten(means.rng.permutation(end))
+    n = len(end) // HELD_OUT if spoken_against else 0
+    held_out, others = (WeightedPoints(p, np.full(len(p), 1.0 / len(end))) for p in (y[:n], y[n:]))
+    return state, others, held_out if n else None
 
 
 def _moved(
@@ -153,8 +164,8 @@ def _moved(
 
 
 def _kept(state: State, end: Array) -> Array | None:
-    """Points that go on from here at the next round: under the posterior alone."""
-    return end if state.beta == 1.0 else None
+    """Points that go on from here at the next round: those that walk under the posterior."""
+    return end if state.beta == 1.0 else state.walked
 
 
 class Differentiated(Protocol):

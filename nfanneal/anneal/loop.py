@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.explore import (
     ENOUGH_TO_MOVE,
+    HELD_OUT,
     draw_locally,
     explore,
     moves_points,
@@ -55,8 +56,6 @@ from nfanneal.arrays import Array
 from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target
 
-HELD_OUT = 8
-"""One pool point in this many is held out of the training."""
 FINAL_LEVELS = 4
 """The final proposal is a mixture of the proposals of so many last levels.
 
@@ -70,6 +69,8 @@ LEAST_ESS = 0.1
 """Share of a level's draws that must be effective before a flow is to be trusted."""
 POOR_ESS = 0.02
 """A flow so poor at its own β says that the next ones take more."""
+MOST_FIRST_DRAWS = 16_384
+"""Draws of the prior until one has a likelihood, at most."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 
@@ -196,7 +197,23 @@ def _draw(state: State, means: Means) -> State:
     for hot in state.hot if state.level > 0 else ():
         state = add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
     state = add(state, state.proposal, draws, means)
+    while state.level == 0 and not np.isfinite(state.pool.log_likelihood).any():
+        n = len(state.pool.log_likelihood)
+        if n >= MOST_FIRST_DRAWS or not affords(state, n, means.settings):
+            raise ModelError(_nowhere(state, means.target))
+        state = add(state, state.proposal, n, means)
     return replace(state, rounds=state.rounds + (state.beta == 1.0))
+
+
+def _nowhere(state: State, target: Target) -> str:
+    z, n_failed = state.pool.z, state.n_failed
+    row = state.failed_z[0] if n_failed else z[0]
+    advice = "" if n_failed == len(z) else ", or draw more (anneal.draws)"
+    return (
+        f"the likelihood is zero at all {len(z)} draws from the prior ({n_failed} of them "
+        f"because the model failed), such as {target.in_words(row)}; check the priors, the "
+        f"units of the data and the noise model with `nfanneal check`{advice}"
+    )
 
 
 def _look(state: State, seconds: float) -> LevelInfo:
@@ -293,16 +310,20 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
     weights = pool_weights(state)
     if state.archive is not None and len(state.archive) > 1:
         weights = state.archive.balanced(weights, z, state.beta)
-    proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(z, weights))
+    around, share = z, weights
+    if state.walked is not None:  # they may be where the pool has nothing
+        around = np.concatenate([z, state.walked])
+        share = np.concatenate([0.5 * weights, np.full(len(state.walked), 0.5 / len(state.walked))])
+    proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(around, share))
     order = means.rng.permutation(len(z))
     held_out, others = np.split(order, [len(z) // HELD_OUT])
     if not weights[others].any():  # all weight is that of a single held-out point
         others = order
-    state, points = training_points(state, info, proposal, others, weights[others], means)
+    state, points, walked = training_points(state, info, proposal, others, weights[others], means)
     training = train(
         proposal,
         points,
-        WeightedPoints(proposal.whiten(z[held_out]), weights[held_out]),
+        walked or WeightedPoints(proposal.whiten(z[held_out]), weights[held_out]),
         means.target,
         state.beta,
         settings,

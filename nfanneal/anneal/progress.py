@@ -68,7 +68,10 @@ def seconds_left(levels: Sequence[LevelInfo]) -> float:
 
 @dataclass(frozen=True)
 class GoingOn:
-    """A stage ended before enough was known, for the reasons that are told; another begins."""
+    """A stage ended before enough was known, for the reasons that are told; another begins.
+
+    None does, since no more effort is allowed, if its `effort` is 0.
+    """
 
     effort: int
     why: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.coverage import likeliest
 from nfanneal.anneal.explore import draw_locally
 from nfanneal.anneal.landscape import UPWARDS, modes_of, rarest, unseen, uphill
 from nfanneal.anneal.progress import Activity
@@ -35,7 +36,8 @@ UNSEEN = 0.01
 """… and while so many of them end where none ended before, if there is where to begin."""
 MOST_LOOKED_AT = 131_072
 """Searches from the prior end where so many draws were looked at, or evaluations made."""
-MOST_OF_A_BUDGET = 0.05
+OF_A_BUDGET, OF_A_BUDGET_LATER = 0.25, 0.05
+"""What searches from the prior may take of a budget, half of it to look at draws; and others."""
 SEARCH_AGAIN = 4.0
 """Optima are searched again from the pool when β has grown by such a factor."""
 MOST_SEARCHES_AT_END = 2
@@ -73,25 +75,25 @@ def scout_prior(state: State, means: Means) -> State:
     """
     target, before = means.target, state.n_evaluations
     first, most = STARTS[steps_by(target)]
-    prior = state.pool.generations[0]
-    draws = Draws(prior.z, prior.log_likelihood)
+    draws = Draws(state.pool.z, state.pool.log_likelihood)
     found, starts = Found(nothing_found(target.dimension), state), rows_of(draws, slice(0))
     looked = min(LOOKED_AT[steps_by(target)], LOOKED_AT_PER_DRAW * means.settings.draws)
     while max(looked, found.state.n_evaluations - before) <= MOST_LOOKED_AT:
-        left = _allowance(means) - (found.state.n_evaluations - before)
+        left = _allowance(means, OF_A_BUDGET) - (found.state.n_evaluations - before)
         if not len(starts.z):
-            more, state = _more_of_the_prior(found.state, means, min(looked - len(draws.z), left))
+            n = min(looked - len(draws.z), left / 2.0)
+            more, state = _more_of_the_prior(found.state, means, n)
             found = replace(found, state=state)
             new = more if found.begun else concatenated([draws, more])
             draws, looked = concatenated([draws, more]), 2 * looked
             starts = rows_of(new, likely_starts(new.z, new.log_likelihood))
-        left = _allowance(means) - (found.state.n_evaluations - before)
+        left = _allowance(means, OF_A_BUDGET) - (found.state.n_evaluations - before)
         found, starts = _search(found, starts, max(found.begun, first), left, means)
         found, rarely, more_to_see = _enough_seen(found, means)
         if found.begun >= most or left <= 0 or not (rarely or (more_to_see and len(starts.z))):
             break
-    archive, state = found.archive, found.state
-    state = replace(state, archive=archive)
+    archive, seen = found.archive, likeliest(draws.z, draws.log_likelihood)
+    state = replace(found.state, archive=archive, seen=seen)
     if not len(archive) or found_often(archive):
         return state
     if target.ask_curvature is None or (target.curvature_cost and _allowance(means) < math.inf):
@@ -152,14 +154,16 @@ def _enough_seen(found: Found, means: Means) -> tuple[Found, bool, bool]:
     return found, rarely, unseen(found.archive, mode) > UNSEEN
 
 
-def _allowance(means: Means) -> float:
+def _allowance(means: Means, share: float = OF_A_BUDGET_LATER) -> float:
     """Evaluations that a search, or what goes with it, may take of a budget."""
-    return MOST_OF_A_BUDGET * (means.settings.max_evaluations or math.inf)
+    return share * (means.settings.max_evaluations or math.inf)
 
 
 def _weighed(state: State, archive: Archive, means: Means) -> tuple[State, Archive]:
     """Draw around the archive's optima that matter, to see what they weigh."""
     archive, spent, n_failed = weighed(archive, means.target, means.generator, _allowance(means))
+    if not archive.matters.any():  # on plateaus no curvature says where to draw
+        archive = nothing_found(means.target.dimension)
     return replace(state.spending(spent), n_failed=state.n_failed + n_failed), archive
 
 

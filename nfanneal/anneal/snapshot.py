@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Proposal
@@ -94,6 +95,10 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     layout["walked"] = state.walked is not None
     if state.walked is not None:
         arrays["walked"] = state.walked
+    layout["seen"] = None if state.seen is None else state.seen.n
+    if state.seen is not None:
+        arrays["seen.z"] = state.seen.z
+        arrays["seen.log_likelihood"] = state.seen.log_likelihood
     layout["scouted"] = state.archive is not None
     if state.archive is not None:
         arrays |= {f"scouted.{name}": getattr(state.archive, name) for name in ARCHIVED}
@@ -138,6 +143,7 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         ladder=tuple((beta, proposals[q]) for beta, q in layout["ladder"]),
         archive=_archive(plain) if layout["scouted"] else None,
         walked=plain["walked"] if layout["walked"] else None,
+        seen=_seen(plain, layout["seen"]),
     )
     history = tuple(
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])
@@ -146,6 +152,10 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
     settings = FlowSettings(**{**layout["flow"], "hidden": tuple(layout["flow"]["hidden"])})
     randomness = Randomness(plain["torch"], layout["numpy"], layout["spawned"])
     return Snapshot(state, history, randomness, settings)
+
+
+def _seen(arrays: Mapping[str, Any], n: int | None) -> Seen | None:
+    return None if n is None else Seen(arrays["seen.z"], arrays["seen.log_likelihood"], n)
 
 
 def _archive(arrays: Mapping[str, Any]) -> Archive:

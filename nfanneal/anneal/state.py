@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.weights import tempered, truncated
 from nfanneal.arrays import Array, Bools
-from nfanneal.errors import ModelError
 from nfanneal.target import Spent, Target
 
 PATH_POINTS, PATH_SHARE = 1024, 1 / 4
@@ -36,7 +36,8 @@ class State:
     """What the next level needs; `ladder` are the trained proposals with their β, newest last.
 
     `effort` says how many times as many draws and steps as at first a level has. `walked` (m, d)
-    are points that walk under the posterior, from a `stage` that ended before enough was known.
+    are points that walk under the posterior, from a `stage` that ended before enough was known,
+    `seen` the likeliest draws of the prior.
     """
 
     level: int
@@ -59,6 +60,7 @@ class State:
     effort: int = 1
     stage: int = 0
     walked: Array | None = None
+    seen: Seen | None = None
 
     def spending(self, spent: Spent) -> State:
         """This state after so much more was asked."""
@@ -97,8 +99,6 @@ def add(state: State, proposal: Proposal, n: int, means: Means) -> State:
     """Draw n points of `proposal` into the pool."""
     z = proposal.draw(n, means.generator)
     log_likelihood, failed = observed_values(means.target, z, means.observe)
-    if state.level == 0 and not np.isfinite(log_likelihood).any():
-        raise ModelError(_nowhere(means.target, z, failed))
     means.observe(Activity("weighing the pool", 0, 1))
     generation = make_generation(state.level, proposal, z, log_likelihood)
     kept = min(PATH_POINTS, max(int(PATH_SHARE * level_draws(state, means.settings)), 1))
@@ -120,16 +120,6 @@ def observed_values(target: Target, z: Array, observe: Observer) -> tuple[Array,
 
     found = target.evaluate(z, False, told)
     return found.log_likelihood, found.failed
-
-
-def _nowhere(target: Target, z: Array, failed: Bools) -> str:
-    row = int(np.argmax(failed))
-    advice = "" if failed.all() else ", or draw more (anneal.draws)"
-    return (
-        f"the likelihood is zero at all {len(z)} draws from the prior ({int(failed.sum())} of them "
-        f"because the model failed), such as {target.in_words(z[row])}; check the priors, the "
-        f"units of the data and the noise model with `nfanneal check`{advice}"
-    )
 
 
 def level_draws(state: State, settings: AnnealSettings) -> int:

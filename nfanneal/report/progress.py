@@ -35,6 +35,8 @@ def roughly(seconds: float) -> str:
 
 def going_on_line(event: GoingOn) -> str:
     """One plain line about another stage."""
+    if not event.effort:
+        return f"not reached: {event.why}; no more effort is allowed"
     return f"not enough yet: {event.why}; going on with {event.effort} times the first effort"
 
 

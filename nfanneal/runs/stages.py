@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from nfanneal.anneal.coverage import check_coverage
+from nfanneal.anneal.coverage import check_coverage, hardly_drawn, with_error
 from nfanneal.anneal.final_draws import (
     FinalDraws,
     LatentDraws,
@@ -22,7 +22,7 @@ from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
-from nfanneal.anneal.weights import evidence
+from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
 from nfanneal.results.diagnosis import Diagnostics, diagnose
@@ -37,6 +37,7 @@ from nfanneal.target import Spent, Target
 
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
+MORE_DRAWS = 2
 MOST_REFINEMENTS = 2
 """Times that draws are added where the bridge's error is too large."""
 
@@ -118,12 +119,31 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         lacking = "" if task.earlier else _lacking(stage, columns, task.settings)
         if not lacking:
             return stage
-        walked = None if stage.opinion is None else stage.opinion.walked.z
+        walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
         state = stage.annealed.going_on(stage.spent, stage.n_failed, walked)
-        if state is None or not affords(state, 0, task.settings.anneal):
+        # a budget must have room for as many draws again, and more, or the end is worse than this
+        draws = MORE_DRAWS * stage.fresh
+        if state is None or not affords(state, draws, task.settings.anneal):
+            task.observe(GoingOn(0, lacking))
             return stage
         task.observe(GoingOn(state.effort, lacking))
         further = (state, stage.annealed.history)
+
+
+def _known_of_the_posterior(stage: Stage, rng: np.random.Generator) -> Array | None:
+    """Where points walked to, and draws of the prior for the mass that these alone saw."""
+    walked = None if stage.opinion is None else stage.opinion.walked.z
+    state, log_weight = stage.annealed.state, stage.final.draws.log_weight
+    if walked is None or state is None or state.seen is None:
+        return walked
+    log_evidence = evidence(log_weight).log_evidence
+    shares = hardly_drawn(state.seen, stage.final.proposal, log_evidence)
+    mass, error = with_error(shares)
+    if mass <= 2.0 * error:
+        return walked
+    n = math.ceil(len(walked) * mass / (1.0 + mass))
+    both = np.concatenate([walked, state.seen.z[systematic_resample(shares, n, rng)]])
+    return rng.permutation(both)
 
 
 def _stage(
@@ -225,9 +245,15 @@ def diagnosed(stage: Stage, log_weight: Array) -> Diagnostics:
     """What the weights, the path and the walk say of a stage."""
     annealed = replace(stage.annealed, proposal=stage.final.proposal)
     coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
+    uncovered = (coverage.uncovered_mass, coverage.uncovered_error)
+    if annealed.state is not None and annealed.state.seen is not None:
+        log_evidence = evidence(log_weight).log_evidence
+        shares = hardly_drawn(annealed.state.seen, annealed.proposal, log_evidence)
+        of_prior = with_error(shares)
+        uncovered = max(uncovered, of_prior, key=lambda found: found[0] - 2.0 * found[1])
     return diagnose(
         log_weight,
-        uncovered=(coverage.uncovered_mass, coverage.uncovered_error),
+        uncovered=uncovered,
         path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
         reached_beta=annealed.reached,
         walked=None if stage.opinion is None else stage.opinion.witness,
