@@ -50,7 +50,7 @@ def test_modes_found_once_say_that_there_may_be_others():
 
 
 def test_a_way_that_rises_all_along_needs_no_search():
-    """From beside the peak, but not from the ridge, between which and the peak there is a valley."""
+    """From beside the peak, not from the ridge: there is a valley between it and the peak."""
     known = archive((0, 4), found=(1,))
     z = np.array([[0.3, 3.5], [0.0, 6.0], [0.5, 0.1]])
     optimum, spent = uphill(target(), known, z, ridge(z))
