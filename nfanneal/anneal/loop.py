@@ -70,7 +70,7 @@ LEAST_ESS = 0.1
 POOR_ESS = 0.02
 """A flow so poor at its own β says that the next ones take more."""
 MOST_FIRST_DRAWS = 16_384
-"""Draws of the prior until one has a likelihood, at most."""
+"""Draws of the prior until one has a likelihood, at most; none more if the model failed at all."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 
@@ -199,7 +199,8 @@ def _draw(state: State, means: Means) -> State:
     state = add(state, state.proposal, draws, means)
     while state.level == 0 and not np.isfinite(state.pool.log_likelihood).any():
         n = len(state.pool.log_likelihood)
-        if n >= MOST_FIRST_DRAWS or not affords(state, n, means.settings):
+        hopeless = n >= MOST_FIRST_DRAWS or state.n_failed == n
+        if hopeless or not affords(state, n, means.settings):
             raise ModelError(_nowhere(state, means.target))
         state = add(state, state.proposal, n, means)
     return replace(state, rounds=state.rounds + (state.beta == 1.0))

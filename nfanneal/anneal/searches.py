@@ -23,7 +23,7 @@ from nfanneal.anneal.scout import (
     searched,
     steps_by,
 )
-from nfanneal.anneal.state import Means, State, affords, observed_values
+from nfanneal.anneal.state import Means, State, affords, level_draws, observed_values
 from nfanneal.anneal.weighing import weighed
 from nfanneal.arrays import Array, Bools, concatenated, rows_of
 from nfanneal.target import Spent
@@ -36,6 +36,8 @@ UNSEEN = 0.01
 """… and while so many of them end where none ended before, if there is where to begin."""
 MOST_LOOKED_AT = 131_072
 """Searches from the prior end where so many draws were looked at, or evaluations made."""
+LEVELS_KEPT = 2.0
+"""Levels' draws that a budget keeps for what follows the searches from the prior."""
 OF_A_BUDGET, OF_A_BUDGET_LATER = 0.25, 0.05
 """What searches from the prior may take of a budget, half of it to look at draws; and others."""
 SEARCH_AGAIN = 4.0
@@ -79,7 +81,7 @@ def scout_prior(state: State, means: Means) -> State:
     found, starts = Found(nothing_found(target.dimension), state), rows_of(draws, slice(0))
     looked = min(LOOKED_AT[steps_by(target)], LOOKED_AT_PER_DRAW * means.settings.draws)
     while max(looked, found.state.n_evaluations - before) <= MOST_LOOKED_AT:
-        left = _allowance(means, OF_A_BUDGET) - (found.state.n_evaluations - before)
+        left = _left(found.state, before, means)
         if not len(starts.z):
             n = min(looked - len(draws.z), left / 2.0)
             more, state = _more_of_the_prior(found.state, means, n)
@@ -87,7 +89,7 @@ def scout_prior(state: State, means: Means) -> State:
             new = more if found.begun else concatenated([draws, more])
             draws, looked = concatenated([draws, more]), 2 * looked
             starts = rows_of(new, likely_starts(new.z, new.log_likelihood))
-        left = _allowance(means, OF_A_BUDGET) - (found.state.n_evaluations - before)
+        left = _left(found.state, before, means)
         found, starts = _search(found, starts, max(found.begun, first), left, means)
         found, rarely, more_to_see = _enough_seen(found, means)
         if found.begun >= most or left <= 0 or not (rarely or (more_to_see and len(starts.z))):
@@ -152,6 +154,14 @@ def _enough_seen(found: Found, means: Means) -> tuple[Found, bool, bool]:
     found = replace(found, state=found.state.spending(spent))
     rarely = rarest(found.archive, mode) < OFTEN or not found_often(found.archive)
     return found, rarely, unseen(found.archive, mode) > UNSEEN
+
+
+def _left(state: State, before: int, means: Means) -> float:
+    """Evaluations left for searches from the prior, of which some were made: levels must follow."""
+    budget = means.settings.max_evaluations or math.inf
+    free = budget - state.n_evaluations - LEVELS_KEPT * level_draws(state, means.settings)
+    spent = state.n_evaluations - before
+    return max(min(_allowance(means, OF_A_BUDGET) - spent, free), 0.0)
 
 
 def _allowance(means: Means, share: float = OF_A_BUDGET_LATER) -> float:

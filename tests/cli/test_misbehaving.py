@@ -201,16 +201,13 @@ def test_a_likelihood_that_is_zero_everywhere_ends_with_4(function, words, spec,
 
 
 def test_a_likelihood_that_is_zero_at_999_of_1000_draws(spec, capsys):
-    """256 draws of seed 1 find nothing; 8192 find 8 or so, and β = 1 is reached from them."""
+    """256 draws of seed 1 find nothing; more are drawn until some find it."""
     path = spec("rare")
     code, report, _ = check(capsys, path, seed=4)
     assert code == 0
     assert 0.996 < report["zero_fraction"] < 1.0
     assert any("the likelihood is zero at 99.8% of the prior" in t for t in report["warnings"])
-    code, _, err, _ = run(capsys, path)
-    assert code == 4
-    assert "draw more (anneal.draws)" in err
-    code, _, err, result = run(capsys, path, "anneal.draws=8192", "anneal.steps=20", "seed=2")
+    code, _, err, result = run(capsys, path, "anneal.steps=20")
     assert code in (0, 5), err
     found = summary(capsys, result)
     assert abs(found["log_evidence"] - math.log(0.001)) < 5 * found["log_evidence_error"]
