@@ -75,6 +75,14 @@ class Diagnostics:
         return abs(gap) <= WITNESSES * error and covered and moments
 
     @property
+    def tail_borne(self) -> bool:
+        """Whether a heavy tail of the weights is borne: walked points agree, and find no more.
+
+        What they do find beyond the weights counts in full: both are blind to the same places.
+        """
+        return self.witnessed and self.walked_uncovered_mass < UNCOVERED_LIMIT
+
+    @property
     def ess_fraction(self) -> float:
         """ESS as a share of the draws."""
         return self.ess / self.n_samples

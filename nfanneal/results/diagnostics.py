@@ -126,7 +126,7 @@ def _weighted_estimate(judged: Judged) -> str:
 def _tail_index(judged: Judged) -> str:
     k = judged.diagnostics.pareto_k
     shown = f"{k:.3f}" if round(k, 2) == PARETO_LIMIT else f"{k:.2f}"
-    borne = k >= PARETO_LIMIT and judged.diagnostics.witnessed
+    borne = k >= PARETO_LIMIT and judged.diagnostics.tail_borne
     return f"{shown} (good below {PARETO_LIMIT}{'; but the walk agrees' if borne else ''})"
 
 

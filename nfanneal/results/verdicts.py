@@ -74,7 +74,7 @@ def few_effective(judged: Judged) -> str | None:
 def heavy_tail(judged: Judged) -> str | None:
     """The weights have a heavy tail, and no walk agrees with them."""
     d = judged.diagnostics
-    if not d.pareto_k >= PARETO_LIMIT or d.witnessed:
+    if not d.pareto_k >= PARETO_LIMIT or d.tail_borne:
         return None
     return (
         f"the largest weights have a heavy tail (Pareto k = {d.pareto_k:.2f}, above "
