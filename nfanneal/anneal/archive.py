@@ -121,7 +121,7 @@ class Archive:
         best, mode = np.full(len(z), -np.inf), np.zeros(len(z), dtype=np.int64)
         for k, (centre, root) in enumerate(zip(near.z, near.roots(beta), strict=True)):
             height = float(np.log(np.diagonal(root)).sum())
-            square = _squares(z, centre, root)
+            square = squares(z, centre, root)
             density = height - 0.5 * (DF + z.shape[1]) * np.log1p(square / DF)
             closer = density > best
             best[closer], mode[closer] = density[closer], k
@@ -187,7 +187,7 @@ def distinct(ends: Archive) -> Archive:
     log_joint, roots = ends.points.log_joint, ends.points.roots(1.0)
     left, best, counts = np.arange(len(ends)), [], []
     while len(left):
-        same = _squares(ends.z[left], ends.z[left[0]], roots[left[0]]) < SAME**2
+        same = squares(ends.z[left], ends.z[left[0]], roots[left[0]]) < SAME**2
         same[0] = True
         as_good = log_joint[left] > log_joint[left[0]] - AS_GOOD
         best.append(left[0])
@@ -202,11 +202,11 @@ def _within(points: LocalPoints, z: Array, square: float) -> Bools:
     """Which z (n, d) are nearer to a point than √`square` of its standard deviations."""
     near = np.zeros(len(z), dtype=bool)
     for centre, root in zip(points.z, points.roots(1.0), strict=True):
-        near |= _squares(z, centre, root) < square
+        near |= squares(z, centre, root) < square
     return near
 
 
-def _squares(z: Array, centre: Array, root: Array) -> Array:
+def squares(z: Array, centre: Array, root: Array) -> Array:
     """Squared distances (n,) of z (n, d) in units of the precision R·Rᵀ of a root R (d, d)."""
     white = (z - centre) @ root
     return np.asarray(np.einsum("ij,ij->i", white, white))

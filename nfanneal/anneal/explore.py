@@ -34,8 +34,6 @@ FEWEST_TO_TRAIN, ENOUGH_TO_TRAIN = 30, 1000
 """Points are moved before a training where the pool has fewer effective ones than this, per
 
 dimension: on the path, and at β = 1 where the first effort was not enough."""
-ENOUGH_TO_MOVE = 2000
-"""Effective points of the pool that need be left where points are moved."""
 MOST_MOVED = 8192
 """So many points are moved before a training, at most."""
 FEW_DIMENSIONS = 12
@@ -90,7 +88,7 @@ def explore(state: State, means: Means) -> State:
     return replace(state, level=level)
 
 
-def moves_points(state: State, info: LevelInfo, means: Means) -> bool:
+def _moves_points(state: State, info: LevelInfo, means: Means) -> bool:
     """Whether points may be moved before a flow is trained on them, as far as the budget allows.
 
     Where the newest flow, as `info` has it, is as good as the last one should be, its draws are,
@@ -126,7 +124,7 @@ def training_points(
     thorough = state.effort > 1 and state.beta == 1.0
     each = ENOUGH_TO_TRAIN if thorough else FEWEST_TO_TRAIN
     few = effective_sample_size(weights) < each * z.shape[1]
-    if not ((few or state.walked is not None) and moves_points(state, info, means)):
+    if not ((few or state.walked is not None) and _moves_points(state, info, means)):
         return state, WeightedPoints(proposal.whiten(z), weights), None
     spoken_against = state.walked is not None
     means.observe(Activity("spreading points", 0, means.settings.moves))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from nfanneal.anneal.archive import WEIGHTY, Archive
+from nfanneal.anneal.archive import WEIGHTY, Archive, squares
 from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array, rows_of
 from nfanneal.target import Spent, Target
@@ -15,8 +15,8 @@ MOST_PARTED = 128
 """So many optima are told apart by valleys, the heaviest."""
 NEAREST = 3
 """Others that each optimum is held against, the nearest in units of its own width."""
-BETWEEN = 3
-"""Points that are looked at on the straight line to each."""
+BETWEEN = (0.25, 0.5, 0.75)
+"""Where the straight line to each is looked at."""
 UPWARDS = (0.03, 0.1, 0.25, 0.5, 0.75)
 """Where the way from a point to an optimum is looked at: close by, since a basin may be small."""
 DEEP = 3.0
@@ -35,26 +35,26 @@ def modes_of(target: Target, archive: Archive) -> tuple[NDArray[np.int64], Spent
         return np.zeros(k, dtype=np.int64), Spent()
     nearest = np.empty((k, each), dtype=np.int64)
     for i, root in enumerate(near.roots(1.0)):
-        white = (near.z - near.z[i]) @ root
-        square = np.einsum("ij,ij->i", white, white)
+        square = squares(near.z, near.z[i], root)
         square[i] = np.inf
         nearest[i] = np.argsort(square, kind="stable")[:each]
     one, other = np.repeat(np.arange(k), each), nearest.ravel()
     lower = np.minimum(near.log_joint[one], near.log_joint[other])
-    joint, spent = _between(target, near.z[one], near.z[other])
+    joint, spent = _along(target, near.z[one], near.z[other], BETWEEN)
     joined = joint.min(axis=0) > lower - DEEP
     linked = np.zeros((k, k), dtype=bool)
     linked[one[joined], other[joined]] = True
     return connected_components(linked, directed=False)[1].astype(np.int64), spent
 
 
-def _between(target: Target, start: Array, end: Array) -> tuple[Array, Spent]:
-    """log of prior·L at points of the lines from `start` to `end` (n, d), (`BETWEEN`, n)."""
-    share = (np.arange(BETWEEN) + 1.0)[:, None, None] / (BETWEEN + 1.0)
-    z = (start + share * (end - start)).reshape(-1, start.shape[1])
-    found = target.evaluate(z, False)
-    joint = found.log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z)
-    return joint.reshape(BETWEEN, len(start)), Spent(evaluations=len(z))
+def _along(
+    target: Target, start: Array, end: Array, shares: tuple[float, ...]
+) -> tuple[Array, Spent]:
+    """log of prior·L, but for a constant, on the ways from `start` to `end` (n, d), (k, n)."""
+    z = start + np.array(shares)[:, None, None] * (end - start)
+    found = target.evaluate(z.reshape(-1, z.shape[2]), False)
+    joint = found.log_likelihood.reshape(z.shape[:2]) - 0.5 * np.einsum("kij,kij->ki", z, z)
+    return joint, Spent(evaluations=joint.size)
 
 
 def uphill(
@@ -69,17 +69,12 @@ def uphill(
     if not len(rows) or not len(z):
         return np.full(len(z), -1, dtype=np.int64), Spent()
     optimum = rows[archive.modes(z)]
-    joint = log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z)
-    share = np.array(UPWARDS)[:, None, None]
-    way = (z + share * (archive.z[optimum] - z)).reshape(-1, z.shape[1])
-    found = target.evaluate(way, False)
-    between = found.log_likelihood - 0.5 * np.einsum("ij,ij->i", way, way)
-    steps = np.vstack(
-        [joint, between.reshape(len(share), len(z)), archive.points.log_joint[optimum]]
-    )
+    first = log_likelihood - 0.5 * np.einsum("ij,ij->i", z, z)
+    between, spent = _along(target, z, archive.z[optimum], UPWARDS)
+    steps = np.vstack([first, between, archive.points.log_joint[optimum]])
     with np.errstate(invalid="ignore"):
         rises = (np.diff(steps, axis=0) >= 0.0).all(axis=0)
-    return np.where(rises, optimum, -1), Spent(evaluations=len(way))
+    return np.where(rises, optimum, -1), spent
 
 
 def rarest(archive: Archive, mode: NDArray[np.int64]) -> int:

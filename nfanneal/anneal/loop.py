@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,11 +12,9 @@ from numpy.typing import NDArray
 
 from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.explore import (
-    ENOUGH_TO_MOVE,
     HELD_OUT,
     draw_locally,
     explore,
-    moves_points,
     training_points,
 )
 from nfanneal.anneal.final_mixture import final_mixture
@@ -77,7 +74,10 @@ MOST_HOLDS = 3
 
 @dataclass(frozen=True)
 class AnnealResult:
-    """The final proposal, the path's thinned generations, and what was seen on the way."""
+    """The final proposal, the path's thinned generations, and what was seen on the way.
+
+    `state` is that of the last level, from which another stage may go on.
+    """
 
     proposal: Proposal
     path: tuple[Generation, ...]
@@ -88,13 +88,8 @@ class AnnealResult:
     n_failed: int
     failed_z: Array
     n_dropped: int
-    archive: Archive | None = None
-    state: State | None = None
-
-    @property
-    def effort(self) -> int:
-        """What effort the last level took, see `State`."""
-        return 1 if self.state is None else self.state.effort
+    archive: Archive | None
+    state: State
 
     def going_on(self, spent: Spent, n_failed: int, walked: Array | None) -> State | None:
         """Where another stage begins, with twice the effort; None if that is not possible.
@@ -102,7 +97,7 @@ class AnnealResult:
         `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior.
         """
         state = self.state
-        if state is None or state.effort >= MOST_EFFORT or state.beta < 1.0:
+        if state.effort >= MOST_EFFORT or state.beta < 1.0:
             return None
         return replace(
             state.spending(spent),
@@ -262,10 +257,7 @@ def _advance(state: State, info: LevelInfo, means: Means) -> State:
         dimension=state.pool.generations[0].z.shape[1],
         mode=_modes_that_count(state),
         patient=state.holds < MOST_HOLDS,
-        enough=min(
-            settings.enough_points * state.effort,
-            ENOUGH_TO_MOVE if moves_points(state, info, means) else math.inf,
-        ),
+        enough=settings.enough_points * state.effort,
     )
     beta = 1.0 if state.beta == 1.0 else SCHEDULES[settings.schedule](view, settings)
     held = state.beta < 1.0 and beta <= state.beta * (1.0 + 1e-6)

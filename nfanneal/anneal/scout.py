@@ -39,13 +39,13 @@ former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
 STARTS = {"free": (64, 2048), "gradients": (32, 2048), "differences": (16, 192)}
+"""Searches from the prior's draws, at first and at most, by what takes a step: the model's own
+
+curvature, gradients, or differences."""
 LOOKED_AT = {"free": 16_384, "gradients": 65_536, "differences": 65_536}
 """Draws of the prior that are looked at first: functions of arrays take no time, and their slopes
 
 tell of a narrow mode only within it; a fit to data gets to one from further away."""
-"""Searches from the prior's draws, at first and at most, by what takes a step: the model's own
-
-curvature, gradients, or differences."""
 MOST_OPENINGS = {"free": 16384, "differences": 256}
 """Draws among which searches in the order of time begin."""
 NEIGHBOURS = 16

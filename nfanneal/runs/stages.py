@@ -134,7 +134,7 @@ def _known_of_the_posterior(stage: Stage, rng: np.random.Generator) -> Array | N
     """Where points walked to, and draws of the prior for the mass that these alone saw."""
     walked = None if stage.opinion is None else stage.opinion.walked.z
     state, log_weight = stage.annealed.state, stage.final.draws.log_weight
-    if walked is None or state is None or state.seen is None:
+    if walked is None or state.seen is None:
         return walked
     log_evidence = evidence(log_weight).log_evidence
     shares = hardly_drawn(state.seen, stage.final.proposal, log_evidence)
@@ -219,7 +219,7 @@ def with_opinion(
         target,
         stage.final,
         stage.annealed.archive,
-        settings.anneal.walkers * stage.annealed.effort,
+        settings.anneal.walkers * stage.annealed.state.effort,
         left_of(settings, stage.n_evaluations),
         seed,
         observe,
@@ -246,7 +246,7 @@ def diagnosed(stage: Stage, log_weight: Array) -> Diagnostics:
     annealed = replace(stage.annealed, proposal=stage.final.proposal)
     coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
     uncovered = (coverage.uncovered_mass, coverage.uncovered_error)
-    if annealed.state is not None and annealed.state.seen is not None:
+    if annealed.state.seen is not None:
         log_evidence = evidence(log_weight).log_evidence
         shares = hardly_drawn(annealed.state.seen, annealed.proposal, log_evidence)
         of_prior = with_error(shares)
@@ -280,7 +280,7 @@ def _enough_draws(
     for symmetries took some, but for the second opinion; `samples` in any case.
     """
     left = left_of(settings, annealed.n_evaluations + searched)
-    left -= kept_back(target, settings.anneal.walkers * annealed.effort, left)
+    left -= kept_back(target, settings.anneal.walkers * annealed.state.effort, left)
     affordable = min(annealed.n_evaluations, left)
     most = int(max(min(settings.most_samples, affordable), settings.samples))
     first = FinalDraws(draw(settings.samples), annealed.proposal)

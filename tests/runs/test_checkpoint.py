@@ -61,6 +61,16 @@ SPECS = {
 }
 
 
+STAGED = """\
+model: {kind: python, file: model.py, log_likelihood: f}
+parameters: {x: {shape: 2, prior: {normal: [0, 1]}}, y: {prior: {normal: [0, 1]}}}
+flow: {hidden: [16]}
+anneal: {draws: 256, steps: 5, walkers: 256, local_components: 8}
+output: {samples: 300, error: 1e-4}
+"""
+"""An error that is out of reach: all stages are gone through."""
+
+
 class Cut(Exception):  # noqa: N818
     """A run ends here."""
 
@@ -112,6 +122,18 @@ def test_a_run_stopped_six_times_has_the_bits_of_one_that_was_not(name, folder):
         run(checked, cut, resume=True)
     assert differences(whole, cut) == []
     assert any("weighted" in key for key in content(whole))
+
+
+def test_a_run_stopped_in_a_later_stage_has_the_bits_of_one_that_was_not(folder):
+    checked = spec_from_text(STAGED, folder)
+    whole, cut = folder / "whole.h5", folder / "cut.h5"
+    events = run(checked, whole)
+    for share in (0.5, 0.7, 0.9):
+        run(checked, cut, stop_after=int(share * events))
+        stopped = latest_checkpoint(cut)[0]
+        assert stopped.layout["run"]["stage"] > 0
+        run(checked, cut, resume=True)
+        assert differences(whole, cut) == []
 
 
 @pytest.mark.slow
