@@ -14,7 +14,9 @@ from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
 from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
+from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.bench import bench_json, print_bench, run_line
 from nfanneal.report.consoles import console
 from nfanneal.report.figures.bench import bench_figure
@@ -56,6 +58,7 @@ def _config_or_engine(
     help="Runs of each sampler, with seeds SEED, SEED+1, …",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="Threads for every one. [all cores]")
+@workers_option
 @click.option(
     "--budget", type=Duration(), default="10m", show_default=True, metavar="TIME",
     help="Most time per run, such as 90s, 10m or 1h; checked at every call of the likelihood.",
@@ -77,6 +80,7 @@ def command(
     presets: str,
     repeats: int,
     threads: int | None,
+    workers: Workers | None,
     budget: float,
     seed: int | None,
     overrides: tuple[str, ...],
@@ -122,7 +126,7 @@ def command(
         overrides = (*overrides, f"seed={seed}")
     checked = read_spec(config, overrides)
     set_threads(threads)
-    problem = build_problem(checked)
+    problem = build_problem(checked, workers=workers)
     settings = build_settings(checked, problem)
     own = by_schedule(settings, chosen)
     for preset in ready:

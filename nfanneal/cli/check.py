@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.check import print_check
 from nfanneal.report.consoles import console
 from nfanneal.runs.check import try_likelihood
@@ -23,8 +25,15 @@ from nfanneal.spec.load import read_spec
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec; repeatable."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@workers_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(config: Path, overrides: tuple[str, ...], threads: int | None, as_json: bool) -> int:
+def command(
+    config: Path,
+    overrides: tuple[str, ...],
+    threads: int | None,
+    workers: Workers | None,
+    as_json: bool,
+) -> int:
     """Validate CONFIG and try its likelihood on draws from the prior.
 
     Prints how fast the likelihood and its gradient are and how often the model fails; exit code 4
@@ -32,7 +41,7 @@ def command(config: Path, overrides: tuple[str, ...], threads: int | None, as_js
     """
     checked = read_spec(config, overrides)
     set_threads(threads)
-    problem = build_problem(checked)
+    problem = build_problem(checked, workers=workers)
     build_settings(checked, problem)
     report = try_likelihood(problem, checked.spec.seed)
     report["warnings"] = [*checked.warnings, *report["warnings"]]

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from nfanneal.cli.files import refuse_existing
+from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.combination import combination_json, print_combination
 from nfanneal.report.consoles import console
 from nfanneal.results import store
@@ -21,8 +23,13 @@ from nfanneal.runtime.threads import set_threads
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="New result file."
 )
-@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="The Python file or the program of such a model.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@workers_option
 @click.option("--force", is_flag=True, help="Overwrite the new file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -30,6 +37,7 @@ def command(
     output: Path,
     model: Path | None,
     threads: int | None,
+    workers: Workers | None,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -41,7 +49,8 @@ def command(
     """
     refuse_existing(output, force, *runs)
     set_threads(threads)
-    pooled = combine([store.read(run) for run in runs], [str(run) for run in runs], model)
+    results = [store.read(run) for run in runs]
+    pooled = combine(results, [str(run) for run in runs], model, workers)
     store.write(pooled, output)
     if as_json:
         click.echo(json.dumps(combination_json(pooled), indent=2, ensure_ascii=False))

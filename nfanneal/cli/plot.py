@@ -11,6 +11,8 @@ from click.shell_completion import CompletionItem
 from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
+from nfanneal.cli.workers import workers_option
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
 from nfanneal.results import store
 from nfanneal.runtime.files import replaced
@@ -43,7 +45,12 @@ def _result_or_kind(
     "--truth", multiple=True, metavar="FILE|NAME=VALUE", shell_complete=_files,
     help="True values to mark: a YAML or JSON file, or one value; repeatable.",
 )  # fmt: skip
-@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="The Python file or the program of such a model.",
+)
+@workers_option
 @click.option("--force", is_flag=True, help="Overwrite figures.")
 def command(
     words: tuple[str, ...],
@@ -51,6 +58,7 @@ def command(
     parameters: str | None,
     truth: tuple[str, ...],
     model: Path | None,
+    workers: Workers | None,
     force: bool,
 ) -> None:
     """Draw figures of one or several results.
@@ -84,7 +92,7 @@ def command(
     truths = _truth(truth)
     _refuse_unknown(truths, {name for r in results.values() for name in r.columns.names})
     wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
-    options = Options(wanted, truths, model)
+    options = Options(wanted, truths, model, workers)
     set_threads(None)
     for kind, path in paths.items():
         figure = draw(kind, results, options)

@@ -11,6 +11,8 @@ import numpy as np
 from nfanneal.arrays import Array
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
+from nfanneal.cli.workers import workers_option
+from nfanneal.model.executors.choice import Workers
 from nfanneal.results import store
 from nfanneal.results.export import predictions_as_csv
 from nfanneal.results.predict import predict, prior_draws, starts_of, thinned_posterior, times_of
@@ -39,8 +41,13 @@ MOST_POINTS = 100_000
     help="New file; the CSV goes beside it. [RESULT.predictions.h5]",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="The Python file or the program of such a model.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@workers_option
 @click.option("--force", is_flag=True, help="Overwrite the new files.")
 def command(
     result: Path,
@@ -52,6 +59,7 @@ def command(
     seed: int,
     model: Path | None,
     threads: int | None,
+    workers: Workers | None,
     force: bool,
 ) -> None:
     """Predict trajectories of the observables from RESULT, without noise and with it.
@@ -65,7 +73,7 @@ def command(
         refuse_existing(path, force, result)
     found = store.read(result)
     set_threads(threads)
-    problem = revived_problem(found, model)
+    problem = revived_problem(found, model, workers)
     times = _from_start(
         _times(wanted, times_of(found, problem)), starts_of(found, problem), observables
     )

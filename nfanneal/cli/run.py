@@ -15,7 +15,9 @@ from click.shell_completion import CompletionItem
 from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
+from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode, ResultError
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.consoles import console
 from nfanneal.report.progress import LiveProgress, PlainProgress
 from nfanneal.report.summary import print_profile, print_summary
@@ -62,6 +64,7 @@ def _after_resume(
 )
 @click.option("--seed", type=click.IntRange(min=0), help="The same as --set seed=N.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@workers_option
 @click.option(
     "--resume", type=click.Choice(["must", "auto"]), metavar="[auto]",
     shell_complete=_after_resume,
@@ -93,6 +96,7 @@ def command(
     overrides: tuple[str, ...],
     seed: int | None,
     threads: int | None,
+    workers: Workers | None,
     resume: str | None,
     more_rounds: int | None,
     target_ess: float | None,
@@ -141,6 +145,7 @@ def command(
         rounds=more_rounds or 0,
         target_ess=target_ess,
         threads=threads,
+        workers=workers,
         memory=max_memory,
         max_seconds=max_time,
         command=shlex.join(["nfanneal", *sys.argv[1:]]),

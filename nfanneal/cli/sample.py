@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from nfanneal.cli.files import refuse_existing
+from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.consoles import console
 from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import store
@@ -28,8 +30,13 @@ from nfanneal.runtime.threads import set_threads
     "-o", "--output", type=click.Path(path_type=Path), help="New file. [RESULT.sample.h5]"
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--model", type=click.Path(path_type=Path), help="The Python file of a Python model.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="The Python file or the program of such a model.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
+@workers_option
 @click.option("--force", is_flag=True, help="Overwrite the new file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
@@ -41,6 +48,7 @@ def command(
     seed: int,
     model: Path | None,
     threads: int | None,
+    workers: Workers | None,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -59,6 +67,7 @@ def command(
         resampled=not weighted,
         append=append,
         model_file=model,
+        workers=workers,
     )
     store.write(drawn, output)
     if as_json:

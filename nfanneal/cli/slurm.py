@@ -113,7 +113,6 @@ def command(
     if any(not text.isprintable() for text in overrides):
         raise click.UsageError("--set: must be on one line")
     checked = read_spec(config, overrides)
-    code = [str(config.parent / file) for file in checked.spec.model.code_files().values()]
     job = Job(
         name=config.stem,
         config=str(config),
@@ -121,7 +120,7 @@ def command(
         options=tuple(word for text in overrides for word in ("--set", text)),
         array=array,
         retries=retries,
-        model_file=next(iter(code), None),
+        model_file=checked.code_name,
         made_by=_words(click.get_current_context(), config, output),
     )
     make = combine_script if combine else run_script

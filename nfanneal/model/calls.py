@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from nfanneal.arrays import Array, concatenated
 from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
@@ -30,6 +32,9 @@ class Question(Protocol[Answer_co]):
     def numbers(self, likelihood: Likelihood, columns: int) -> int:
         """How many numbers are held for a row of θ, which has so many columns."""
 
+    def failed(self, likelihood: Likelihood, theta: Array, reason: str) -> Answer_co:
+        """What stands for the answer at θ (n, p) where there is none, for a reason."""
+
 
 class Executor(Protocol):
     """Asks a question at rows of parameters, however it wants to share them out."""
@@ -40,10 +45,14 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class LogLikelihood:
-    """log L of the first `share` of the data in time, and ∂ log L/∂θ if asked for."""
+    """log L of the first `share` of the data in time, and ∂ log L/∂θ if asked for.
+
+    `again`: how often it has been asked before, where the same answer is to be given anew.
+    """
 
     gradient: bool = False
     share: float = 1.0
+    again: int = 0
 
     def of(self, likelihood: Likelihood, theta: Array) -> Evaluation:
         """The evaluation at θ (n, p)."""
@@ -55,12 +64,25 @@ class LogLikelihood:
         """The predictions of a row, and with a gradient their sensitivities."""
         return likelihood.cells * (columns if self.gradient else 1)
 
+    def failed(self, likelihood: Likelihood, theta: Array, reason: str) -> Evaluation:
+        """A likelihood of zero."""
+        n = len(theta)
+        slope = np.zeros(theta.shape) if self.gradient else None
+        none = None if slope is None else np.zeros(n, dtype=bool)
+        nothing, all_failed = np.full(n, -np.inf), np.ones(n, dtype=bool)
+        return Evaluation(nothing, all_failed, slope, dropped=none, reasons={reason: n})
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """Observables without noise at the times of each experiment; None: the data's."""
+    """Observables without noise at the times of each experiment; None: the data's.
+
+    Of the data's times only the first `share` are meant. `again` is as in `LogLikelihood`.
+    """
 
     times: tuple[Array, ...] | None = None
+    share: float = 1.0
+    again: int = 0
 
     def of(self, likelihood: Likelihood, theta: Array) -> Predictions:
         """The predictions at θ (n, p).
@@ -70,6 +92,8 @@ class Prediction:
         """
         if not isinstance(likelihood, DataLikelihood):
             raise ValueError("a log-likelihood predicts nothing")
+        if self.share < 1.0:
+            likelihood = likelihood.opening(self.share)
         return likelihood.predict(theta, self.times)
 
     def numbers(self, likelihood: Likelihood, columns: int) -> int:
@@ -77,6 +101,13 @@ class Prediction:
         if self.times is None or not isinstance(likelihood, DataLikelihood):
             return likelihood.cells
         return sum(map(len, self.times)) * len(likelihood.simulator.observables)
+
+    def failed(self, likelihood: Likelihood, theta: Array, reason: str) -> Predictions:
+        """No predictions."""
+        assert isinstance(likelihood, DataLikelihood)
+        n, times = len(theta), likelihood.times if self.times is None else self.times
+        shape = (n, sum(map(len, times)), len(likelihood.simulator.observables))
+        return Predictions(np.full(shape, np.nan), np.ones(n, dtype=bool), {reason: n})
 
 
 def on_threads(likelihood: Likelihood, question: Question[Answer], theta: Array) -> Answer:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from nfanneal.arrays import Array, Bools
 from nfanneal.model.edges import within_edges
-from nfanneal.model.python_model import GRADIENT_CAUSES, PythonLikelihood
+from nfanneal.model.python_model import GRADIENT_CAUSES
 from nfanneal.model.series import ObservedSeries
 from nfanneal.model.simulator import Predictions, Simulator
 from nfanneal.target import Evaluation
@@ -60,11 +61,14 @@ class DataLikelihood:
         """The m times of all experiments, as the series index them."""
         return np.concatenate(self.times)
 
+    def early(self, share: float) -> Bools:
+        """Which of all times (m,) are the first `share` of their experiment's, one at least."""
+        return np.concatenate([np.arange(len(t)) < math.ceil(share * len(t)) for t in self.times])
+
     def opening(self, share: float) -> DataLikelihood:
         """The likelihood of the first `share` of each experiment's times, one at least."""
+        there = self.early(share)
         kept = [math.ceil(share * len(times)) for times in self.times]
-        early = [np.arange(len(times)) < k for times, k in zip(self.times, kept, strict=True)]
-        there = np.concatenate(early)
         place = np.cumsum(there) - 1
         series = []
         for each in self.series:
@@ -120,11 +124,22 @@ class DataLikelihood:
         return {s.name: np.where(bad, np.nan, s.draw(theta, values, rng)) for s in self.series}
 
 
+class LogDensity(Protocol):
+    """A log-likelihood as a user's code gives it."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients can be had."""
+
+    def evaluate(self, theta: Array, gradient: bool) -> tuple[Array, Array | None, dict[str, int]]:
+        """log L (n,), if asked for ∂ log L/∂θ (n, p), and why draws failed, as far as is known."""
+
+
 @dataclass(frozen=True)
 class DirectLikelihood:
     """A log-likelihood that the user computes."""
 
-    function: PythonLikelihood
+    function: LogDensity
 
     @property
     def differentiable(self) -> bool:
@@ -153,9 +168,10 @@ class DirectLikelihood:
 
     def evaluate(self, theta: Array, gradient: bool) -> Evaluation:
         """log L at θ (n, p). −inf is a likelihood of zero; nan and +inf are failures."""
-        values, slope = self.function.evaluate(theta, gradient)
+        values, slope, known = self.function.evaluate(theta, gradient)
         failed = np.isnan(values) | (values == np.inf)
-        reasons = {NOT_A_DENSITY: int(failed.sum())} if failed.any() else {}
+        others = int(failed.sum()) - sum(known.values())
+        reasons = known | ({NOT_A_DENSITY: others} if others else {})
         values = np.where(failed, -np.inf, values)
         slope, dropped = _finite_rows(slope, values)
         return Evaluation(values, failed, slope, dropped=dropped, reasons=reasons)

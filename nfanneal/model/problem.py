@@ -17,6 +17,7 @@ from nfanneal.model.calls import (
     on_threads,
 )
 from nfanneal.model.differences import difference_points, with_differences
+from nfanneal.model.executors import Pooled
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
 from nfanneal.model.simulator import Predictions
@@ -89,6 +90,16 @@ class Problem:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
         return self.target.evaluate(z, gradient)
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each draw is asked about alone."""
+        return isinstance(self.executor, Pooled) and self.executor.parcel == 1
+
+    def said_again(self, z: Array, again: int) -> Evaluation:
+        """log L at latent z (n, d), asked anew: the answer is not taken from a memory."""
+        theta = self.latent.from_latent(z)
+        return self.ask_all(LogLikelihood(again=again), theta)
+
     def ask(self, question: Question[Answer], theta: Array) -> Answer:
         """The answer to a question at θ (n, d), n at most `chunk`."""
         return self.executor(self.likelihood, question, theta)
@@ -114,7 +125,7 @@ class Problem:
         opening = likelihood.opening(share) if share < 1.0 else likelihood
 
         def predict(theta: Array) -> Predictions:
-            return self.executor(opening, Prediction(), theta)
+            return self.executor(likelihood, Prediction(share=share), theta)
 
         theta = self.latent.from_latent(z)
         predictions = with_differences(predict, self.latent.from_latent, z)

@@ -21,11 +21,10 @@ from nfanneal.arrays import Array
 from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.model.latent import NAMED_COLUMNS, point_in_words
 from nfanneal.model.python_file import LibrarySettings, own_lines
-from nfanneal.model.simulator import Coincidence, Outcomes, Predictions
+from nfanneal.model.simulator import Predictions, Uncharted
 
 NOT_FINITE = "the function returned nan or infinity; look for what overflows, or log(0) and 0/0"
 """Why a draw of a Python model failed."""
-ROUNDING = 1e-12
 GRADIENT_CAUSES = "sqrt or abs at 0, and for torch.where around a branch that overflows"
 """Why the gradient of a torch model may not be finite."""
 
@@ -160,7 +159,7 @@ class PythonFunction:
 
 
 @dataclass(frozen=True)
-class PythonSimulator:
+class PythonSimulator(Uncharted):
     """A user's `simulate(parameters, times)` that returns each observable as (n, m).
 
     There is one of `functions` for each experiment: the same, of other parameters.
@@ -168,9 +167,6 @@ class PythonSimulator:
 
     functions: tuple[PythonFunction, ...]
     observables: tuple[str, ...]
-    has_jacobian: bool = False
-    by_parts: bool = False
-    by_steps: bool = False
     gradient_causes: str = GRADIENT_CAUSES
 
     @property
@@ -182,47 +178,6 @@ class PythonSimulator:
     def differentiable(self) -> bool:
         """Whether predictions come with a pull-back."""
         return self.functions[0].differentiable
-
-    @property
-    def resolution(self) -> float:
-        """Rounding, and a little of what a user's own solver leaves."""
-        return ROUNDING
-
-    def size(self, experiment: int, observable: int) -> float:
-        """Nothing is known of a function."""
-        return 0.0
-
-    def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
-        """A function knows of none."""
-        return []
-
-    @property
-    def longest_steps(self) -> tuple[float, ...]:
-        """A function takes none."""
-        return ()
-
-    def prepared(self, theta: Array, times: Sequence[Array]) -> PythonSimulator:
-        """A function has no tolerances that would follow from pilot draws."""
-        return self
-
-    def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
-        """A function takes no steps that could be told of.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("a Python model does not go by steps")
-
-    def tightened(self, factor: float) -> PythonSimulator:
-        """A function has no tolerances that could be made smaller."""
-        return self
-
-    def precise(self, factor: float) -> PythonSimulator:
-        """Nor does it take steps."""
-        return self
-
-    def compile_all(self) -> None:
-        """Nothing of a function is compiled."""
 
     def predict(self, theta: Array, times: Sequence[Array], gradient: bool) -> Predictions:
         """Call the function on θ (n, p) and the times of each experiment."""
@@ -279,19 +234,19 @@ class PythonLikelihood:
         """Whether gradients can be had."""
         return self.function.differentiable
 
-    def evaluate(self, theta: Array, gradient: bool) -> tuple[Array, Array | None]:
-        """log L (n,) and, if asked for, ∂ log L/∂θ (n, p)."""
+    def evaluate(self, theta: Array, gradient: bool) -> tuple[Array, Array | None, dict[str, int]]:
+        """log L (n,), if asked for ∂ log L/∂θ (n, p), and why draws failed, as far as is known."""
         if not self.differentiable:
             values = self.function.real(self.function(theta.copy()))
-            return self._checked(values, len(theta)), None
+            return self._checked(values, len(theta)), None, {}
         leaf = torch.from_numpy(theta.copy()).requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             given = self.function.real(self.function(leaf))
         values = self._checked(given.detach().numpy(), len(theta))
         if not gradient:
-            return values, None
+            return values, None, {}
         slope = np.isfinite(values).astype(np.float64)
-        return values, _gradient(self.function.name, leaf, given, slope)
+        return values, _gradient(self.function.name, leaf, given, slope), {}
 
     def _checked(self, values: NDArray[Any], n: int) -> Array:
         if values.shape != (n,):

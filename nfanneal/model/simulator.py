@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from nfanneal.arrays import Array, Bools
 
@@ -48,6 +48,48 @@ class Coincidence:
     experiment: int
     state: str
     time: float
+
+
+class Uncharted:
+    """What a simulator says of itself of whose steps and tolerances nothing is known."""
+
+    has_jacobian = False
+    by_parts = False
+    by_steps = False
+    resolution = 1e-12
+    """Rounding, and a little of what a solver of the user's leaves."""
+    longest_steps: tuple[float, ...] = ()
+
+    def size(self, experiment: int, observable: int) -> float:
+        """Nothing is known of it."""
+        return 0.0
+
+    def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
+        """None is known."""
+        return []
+
+    def prepared(self, theta: Array, times: Sequence[Array]) -> Self:
+        """It has no tolerances that would follow from pilot draws."""
+        return self
+
+    def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
+        """It takes no steps that could be told of.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("this model does not go by steps")
+
+    def tightened(self, factor: float) -> Self:
+        """It has no tolerances that could be made smaller."""
+        return self
+
+    def precise(self, factor: float) -> Self:
+        """Nor does it take steps."""
+        return self
+
+    def compile_all(self) -> None:
+        """Nothing of it is compiled."""
 
 
 class Simulator(Protocol):

@@ -119,7 +119,7 @@ def _about(source: str, result: Result, *, single: bool) -> str:
 def _kinds(result: Result) -> list[str]:
     """The figures that a result has: trajectories only if no file of the user's need run."""
     with_data = ["predictive"] if result.observed else []
-    if with_data and not spec_from_text(result.spec_yaml).spec.model.code_files():
+    if with_data and not spec_from_text(result.spec_yaml).spec.model.runs_code:
         with_data.append("trajectories")
     return ["corner", *with_data, "modes", "history", "weights"]
 

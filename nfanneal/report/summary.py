@@ -15,6 +15,7 @@ from nfanneal.results.modes import find_modes, telling_apart
 from nfanneal.results.records import Counts
 from nfanneal.results.result import Result
 from nfanneal.results.symmetry import in_words, symmetry_as_json
+from nfanneal.runs.failures import reasons_in_words
 
 SHOWN_PARAMETERS = 40
 SHOWN_MODES = 20
@@ -40,6 +41,7 @@ def summary_json(result: Result) -> dict[str, Any]:
             **_numbers(result, About.MODEL),
             "first_failed": _first_failed(result),
             "wall_time_s": result.provenance.wall_time,
+            "failures": dict(result.provenance.failures),
             "profile_s": dict(result.provenance.profile),
             "converged": result.converged,
             "warnings": list(result.warnings),
@@ -162,6 +164,8 @@ def _evaluations(counts: Counts) -> str:
 def _print_failures(result: Result, console: Console) -> None:
     """Where the model failed first, and what became of gradients that are not finite."""
     first, dropped = _first_failed(result), result.counts.n_gradients_dropped
+    if why := result.provenance.failures:
+        console.print(f"It failed: {reasons_in_words(why)}", soft_wrap=True, highlight=False)
     if first is not None:
         where = point_in_words(list(first), list(first.values()))
         console.print(f"The model failed first at {where}", soft_wrap=True, highlight=False)

@@ -14,6 +14,7 @@ from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.weights import mixture_log_density
 from nfanneal.arrays import concatenated
 from nfanneal.errors import ResultError
+from nfanneal.model.executors.choice import Workers
 from nfanneal.model.latent import LatentMap
 from nfanneal.results.diagnosis import OF_FAILURES, OF_THE_SOLVER, Diagnostics
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices
@@ -30,7 +31,10 @@ LEAST_P_VALUE = 0.01
 
 
 def combine(
-    results: Sequence[Result], sources: Sequence[str], model_file: Path | None = None
+    results: Sequence[Result],
+    sources: Sequence[str],
+    model_file: Path | None = None,
+    workers: Workers | None = None,
 ) -> Result:
     """All draws of repeated runs under their common mixture of proposals.
 
@@ -50,7 +54,7 @@ def combine(
     chosen = equal_weight_indices(draws.log_weight, np.random.default_rng(choice_seed))
     observed: Mapping[str, ObservedData] = {}
     if first.observed:
-        problem = revived_problem(first, model_file)
+        problem = revived_problem(first, model_file, workers)
         if model_file is not None:
             for other in results[1:]:
                 refuse_other_model(other, problem, model_file)

@@ -108,8 +108,10 @@ def run_identity(checked: CheckedSpec, problem: Problem) -> Identity:
         contents[DATA] = _data_digest(likelihood)
         times = likelihood.all_times
         cells = _cells_digest((times[s.time_index], s.values) for s in likelihood.series)
-    for file in checked.code_files.values():
-        what = f"the model's {checked.spec.model.code_words}"
+    files = checked.code_files
+    for file in files:
+        which = f" {file.name}" if len(files) > 1 else ""
+        what = f"the model's {checked.spec.model.code_words}{which}"
         contents[what] = hashlib.sha256(file.read_bytes()).hexdigest()
     return replace(spec_identity(checked), contents=contents, cells=cells)
 
@@ -117,7 +119,8 @@ def run_identity(checked: CheckedSpec, problem: Problem) -> Identity:
 def spec_identity(checked: CheckedSpec) -> Identity:
     """The same without a look at data and code."""
     spec = dict(_flat(checked.standalone.model_dump()))
-    spec |= {key: str(path.resolve()) for key, path in _files(checked)}
+    spec |= {key: str(path.resolve()) for key, path in _data_files(checked)}
+    spec |= {f"model.{k}": value for k, value in checked.spec.model.placed(checked.folder).items()}
     return Identity(checked.yaml, known=spec)
 
 
@@ -203,13 +206,11 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield path, json.loads(json.dumps(item, default=str))
 
 
-def _files(checked: CheckedSpec) -> Iterator[tuple[str, Path]]:
-    """The files of data and of code, with the keys that name them."""
+def _data_files(checked: CheckedSpec) -> Iterator[tuple[str, Path]]:
+    """The files of data, with the keys that name them."""
     for experiment in checked.data:
         key = f"experiments.{experiment}.data.file" if experiment else "data.file"
         yield key, checked.data_file(experiment)
-    for key, file in checked.code_files.items():
-        yield f"model.{key}", file
 
 
 def _data_digest(likelihood: DataLikelihood) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from nfanneal.anneal.proposals.stored import restored
 from nfanneal.anneal.symmetry import SOLVED
 from nfanneal.errors import ResultError
 from nfanneal.model.calls import LogLikelihood
+from nfanneal.model.executors.choice import Workers
 from nfanneal.model.observations import Observations
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
@@ -31,37 +33,42 @@ def checked_spec(result: Result, model_file: Path | None = None) -> CheckedSpec:
     """The spec that a result was made from.
 
     Raises:
-        ResultError: the model is a Python file and none was given: no file is run because a
+        ResultError: the model is code of the user's and none was given: none is run because a
             result names it.
     """
     checked = spec_from_text(result.spec_yaml)
-    model, files = checked.spec.model, checked.spec.model.code_files()
-    if not files:
+    model = checked.spec.model
+    if not model.runs_code:
         if model_file is not None:
             raise ResultError(
                 f"--model {model_file}: the model is {model.words}, which the result holds itself"
             )
         return checked
-    ((key, file),) = files.items()
     if model_file is None:
         raise ResultError(
-            f"the model is the {model.code_words} '{file}', which runs only if you "
+            f"the model is the {model.code_words} '{model.code}', which runs only if you "
             "name it: --model FILE"
         )
-    if not model_file.is_file():
-        raise ResultError(f"--model {model_file}: no such file")
-    return spec_from_text(result.spec_yaml, overrides=[f"model.{key}={model_file.resolve()}"])
+    try:
+        changes = model.with_code(str(model_file))
+    except ValueError as error:
+        raise ResultError(f"--model {model_file}: {error}") from error
+    overrides = [f"model.{key}={json.dumps(value)}" for key, value in changes.items()]
+    return spec_from_text(result.spec_yaml, overrides=overrides)
 
 
-def revived_problem(result: Result, model_file: Path | None = None) -> Problem:
-    """The problem of a result, with the data that the result holds.
+def revived_problem(
+    result: Result, model_file: Path | None = None, workers: Workers | None = None
+) -> Problem:
+    """The problem of a result, with the data that the result holds; `workers` ask its model.
 
     Raises:
         ResultError: a Python model, and no file was given or another model's.
         ModelError: the Python model cannot be imported.
     """
     checked = checked_spec(result, model_file)
-    problem = build_problem(checked, _observations(checked, result) if result.observed else None)
+    data = _observations(checked, result) if result.observed else None
+    problem = build_problem(checked, data, workers=workers)
     problem = problem.tightened(result.diagnostics.tightening)
     if model_file is not None:
         refuse_other_model(result, problem, model_file)

@@ -63,7 +63,8 @@ class Provenance:
     """How a result came to be.
 
     `origin` is the command that made it, `sources` the files that it was made from; `wall_time`
-    is in seconds, and so is `profile`, by activity, since the run began or went on.
+    is in seconds, and so is `profile`, by activity, since the run began or went on. `failures`
+    counts why a model that was asked draw by draw gave no answer.
     """
 
     seed: int
@@ -73,3 +74,4 @@ class Provenance:
     origin: str = "run"
     sources: tuple[str, ...] = ()
     profile: Mapping[str, float] = field(default_factory=dict, compare=False)
+    failures: Mapping[str, int] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from nfanneal.anneal.final_draws import final_draws, refuse_zero
 from nfanneal.anneal.weights import effective_sample_size, normalized, systematic_resample
 from nfanneal.arrays import concatenated
 from nfanneal.errors import ModelError, ResultError
+from nfanneal.model.executors.choice import Workers
 from nfanneal.results.diagnosis import rediagnosed
 from nfanneal.results.diagnostics import warnings_of
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_parameters
@@ -36,6 +37,7 @@ def sample(
     resampled: bool = False,
     append: bool = False,
     model_file: Path | None = None,
+    workers: Workers | None = None,
 ) -> Result:
     """A result from fresh draws of the saved proposal.
 
@@ -48,7 +50,7 @@ def sample(
     """
     if append and result.pruning is not None:
         raise ResultError("the result has been pruned: fresh draws cannot be added to it")
-    problem, proposal = revived_problem(result, model_file), stored_proposal(result)
+    problem, proposal = revived_problem(result, model_file, workers), stored_proposal(result)
     draw_seed, choice_seed, noise_seed = np.random.SeedSequence([seed, 1]).spawn(3)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     parts: list[WeightedDraws] = []

@@ -1,6 +1,7 @@
 """Checkpoints on disk: plain datasets and JSON in HDF5, with a checksum behind.
 
-The newest is `RESULT.checkpoint`, the one before it `RESULT.checkpoint.previous`. Arrays of one
+The newest is `RESULT.checkpoint`, the one before it `RESULT.checkpoint.previous`; `RESULT.answers`
+holds what a dear model answered. Arrays of one
 type are one flat dataset: a hundred small ones of every flow would take longer to write.
 """
 
@@ -45,19 +46,29 @@ def previous_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.checkpoint.previous")
 
 
+def answers_path(output: Path) -> Path:
+    """Where the answers of its model are written down, if that is dear."""
+    return output.with_name(f"{output.name}.answers")
+
+
 def is_checkpointed(output: Path) -> bool:
+    """Whether there is a checkpoint, good or bad, or what a dear model answered before one."""
+    return has_checkpoint(output) or answers_path(output).exists()
+
+
+def has_checkpoint(output: Path) -> bool:
     """Whether there is a checkpoint, good or bad."""
     return checkpoint_path(output).exists() or previous_path(output).exists()
 
 
 def remove_checkpoints(output: Path) -> None:
-    """Remove both checkpoints and what a killed process left of others.
+    """Remove both checkpoints, answers, and what a killed process left of others.
 
     Raises:
         OutputError: they cannot be removed.
     """
     try:
-        for path in (checkpoint_path(output), previous_path(output)):
+        for path in (checkpoint_path(output), previous_path(output), answers_path(output)):
             path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{error.filename}: cannot be removed: {why(error)}") from error

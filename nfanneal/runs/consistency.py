@@ -19,28 +19,34 @@ ASKED = 8
 
 def whim(problem: Problem, z: Array) -> str:
     """What is wrong with a model's answers at z (n, d), in words; empty if nothing is."""
-    once, part = _asked(problem, z), len(z) // 2 + 1
+    once, part = _asked(problem, z, 0), len(z) // 2 + 1
+    if problem.one_by_one:
+        return _told(problem, z, once, _asked(problem, z, 1), NOT_A_FUNCTION)
     other = z[::-1]
-    other_way = [_asked(problem, other[:part]), _asked(problem, other[part:])]
+    other_way = [_asked(problem, other[:part], 1), _asked(problem, other[part:], 1)]
     found = _told(problem, z, once, np.concatenate(other_way)[::-1], NOT_A_FUNCTION)
     if not found:
         return ""
     return (
-        _told(problem, z, once, _asked(problem, z), NOT_A_FUNCTION)
-        or _told(problem, z, once, _asked(problem, z[::-1])[::-1], MIXED_UP)
-        or _told(problem, z, once, np.concatenate([_asked(problem, p[None]) for p in z]), COMPANY)
+        _told(problem, z, once, _asked(problem, z, 2), NOT_A_FUNCTION)
+        or _told(problem, z, once, _asked(problem, z[::-1], 3)[::-1], MIXED_UP)
+        or _told(
+            problem, z, once, np.concatenate([_asked(problem, p[None], 4) for p in z]), COMPANY
+        )
         or found
     )
 
 
 def changed_mind(problem: Problem, z: Array, said: Array) -> str:
     """What is wrong where a model says something else at z (n, d) than it `said` (n,) at first."""
-    return _told(problem, z, said, _asked(problem, z), NOT_A_FUNCTION)
+    return _told(problem, z, said, _asked(problem, z, 5), NOT_A_FUNCTION)
 
 
 def whim_of(problem: Problem, z: Array, said: Array, n: int) -> str:
     """The same of points z (m, d) of which log L was `said` (m,) among n draws or so."""
-    return _told(problem, z, said, _asked(problem, z), COMPANY, n)
+    if problem.one_by_one:
+        return ""
+    return _told(problem, z, said, _asked(problem, z, 6), COMPANY, n)
 
 
 NOT_A_FUNCTION = (
@@ -59,8 +65,14 @@ COMPANY = (
 )
 
 
-def _asked(problem: Problem, z: Array) -> Array:
-    return problem.evaluate(z, False).log_likelihood
+def probes(problem: Problem) -> Array:
+    """Draws z (n, d) of the prior that a model is tried at; fewer if it is asked one by one."""
+    n = ASKED // 2 if problem.one_by_one else ASKED
+    return np.random.default_rng(0).standard_normal((n, problem.latent.dimension))
+
+
+def _asked(problem: Problem, z: Array, again: int) -> Array:
+    return problem.said_again(z, again).log_likelihood
 
 
 def _told(problem: Problem, z: Array, once: Array, again: Array, text: str, n: int = ASKED) -> str:
@@ -75,7 +87,7 @@ def _told(problem: Problem, z: Array, once: Array, again: Array, text: str, n: i
 def single_precision(problem: Problem, z: Array) -> str:
     """A sentence if the model's numbers at z (n, d) have but half of their digits; else nothing."""
     if problem.data is None:
-        values = _asked(problem, z)
+        values = _asked(problem, z, 0)
     else:
         values = problem.ask(Prediction(), problem.latent.from_latent(z)).values
     values = values[np.isfinite(values) & (values != np.round(values))]

@@ -15,6 +15,7 @@ from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import stored
 from nfanneal.arrays import concatenated, rows_of
+from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
 from nfanneal.results.diagnostics import warnings_of
 from nfanneal.results.draws import WeightedDraws, equal_weight_indices, in_parameters
@@ -23,7 +24,7 @@ from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.results.verdicts import FAILING_LIMIT
-from nfanneal.runs.consistency import ASKED, changed_mind, whim, whim_of
+from nfanneal.runs.consistency import ASKED, changed_mind, probes, whim, whim_of
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.failures import why_failed
 from nfanneal.runs.history import _history
@@ -120,6 +121,7 @@ def estimate(
             versions_of(LIBRARIES),
             command,
             profile=observe.seconds,
+            failures=_reasons(problem),
         ),
         symmetry=symmetry,
     )
@@ -201,11 +203,18 @@ def _seed(settings: Settings, problem: Problem) -> list[int]:
 
 def _first_draws(problem: Problem) -> LatentDraws:
     """A few draws of the prior, and what a model that may have whims says of them."""
-    z = np.random.default_rng(0).standard_normal((ASKED, problem.latent.dimension))
+    z = probes(problem)
+    none = np.zeros(len(z))
     if problem.goes_by_steps:
-        return LatentDraws(z, np.zeros(ASKED), np.zeros(ASKED), np.zeros(ASKED, dtype=bool))
+        return LatentDraws(z, none, none, np.zeros(len(z), dtype=bool))
     said = problem.evaluate(z, False)
-    return LatentDraws(z, np.zeros(ASKED), said.log_likelihood, said.failed)
+    return LatentDraws(z, none, said.log_likelihood, said.failed)
+
+
+def _reasons(problem: Problem) -> dict[str, int]:
+    """Why a dear model failed, and how often; others are not asked to tell all along."""
+    executor = problem.executor
+    return dict(executor.memory.failures) if isinstance(executor, Pooled) else {}
 
 
 def _failures(problem: Problem, final: FinalDraws) -> dict[str, Any]:

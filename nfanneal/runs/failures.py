@@ -28,6 +28,9 @@ class _Course:
     def numbers(self, likelihood: Likelihood, columns: int) -> int:
         return likelihood.cells
 
+    def failed(self, likelihood: Likelihood, theta: Array, reason: str) -> Outcomes:
+        raise ValueError(reason)  # trajectories are solved in this process
+
 
 def outcomes_at(problem: Problem, z: Array) -> Outcomes | None:
     """How the trajectories at z (n, d) go; None for a model that does not go by steps."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.progress import Observer
+from nfanneal.model.executors.choice import Workers
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
 from nfanneal.runs.estimate import estimate
@@ -23,16 +24,17 @@ def run_checked(
     *,
     threads: int | None = None,
     memory: int | None = None,
+    workers: Workers | None = None,
     command: str = "",
     observe: Observer = lambda event: None,
     begin: Callable[[Problem, Settings], Beginning] = lambda problem, settings: (Journal(), None),
 ) -> Result:
-    """Estimate from a checked spec; `command` is only recorded.
+    """Estimate from a checked spec; `command` is only recorded, `workers` ask the model.
 
     `begin` gives the journal that is kept, or gone on from, and the result that is extended.
     """
     set_threads(threads)
-    problem = build_problem(checked, memory=memory)
+    problem = build_problem(checked, memory=memory, workers=workers)
     settings = build_settings(checked, problem)
     journal, earlier = begin(problem, settings)
     return estimate(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-import numpy as np
-
 from nfanneal.model.problem import Problem
-from nfanneal.runs.consistency import ASKED, single_precision
+from nfanneal.runs.consistency import probes, single_precision
 
 SHORT = 1 / 500
 """Steps below this share of the span are worth a word."""
@@ -18,7 +16,7 @@ SHOWN = 3
 def remarks(problem: Problem) -> list[str]:
     """Doses at the time of data, which see the state after them; numbers of half the digits."""
     data = problem.data
-    z = np.random.default_rng(0).standard_normal((ASKED, problem.latent.dimension))
+    z = probes(problem)
     if not problem.goes_by_steps:
         rough = single_precision(problem, z)
         return [rough] if rough else []

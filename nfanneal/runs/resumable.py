@@ -10,12 +10,17 @@ from pathlib import Path
 from nfanneal.anneal.journal import Checkpoint, Journal
 from nfanneal.anneal.progress import Observer
 from nfanneal.errors import OutputError, ResultError
+from nfanneal.model.executors import Pooled
+from nfanneal.model.executors.choice import Workers
 from nfanneal.model.problem import Problem
+from nfanneal.model.program.processes import put_all_away
 from nfanneal.results import store
 from nfanneal.results.identity import EXTENDING, Identity, result_identity, run_identity
 from nfanneal.results.result import Result
+from nfanneal.runs.answer_log import AnswerLog
 from nfanneal.runs.checkpoint_file import (
     checkpoint_path,
+    has_checkpoint,
     is_checkpointed,
     latest_checkpoint,
     remove_checkpoints,
@@ -53,6 +58,7 @@ class Plan:
     target_ess: float | None = None
     lenient: bool = False
     threads: int | None = None
+    workers: Workers | None = None
     memory: int | None = None
     max_seconds: float | None = None
     command: str = ""
@@ -77,24 +83,29 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             remove_halves(plan.output)
         else:
             remove_checkpoints(plan.output)
-        keeper = Keeper(plan.output, held)
+        keeper, answers = Keeper(plan.output, held), AnswerLog(plan.output)
 
         def begin(problem: Problem, settings: Settings) -> Beginning:
             about = run_identity(checked, problem)  # first: a model may change the folder
-            for remark in remarks(problem):
-                say(f"Note: {remark}")
-            if plan.resume:
+            if plan.resume and has_checkpoint(plan.output):
                 checkpoint, earlier = _resumed(plan, about, say)
             elif plan.extends:
                 checkpoint, earlier = _extension(plan, about, problem, settings, say)
             else:
                 checkpoint, earlier = None, None
+            if isinstance(problem.executor, Pooled):
+                known = answers.begin(problem.executor.memory, about)
+                if known:
+                    say(f"going on with {known:,} answers of the model")
             journal = Journal(checkpoint)
             keeper.begin(journal, about, _said(earlier))
+            for remark in remarks(problem):
+                say(f"Note: {remark}")
             return journal, earlier
 
         def leave(reason: Reason) -> None:
             _part(keeper, plan, say)
+            put_all_away()
             held.release()
 
         interval = checked.spec.output.checkpoint
@@ -112,6 +123,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
                 result = run_checked(
                     checked,
                     threads=plan.threads,
+                    workers=plan.workers,
                     memory=plan.memory,
                     command=plan.command,
                     observe=watch.guarded(observe),
@@ -121,6 +133,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
                 _part(keeper, plan, say)
                 raise
             watch.finish()
+            answers.close()
             try:
                 keeper.finish(result)
             except OutputError as error:

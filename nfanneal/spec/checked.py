@@ -39,9 +39,16 @@ class CheckedSpec:
         return self.folder / self.data[experiment].file
 
     @property
-    def code_files(self) -> dict[str, Path]:
-        """The files of the user's code, by their keys in the section `model`."""
-        return {key: self.folder / file for key, file in self.spec.model.code_files().items()}
+    def code_files(self) -> tuple[Path, ...]:
+        """The files of the user's code."""
+        return self.spec.model.code_files(self.folder)
+
+    @property
+    def code_name(self) -> str | None:
+        """What `--model` must name for the user's code to run; None for other models."""
+        if not self.spec.model.runs_code:
+            return None
+        return next(iter(map(str, self.code_files)), self.spec.model.code)
 
     @property
     def standalone(self) -> Spec:
@@ -55,8 +62,7 @@ class CheckedSpec:
         for experiment in self.data:
             section = content["experiments"][experiment] if experiment else content
             section["data"]["file"] = str(self.data_file(experiment).resolve())
-        for key, file in self.code_files.items():
-            content["model"][key] = str(file.resolve())
+        content["model"] |= self.spec.model.placed(self.folder)
         return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import stat
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -57,6 +59,13 @@ def seconds_of(text: str) -> float | None:
     return float(found[1]) * SECONDS[found[2]]
 
 
+def _duration(value: Any) -> float:
+    seconds = None if isinstance(value, bool) else seconds_of(str(value))
+    if seconds is None:
+        raise ValueError("must be a time such as 60, 60s or 5m")
+    return seconds
+
+
 def _interval(value: Any) -> str | float:
     if value is False or value == "off":
         return "off"
@@ -66,10 +75,27 @@ def _interval(value: Any) -> str | float:
     return seconds
 
 
+def wrong_with(path: Path, section: str) -> str | None:
+    """Why this can be no data or model file: a pipe may block, a device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"no such {section} file"
+    except (OSError, ValueError) as error:
+        return f"no {section} file can be called so ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISDIR(mode):
+        return "a folder, not a file"
+    return None if stat.S_ISREG(mode) else "a pipe or a device, not a file"
+
+
 Interval = Annotated[
     Any, BeforeValidator(_interval), WithJsonSchema({"type": ["number", "string"]})
 ]
 """Seconds, or the word `off`."""
+Seconds = Annotated[
+    float, BeforeValidator(_duration), WithJsonSchema({"type": ["number", "string"]})
+]
+"""Seconds, or a text such as 60s or 5m."""
 Number = Annotated[float, BeforeValidator(_number)]
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_whole)]

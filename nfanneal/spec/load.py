@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from nfanneal.spec.document import (
     parse_document,
     read_document,
 )
+from nfanneal.spec.fields import wrong_with
 from nfanneal.spec.inputs import input_files
 from nfanneal.spec.meaning import Meaning, find_meaning
 from nfanneal.spec.schema import Spec
@@ -70,31 +70,19 @@ def _check(document: Document, folder: Path, *, with_files: bool = False) -> Che
 
 
 def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Complaint]:
-    """Complaints about the data and the model file, where they are not there."""
+    """Complaints about the data and the model's code, where they are not there."""
     named: dict[KeyPath, str] = {
         (*(("experiments", experiment) if experiment else ()), "data", "file"): said.file
         for experiment, said in _data_sections(spec)
     }
-    named |= {("model", key): file for key, file in spec.model.code_files().items()}
     named |= {(*path, "file"): file for path, file in input_files(spec).items()}
     for place, file in named.items():
         path = folder / file
-        wrong = _wrong_with(path, str(place[-2]))
+        wrong = wrong_with(path, str(place[-2]))
         if wrong is not None:
             yield Complaint(f"{wrong}: '{path}'", document.place(place).value)
-
-
-def _wrong_with(path: Path, section: str) -> str | None:
-    """Why this can be no data or model file: a pipe may block, a device may never end."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return f"no such {section} file"
-    except (OSError, ValueError) as error:
-        return f"no {section} file can be called so ({getattr(error, 'strerror', None) or error})"
-    if stat.S_ISDIR(mode):
-        return "a folder, not a file"
-    return None if stat.S_ISREG(mode) else "a pipe or a device, not a file"
+    for key, message, hint in spec.model.missing(folder):
+        yield Complaint(message, document.place(("model", key)).value, hint)
 
 
 def _without_empty(data: dict[str, Any]) -> dict[str, Any]:

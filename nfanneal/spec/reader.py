@@ -10,6 +10,7 @@ import sympy
 
 from nfanneal.errors import Complaint, Location
 from nfanneal.model.expressions import FUNCTIONS, Cost, ExpressionError, Names, cost_of, parse
+from nfanneal.model.latent import element_names
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.schema import ParameterSpec, Spec
 
@@ -33,6 +34,12 @@ class Reader:
             for name, p in spec.parameters.items()
         }
         self._constants: dict[str, int | None] = dict.fromkeys(spec.model.names_of("constants"))
+
+    @property
+    def element_names(self) -> tuple[str, ...]:
+        """The parameters, and the elements of those that are vectors, as `x[0]`."""
+        pairs = self._parameters.items()
+        return tuple(name for key, size in pairs for name in element_names(key, size))
 
     def complain(self, path: KeyPath, message: str, hint: str | None = None) -> None:
         """Something is wrong with the value at `path`."""

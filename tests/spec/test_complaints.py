@@ -17,7 +17,10 @@ ONE = {
         ("kind: ode", "kind: ode\n  solver: {rtl: 1}"),
         "4:12: unknown key 'rtl' in model.solver\n  hint: did you mean 'rtol'?",
     ),
-    "kind": (("kind: ode", "kind: odee"), "3:9: model needs kind: ode or kind: python, not 'odee'"),
+    "kind": (
+        ("kind: ode", "kind: odee"),
+        "3:9: model needs kind: ode or kind: python or kind: program, not 'odee'",
+    ),
     "kind, hint": (("kind: ode", "kind: pyhton"), "hint: did you mean 'python'?"),
     "no kind": (("  kind: ode\n", ""), "2:1: model needs kind: ode or kind: python"),
     "model": (

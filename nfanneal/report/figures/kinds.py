@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from nfanneal.errors import ResultError
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.figures.corner import corner_figure
 from nfanneal.report.figures.history import history_figure
 from nfanneal.report.figures.modes import modes_figure
@@ -20,11 +21,15 @@ from nfanneal.results.result import Result
 
 @dataclass(frozen=True)
 class Options:
-    """Which columns of θ to show (None: the first few), known true values, a model's file."""
+    """Which columns of θ to show (None: the first few), known true values, a model's file.
+
+    `workers` ask that model.
+    """
 
     parameters: tuple[str, ...] | None = None
     truth: Mapping[str, float] = field(default_factory=dict)
     model_file: Path | None = None
+    workers: Workers | None = None
 
 
 def _corner(results: Mapping[str, Result], options: Options) -> Figure:
@@ -48,7 +53,8 @@ def _predictive(results: Mapping[str, Result], options: Options) -> Figure:
 
 
 def _trajectories(results: Mapping[str, Result], options: Options) -> Figure:
-    return trajectories_figure(_only(results, "trajectories"), options.model_file)
+    only = _only(results, "trajectories")
+    return trajectories_figure(only, options.model_file, options.workers)
 
 
 KINDS: dict[str, Callable[[Mapping[str, Result], Options], Figure]] = {

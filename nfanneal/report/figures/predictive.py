@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nfanneal.errors import ResultError
+from nfanneal.model.executors.choice import Workers
 from nfanneal.report.figures.style import COLORS, GREY, WIDTH, drawable
 from nfanneal.results.predict import predict, thinned_posterior, times_of
 from nfanneal.results.rebuild import revived_problem
@@ -82,13 +83,15 @@ def _bands(axis: Any, data: ObservedData, color: str, label: str) -> None:
     axis.plot(x, numbers["median"][order], color=color, label=label or None)
 
 
-def trajectories_figure(result: Result, model_file: Path | None) -> Figure:
+def trajectories_figure(
+    result: Result, model_file: Path | None, workers: Workers | None = None
+) -> Figure:
     """A panel per observable: noise-free trajectories of posterior draws, and the data.
 
     Raises:
         ResultError: the model does not predict, or is a Python file that was not given.
     """
-    problem = revived_problem(result, model_file)
+    problem = revived_problem(result, model_file, workers)
     times = {
         name: np.linspace(data.min(), data.max(), POINTS)
         for name, data in times_of(result, problem).items()

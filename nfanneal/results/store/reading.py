@@ -163,6 +163,7 @@ def _read_provenance(attributes: h5py.AttributeManager) -> Provenance:
         command=attributes["command"],
         origin=attributes["origin"],
         sources=tuple(json.loads(attributes["sources"])),
+        failures=json.loads(attributes.get("failures", "{}")),
         profile=json.loads(attributes.get("profile", "{}")),
     )
 

@@ -126,6 +126,8 @@ def _write_provenance(attributes: h5py.AttributeManager, provenance: Provenance)
     attributes["origin"] = provenance.origin
     attributes["sources"] = json.dumps(provenance.sources)
     attributes["versions"] = json.dumps(dict(provenance.versions))
+    if provenance.failures:
+        attributes["failures"] = json.dumps(dict(provenance.failures))
     attributes["profile"] = json.dumps(dict(provenance.profile))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from nfanneal.errors import Complaint, DataError, SpecError
+from nfanneal.model.calls import on_threads
+from nfanneal.model.executors.choice import Workers
 from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
@@ -17,6 +19,7 @@ from nfanneal.model.series import NoiseArguments, ObservedSeries
 from nfanneal.model.simulator import Simulator
 from nfanneal.runtime.limits import affordable_draws
 from nfanneal.spec.build.ode_model import known_numbers, substituted
+from nfanneal.spec.build.workers import executor_of
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
 from nfanneal.spec.experiments import ExperimentMeaning, NoiseMeaning, within
@@ -33,16 +36,20 @@ def build_problem(
     data: Mapping[str, Observations] | None = None,
     *,
     memory: int | None = None,
+    workers: Workers | None = None,
+    alone: bool = False,
 ) -> Problem:
     """Read the data unless they are given, compile or import the model, and put all together.
 
     The model is called with fewer draws at once where more would not fit into `memory` bytes
-    (None: a share of the machine's, or of what its cgroup allows).
+    (None: a share of the machine's, or of what its cgroup allows). `workers` ask it, or whoever is
+    best for its kind; `alone`: this process does.
 
     Raises:
         DataError: the data file is missing or invalid, or does not fit the noise models.
         SpecError: the Python file or its function is missing, or the data begin too early.
         ModelError: importing the Python model raised.
+        InputError: such a model cannot be asked by such workers.
     """
     latent = LatentMap(checked.meaning.free)
     model = checked.spec.model
@@ -52,7 +59,8 @@ def build_problem(
         data = read_observations(checked) if data is None else data
         likelihood = _data_likelihood(checked, data, latent)
     chunk = affordable_draws(model.draws_per_call, _bytes_per_draw(likelihood, latent), memory)
-    return Problem(checked.spec.name, latent, likelihood, chunk)
+    executor = on_threads if alone else executor_of(checked, data, workers)
+    return Problem(checked.spec.name, latent, likelihood, chunk, executor)
 
 
 def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:

@@ -9,9 +9,9 @@ from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DirectLikelihood
 from nfanneal.model.python_file import load_python_file
 from nfanneal.model.python_model import PythonFunction, PythonLikelihood, PythonSimulator
-from nfanneal.spec.build.ode_model import known_numbers
+from nfanneal.spec.build.own_parameters import own_parameters
 from nfanneal.spec.checked import CheckedSpec
-from nfanneal.spec.experiments import ExperimentMeaning, within
+from nfanneal.spec.experiments import ExperimentMeaning
 from nfanneal.spec.kinds.python import PythonSpec
 
 
@@ -61,25 +61,5 @@ def _python_function(
         kind = "simulate" if model.log_likelihood is None else "log_likelihood"
         place = checked.place("model", kind)
         raise SpecError([Complaint(f"{path} has no function '{name}'", place, hint)])
-    slices, fixed = _python_parameters(checked, latent, experiment)
+    slices, fixed = own_parameters(checked, latent, experiment)
     return PythonFunction(function, name, slices, fixed, model.array, loaded.settings)
-
-
-def _python_parameters(
-    checked: CheckedSpec, latent: LatentMap, experiment: ExperimentMeaning | None
-) -> tuple[dict[str, slice | int], dict[str, float]]:
-    """The columns of θ of each free parameter, and fixed numbers, as they are in an experiment."""
-    columns: dict[str, slice | int] = {
-        p.name: where.start if p.size is None else where
-        for p, where in zip(latent.parameters, latent.slices().values(), strict=True)
-    }
-    numbers = known_numbers(checked)
-    slices, fixed = {}, {}
-    for parameter in checked.spec.parameters:
-        own = within(parameter, experiment.name) if experiment else parameter
-        name = own if own in columns or own in numbers else parameter
-        if name in columns:
-            slices[parameter] = columns[name]
-        else:
-            fixed[parameter] = numbers[name]
-    return slices, fixed

@@ -2,6 +2,7 @@
 
 from nfanneal.spec.kinds.kind import ModelSpec
 from nfanneal.spec.kinds.ode import OdeSpec
+from nfanneal.spec.kinds.program import ProgramSpec
 from nfanneal.spec.kinds.python import PythonSpec
 
-KINDS: dict[str, type[ModelSpec]] = {"ode": OdeSpec, "python": PythonSpec}
+KINDS: dict[str, type[ModelSpec]] = {"ode": OdeSpec, "python": PythonSpec, "program": ProgramSpec}

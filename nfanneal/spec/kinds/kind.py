@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy
@@ -50,8 +51,12 @@ class ModelSpec(Section):
     """Keys that have defaults, and of which nothing else depends."""
     in_experiments: ClassVar[tuple[str, ...]] = ()
     """Keys of an experiment, beside data and parameters, that say something of such a model."""
+    runs_code: ClassVar[bool] = False
+    """Whether it runs code of the user's, which a result must not do by itself."""
+    outside: ClassVar[bool] = False
+    """Whether its calls leave the process."""
     code_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys that name files of the user's code."""
+    """Keys that only name files of that code, which count by what they hold."""
     incidental: ClassVar[tuple[str, ...]] = ()
     """Keys that a resumed run may change: they say how the model is asked, not what it is."""
     transparent: ClassVar[bool] = False
@@ -68,6 +73,11 @@ class ModelSpec(Section):
         return EVALUATION_CHUNK
 
     @property
+    def draws_at_a_worker(self) -> int:
+        """How many draws a worker gets at a time."""
+        return 1
+
+    @property
     def starts_at(self) -> float:
         """The time before which it predicts nothing."""
         return -math.inf
@@ -77,9 +87,30 @@ class ModelSpec(Section):
         """The observables that it has; None: those that the data are of."""
         return None
 
-    def code_files(self) -> dict[str, str]:
-        """Files of the user's code, by their keys; they run only where the user names them."""
-        return {key: getattr(self, key) for key in self.code_keys}
+    @property
+    def code(self) -> str:
+        """The file or the program of the user's that it runs, as its spec calls it."""
+        return ""
+
+    def code_files(self, folder: Path) -> tuple[Path, ...]:
+        """Files of the user's code, where relative paths start from a folder."""
+        return ()
+
+    def placed(self, folder: Path) -> dict[str, Any]:
+        """Keys of the section with other values once its paths are absolute."""
+        return {}
+
+    def missing(self, folder: Path) -> Iterator[tuple[str, str, str | None]]:
+        """What of its code is not there: a key, what is wrong, and a hint."""
+        return iter(())
+
+    def with_code(self, code: str) -> dict[str, Any]:
+        """Keys of the section with other values where the user names the code to be run.
+
+        Raises:
+            ValueError: it cannot be that of this model; what the message says.
+        """
+        return {}
 
     def names_of(self, section: str) -> Mapping[str, Any]:
         """What a section such as `constants` or `inputs` holds; nothing if there is none."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nfanneal.spec.fields import Whole, Word
+from nfanneal.spec.fields import Seconds, Whole, Word, wrong_with
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 
 if TYPE_CHECKING:
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
     from nfanneal.spec.meaning import SpecReader
 
 
+BATCH = 512
+
+
 class PythonSpec(ModelSpec):
     """A model in a Python file: give either log_likelihood or simulate."""
 
     words: ClassVar[str] = "a Python file"
     code_words: ClassVar[str] = "Python file"
+    runs_code: ClassVar[bool] = True
     code_keys: ClassVar[tuple[str, ...]] = ("file",)
-    incidental: ClassVar[tuple[str, ...]] = ("batch",)
+    incidental: ClassVar[tuple[str, ...]] = ("batch", "timeout")
 
     kind: Literal["python"]
     file: Word = Field(description="the Python file, relative to this one")
@@ -36,8 +42,14 @@ class PythonSpec(ModelSpec):
     array: Literal["torch", "numpy"] = Field(
         "torch", description="what the function works on; torch gives gradients"
     )
-    batch: Whole = Field(
-        512, ge=1, description="draws per call of the function; what a killed run loses at most"
+    batch: Whole | None = Field(
+        None,
+        ge=1,
+        description=f"draws per call of the function, by default {BATCH}, or 1 with workers; what "
+        "a killed run without workers loses at most",
+    )
+    timeout: Seconds | None = Field(
+        None, description="the longest that a draw may take in a worker, such as 60s or 5m"
     )
 
     @property
@@ -48,7 +60,42 @@ class PythonSpec(ModelSpec):
     @property
     def draws_per_call(self) -> int:
         """As many as the spec says."""
-        return self.batch
+        return self.batch or BATCH
+
+    @property
+    def draws_at_a_worker(self) -> int:
+        """One by one, unless the spec says more."""
+        return self.batch or 1
+
+    @property
+    def code(self) -> str:
+        """The Python file."""
+        return self.file
+
+    def code_files(self, folder: Path) -> tuple[Path, ...]:
+        """The Python file."""
+        return (folder / self.file,)
+
+    def placed(self, folder: Path) -> dict[str, Any]:
+        """The file's absolute path."""
+        return {"file": str((folder / self.file).resolve())}
+
+    def missing(self, folder: Path) -> Iterator[tuple[str, str, str | None]]:
+        """Whether the file is one."""
+        path = folder / self.file
+        wrong = wrong_with(path, "model")
+        if wrong is not None:
+            yield "file", f"{wrong}: '{path}'", None
+
+    def with_code(self, code: str) -> dict[str, Any]:
+        """Another place of the file.
+
+        Raises:
+            ValueError: there is no such file.
+        """
+        if not Path(code).is_file():
+            raise ValueError("no such file")
+        return {"file": str(Path(code).resolve())}
 
     def read(self, reader: SpecReader) -> ModelMeaning:
         """Its meaning is in its file; one of the functions must be named."""

@@ -1,0 +1,112 @@
+"""Answers of dear models on disk, a line each as they come: a run that is killed asks none again.
+
+The file is `RESULT.answers`, beside the checkpoints; it goes when the result is written. Its first
+line says what problem the answers are of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from nfanneal.errors import OutputError
+from nfanneal.model.executors import Memory
+from nfanneal.model.simulator import Predictions
+from nfanneal.results.identity import RESUMING, Identity, is_among
+from nfanneal.runs.checkpoint_file import answers_path
+from nfanneal.runtime.files import why
+from nfanneal.target import Evaluation
+
+RECORDS = {kind.__name__: kind for kind in (Predictions, Evaluation)}
+
+
+class AnswerLog:
+    """Writes what a model answers, for as long as a run goes on."""
+
+    def __init__(self, output: Path) -> None:
+        self._path = answers_path(output)
+        self._file: IO[bytes] | None = None
+
+    def begin(self, memory: Memory, about: Identity) -> int:
+        """Remember what is written there of this problem, and write what comes. How many they are.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        head = json.dumps({"nfanneal answers": 1, "problem": _digest(about)}).encode() + b"\n"
+        try:
+            known = _read(self._path, head)
+            whole = known[1] if known else 0
+            file = self._path.open("r+b" if known else "wb")
+            file.truncate(whole)
+            file.seek(whole)
+            if not known:
+                file.write(head)
+                file.flush()
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written: {why(error)}") from error
+        for key, answer in known[0] if known else ():
+            memory.remember(key, answer)
+        self._file = file
+        memory.told = self._add
+        return len(known[0]) if known else 0
+
+    def _add(self, key: bytes, answer: Any) -> None:
+        assert self._file is not None
+        try:
+            self._file.write(_line(key, answer))
+            self._file.flush()
+        except OSError as error:
+            raise OutputError(f"{self._path}: writing failed: {why(error)}") from error
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _digest(about: Identity) -> str:
+    """What answers depend on: all but what a resumed run may change."""
+    spec = {key: value for key, value in about.spec.items() if not is_among(key, RESUMING.ignored)}
+    text = json.dumps([spec, dict(about.contents)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _line(key: bytes, answer: Any) -> bytes:
+    arrays = {
+        f.name: [value.dtype.name, value.shape, value.ravel().tolist()]
+        for f in fields(answer)
+        if isinstance(value := getattr(answer, f.name), np.ndarray)
+    }
+    said: dict[str, Any] = {"key": key.hex(), "is": type(answer).__name__, **arrays}
+    if answer.reasons:
+        said["reasons"] = dict(answer.reasons)
+    return json.dumps(said, separators=(",", ":")).encode() + b"\n"
+
+
+def _read(path: Path, head: bytes) -> tuple[list[tuple[bytes, Any]], int] | None:
+    """The answers, and where the last whole one ends; None where they are of another problem."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if not content.startswith(head):
+        return None
+    whole = content.rfind(b"\n") + 1
+    found = []
+    for line in content[len(head) : whole].splitlines():
+        said = json.loads(line)
+        kind: Any = RECORDS[said.pop("is")]
+        key = bytes.fromhex(said.pop("key"))
+        reasons = said.pop("reasons", {})
+        arrays = {
+            name: np.array(values, dtype=dtype).reshape(shape)
+            for name, (dtype, shape, values) in said.items()
+        }
+        found.append((key, kind(**arrays, reasons=reasons)))
+    return found, whole
