@@ -74,7 +74,8 @@ class Target:
     asked of a `differentiable` target. One that `has_information` gives the Fisher information with
     it. One of data gives log L, gradient and information in any case (`ask_curvature`), of all data
     or of the first of them, for `curvature_cost` evaluations a point where they do not come for
-    free. `in_words` says what a point z (d,) is, for messages.
+    free. `in_words` says what a point z (d,) is, for messages,
+    `why_failed` why it has no likelihood.
     `exchangeable` are classes of columns whose priors are equal: exchanged, they may leave the
     posterior as it is. `vectors` are the columns of each parameter that has several.
     """
@@ -86,6 +87,7 @@ class Target:
     ask_curvature: Curvature | None = None
     curvature_cost: int = 0
     in_words: Callable[[Array], str] = lambda z: f"z = {z}"
+    why_failed: Callable[[Array], str] = lambda z: ""
     chunk: int = EVALUATION_CHUNK
     exchangeable: tuple[tuple[int, ...], ...] = ()
     vectors: tuple[tuple[int, ...], ...] = ()

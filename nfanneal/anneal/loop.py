@@ -205,10 +205,11 @@ def _nowhere(state: State, target: Target) -> str:
     z, n_failed = state.pool.z, state.n_failed
     row = state.failed_z[0] if n_failed else z[0]
     advice = "" if n_failed == len(z) else ", or draw more (anneal.draws)"
+    why = f"\n  there: {told}" if n_failed and (told := target.why_failed(row)) else ""
     return (
         f"the likelihood is zero at all {len(z)} draws from the prior ({n_failed} of them "
         f"because the model failed), such as {target.in_words(row)}; check the priors, the "
-        f"units of the data and the noise model with `nfanneal check`{advice}"
+        f"units of the data and the noise model with `nfanneal check`{advice}{why}"
     )
 
 

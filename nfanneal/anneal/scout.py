@@ -31,6 +31,7 @@ from nfanneal.arrays import Array
 from nfanneal.target import Evaluation, Spent, Target
 
 Likelihood = Callable[[Array], tuple[Evaluation, Spent]]
+Values = Callable[[Array], tuple[Array, Spent]]
 
 SPREAD = 1 / 4
 """Such a share of draws starts a search in the order of time, where fewer than `ENOUGH_ENDS` of the
@@ -161,13 +162,23 @@ def searched(target: Target, starts: Array, archive: Archive, most: float = math
         return Scouting(archive, Spent(), False)
     if target.ask_curvature is not None:
         steps = _times(MOST_ITERATIONS, most, cost * len(starts))
-        points, spent = minimize(target.curvature, starts, np.zeros_like(starts), steps)
+        values = _values_of(target) if target.curvature_cost else None
+        points, spent = minimize(target.curvature, starts, np.zeros_like(starts), steps, values)
         points = finite(points)
         ends = distinct(as_found(points, np.ones(len(points.z), dtype=np.int64)))
     else:
         ends, spent = _by_quasi_newton(target, starts, most / 2.0 if by_values else math.inf)
     merged, news = archive.merged(ends)
     return Scouting(merged, spent, news)
+
+
+def _values_of(target: Target) -> Values:
+    """log L alone, for models whose derivatives are dear."""
+
+    def values(z: Array) -> tuple[Array, Spent]:
+        return target.evaluate(z, False).log_likelihood, Spent(evaluations=len(z))
+
+    return values
 
 
 def _times(wanted: int, most: float, cost: int) -> int:
@@ -274,12 +285,17 @@ def _starts(z: Array, log_likelihood: Array, size: int) -> NDArray[np.int64]:
 
 
 def minimize(
-    likelihood: Likelihood, starts: Array, anchors: Array, iterations: int = MOST_ITERATIONS
+    likelihood: Likelihood,
+    starts: Array,
+    anchors: Array,
+    iterations: int = MOST_ITERATIONS,
+    values: Values | None = None,
 ) -> tuple[LocalPoints, Spent]:
     """Minimise ½|z − anchor|² − log L from all starts (k, d) at once, each with its anchor (k, d).
 
     Each has its own Levenberg–Marquardt steps −(M + λ·diag M)⁻¹g with the metric M = I + Fisher
-    information; a step that does not decrease the value is not taken and raises λ.
+    information; a step that does not decrease the value is not taken and raises λ. Where `values`
+    are given, derivatives are asked for only where a step is taken.
 
     Source: Nocedal & Wright, Numerical Optimization, section 10.3.
     """
@@ -304,16 +320,26 @@ def minimize(
         if not len(rows):
             break
         step = _damped_step(np.eye(d) + information[rows], gradient[rows], damping[rows])
-        tried = x[rows] + step
-        new_value, new_gradient, new_information, new_log_likelihood = function(
-            tried, anchors[rows]
-        )
-        taken = new_value < value[rows]
+        tried, promising = x[rows] + step, np.ones(len(rows), dtype=bool)
+        if values is not None:
+            log_l, more = values(tried)
+            spent += more
+            away = tried - anchors[rows]
+            promising = 0.5 * np.einsum("ij,ij->i", away, away) - log_l < value[rows]
+        taken = np.zeros(len(rows), dtype=bool)
+        if not promising.any():
+            damping[rows] *= 6.0
+            active &= damping < 1e9
+            continue
+        found = function(tried[promising], anchors[rows[promising]])
+        better = found[0] < value[rows[promising]]
+        taken[np.flatnonzero(promising)[better]] = True
         good = rows[taken]
-        drop = value[good] - new_value[taken]
-        x[good], value[good] = tried[taken], new_value[taken]
-        gradient[good], information[good] = new_gradient[taken], new_information[taken]
-        log_likelihood[good] = new_log_likelihood[taken]
+        drop = value[good] - found[0][better]
+        x[good] = tried[taken]
+        value[good], gradient[good], information[good], log_likelihood[good] = (
+            each[better] for each in found
+        )
         damping[rows] *= np.where(taken, 0.2, 6.0)
         damping = np.maximum(damping, 1e-9)
         active[good] = drop > CONVERGED

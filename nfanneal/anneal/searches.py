@@ -36,6 +36,8 @@ UNSEEN = 0.01
 """… and while so many of them end where none ended before, if there is where to begin."""
 MOST_LOOKED_AT = 131_072
 """Searches from the prior end where so many draws were looked at, or evaluations made."""
+LOOKED_AT_MORE = 8
+"""… or so many times as many as at first, where that number is given."""
 LEVELS_KEPT = 2.0
 """Levels' draws that a budget keeps for what follows the searches from the prior."""
 OF_A_BUDGET, OF_A_BUDGET_LATER = 0.25, 0.05
@@ -79,8 +81,8 @@ def scout_prior(state: State, means: Means) -> State:
     first, most = STARTS[steps_by(target)]
     draws = Draws(state.pool.z, state.pool.log_likelihood)
     found, starts = Found(nothing_found(target.dimension), state), rows_of(draws, slice(0))
-    looked = min(LOOKED_AT[steps_by(target)], LOOKED_AT_PER_DRAW * means.settings.draws)
-    while max(looked, found.state.n_evaluations - before) <= MOST_LOOKED_AT:
+    looked, most_looked = _looks(means)
+    while max(looked, found.state.n_evaluations - before) <= most_looked:
         left = _left(found.state, before, means)
         if not len(starts.z):
             n = min(looked - len(draws.z), left / 2.0)
@@ -103,6 +105,15 @@ def scout_prior(state: State, means: Means) -> State:
     archive, asked = in_order_of_time(target, draws.z, archive)
     state, archive = _weighed(state.spending(asked), archive, means)
     return replace(state, archive=archive)
+
+
+def _looks(means: Means) -> tuple[int, int]:
+    """How many draws of the prior are looked at, at first and at most."""
+    settings = means.settings
+    if settings.looks is not None:
+        return settings.looks, LOOKED_AT_MORE * settings.looks
+    usual = LOOKED_AT[steps_by(means.target)]
+    return min(usual, LOOKED_AT_PER_DRAW * settings.draws), MOST_LOOKED_AT
 
 
 def _more_of_the_prior(state: State, means: Means, n: float) -> tuple[Draws, State]:
@@ -165,8 +176,13 @@ def _left(state: State, before: int, means: Means) -> float:
 
 
 def _allowance(means: Means, share: float = OF_A_BUDGET_LATER) -> float:
-    """Evaluations that a search, or what goes with it, may take of a budget."""
-    return share * (means.settings.max_evaluations or math.inf)
+    """Evaluations that a search, or what goes with it, may take: a share of a budget, if there is.
+
+    Searches of the prior may take what the settings give them.
+    """
+    settings = means.settings
+    own = settings.search_evaluations or math.inf
+    return min(share * (settings.max_evaluations or math.inf), own * share / OF_A_BUDGET)
 
 
 def _weighed(state: State, archive: Archive, means: Means) -> tuple[State, Archive]:

@@ -31,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "local_components": 128,
     "moves": 3,
     "effort": 1,
+    "looks": None,
+    "search_evaluations": None,
 }
 """Those that are the same for every problem."""
 
@@ -62,6 +64,8 @@ class AnnealSettings:
     moves: int
     walkers: int
     effort: int
+    looks: int | None
+    search_evaluations: int | None
 
     @property
     def needs_gradient(self) -> bool:

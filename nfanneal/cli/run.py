@@ -24,6 +24,7 @@ from nfanneal.report.summary import print_profile, print_summary
 from nfanneal.results import store
 from nfanneal.results.identity import FINISHED, differences, result_identity, spec_identity
 from nfanneal.runs.checkpoint_file import checkpoint_path, is_checkpointed
+from nfanneal.runs.cost import preset_of, with_preset
 from nfanneal.runs.output_lock import refuse_claimed
 from nfanneal.runs.resumable import Plan, run_kept
 from nfanneal.runs.signals import Stopped
@@ -192,6 +193,7 @@ def _nothing_to_resume(output: Path) -> str:
 def _finished_already(output: Path, checked: CheckedSpec) -> int:
     """The exit code of a result that is there, if it is one of the same spec."""
     result = store.read(output)
+    checked = with_preset(checked, preset_of(result))
     changes = differences(result_identity(result), spec_identity(checked), FINISHED)
     if changes:
         listed = "\n".join(changes)

@@ -33,7 +33,7 @@ class Problem:
 
     The model is called with `chunk` draws at once, which bounds the memory of sensitivities, by
     the `executor`: all that is asked of it goes there. The solver's tolerances have been tightened
-    by `tightening`.
+    by `tightening`. `command` is what a program is called by, for messages.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Problem:
     chunk: int = EVALUATION_CHUNK
     executor: Executor = on_threads
     tightening: float = 1.0
+    command: str = ""
 
     @property
     def data(self) -> DataLikelihood | None:
@@ -81,6 +82,7 @@ class Problem:
             ask_curvature=None if self.data is None else self._curvature,
             curvature_cost=0 if free else difference_points(d),
             in_words=self.latent.in_words,
+            why_failed=self.why_failed,
             chunk=self.chunk,
             exchangeable=self.latent.exchangeable,
             vectors=self.latent.vectors,
@@ -89,6 +91,12 @@ class Problem:
     def evaluate(self, z: Array, gradient: bool) -> Evaluation:
         """log L at latent z (n, d), and its gradient ∂ log L/∂z = ∂ log L/∂θ · dθ/dz."""
         return self.target.evaluate(z, gradient)
+
+    def why_failed(self, z: Array) -> str:
+        """Why the model gives nothing at a latent point z (d,), in words."""
+        found = self.ask(LogLikelihood(), self.latent.from_latent(z[None]))
+        command = f"\n  the command: {self.command}" if self.command else ""
+        return "; ".join(found.reasons) + command
 
     @property
     def one_by_one(self) -> bool:

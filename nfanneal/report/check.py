@@ -20,6 +20,16 @@ def _apart(report: Mapping[str, Any]) -> str:
     return "" if apart is None else f"{apart:.1g} of it apart (differences good to {error:.1g})"
 
 
+def _call(report: Mapping[str, Any]) -> str:
+    median, worst = report["seconds_per_call"], report["slowest_call"]
+    return "" if median is None else f"{median:.2g} s, the slowest {worst:.2g} s"
+
+
+def _workers(report: Mapping[str, Any]) -> str:
+    workers, share = report["workers"], report["parallel_efficiency"]
+    return "" if workers is None else f"{workers}, {share:.0%} of which is made use of"
+
+
 def print_check(report: Mapping[str, Any], console: Console) -> None:
     """Print what `nfanneal check` found."""
     table = Table(show_header=False, box=None)
@@ -30,6 +40,8 @@ def print_check(report: Mapping[str, Any], console: Console) -> None:
         "evaluations per second": f"{report['evaluations_per_second']:,.0f}",
         "gradients per second": f"{gradients:,.0f}" if gradients else "no gradient",
         "gradient against differences": _apart(report),
+        "a call takes": _call(report),
+        "asked by": _workers(report),
         "failed": f"{report['failed_fraction']:.1%} of {report['n_draws']} prior draws",
         "stiff": "" if stiff is None else f"{stiff:.1%} of the trajectories",
         "zero likelihood": f"{report['zero_fraction']:.1%}",

@@ -56,18 +56,42 @@ class AnswerLog:
         memory.told = self._add
         return len(known[0]) if known else 0
 
+    def choose(self, preset: str) -> None:
+        """Write down which preset was chosen, by what a call took when it was."""
+        if self._file is not None:
+            self._write(json.dumps({"preset": preset}).encode() + b"\n")
+
     def _add(self, key: bytes, answer: Any) -> None:
+        self._write(_line(key, answer))
+
+    def _write(self, line: bytes) -> None:
         assert self._file is not None
         try:
-            self._file.write(_line(key, answer))
+            self._file.write(line)
             self._file.flush()
         except OSError as error:
             raise OutputError(f"{self._path}: writing failed: {why(error)}") from error
+
+    def __enter__(self) -> AnswerLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Write no more."""
         if self._file is not None:
             self._file.close()
+
+
+def chosen_before(output: Path) -> str | None:
+    """The preset that the run was begun with whose answers are there, if it got so far."""
+    try:
+        with answers_path(output).open("rb") as file:
+            said = (json.loads(line) for line in file if line.startswith(b'{"preset"'))
+            return next((str(each["preset"]) for each in said), None)
+    except (OSError, ValueError):
+        return None
 
 
 def _digest(about: Identity) -> str:
@@ -101,6 +125,8 @@ def _read(path: Path, head: bytes) -> tuple[list[tuple[bytes, Any]], int] | None
     found = []
     for line in content[len(head) : whole].splitlines():
         said = json.loads(line)
+        if "preset" in said:
+            continue
         kind: Any = RECORDS[said.pop("is")]
         key = bytes.fromhex(said.pop("key"))
         reasons = said.pop("reasons", {})

@@ -13,9 +13,12 @@ import torch
 
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.arrays import Array, Bools
+from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
+from nfanneal.model.program.processes import running_still
 from nfanneal.model.simulator import Outcomes
 from nfanneal.runs.consistency import ASKED, whim
+from nfanneal.runs.cost import Cost, measured
 from nfanneal.runs.failures import outcomes_at, reasons_in_words
 from nfanneal.runs.precision import FINER
 from nfanneal.runs.remarks import remarks
@@ -33,11 +36,12 @@ SLOW_SECONDS = 5.0
 def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
     generator = torch.Generator().manual_seed(seed)
-    z = PriorProposal(problem.latent.dimension).draw(DRAWS, generator)
+    z = PriorProposal(problem.latent.dimension).draw(DRAWS + PROBE, generator)
     outcomes_at(problem, z[:PROBE])  # what is compiled when first needed is compiled now
+    calls = _calls_of(problem)
     _, first = _timed(problem, z[:PROBE], False)
-    n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else 16 * PROBE
-    z = z[:n]
+    n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else max(16 * PROBE, calls.enough)
+    z = z[PROBE : PROBE + n]  # what has been asked is known
     evaluation, seconds = _timed(problem, z, False)
     values = evaluation.log_likelihood
     finite = np.isfinite(values)
@@ -54,6 +58,11 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         slopes = _slopes(problem, z[finite], values[finite])
         warnings += slopes.warnings if slopes else []
     warnings += _coarseness(problem, z[finite], values[finite])
+    if left := running_still():
+        warnings.append(
+            f"{left} processes of the program run on after it has answered, in groups of their "
+            "own: they are not ended"
+        )
     outcomes, reasons = outcomes_at(problem, z), dict(evaluation.reasons)
     failing = _failure_warnings(problem, z, evaluation.failed, reasons, outcomes)
     warnings = failing + _zero_warnings(problem, ~finite & ~evaluation.failed) + warnings
@@ -62,6 +71,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         "parameters": list(problem.latent.column_names),
         "n_data": sum(len(s.values) for s in series),
         "n_draws": n,
+        **calls.told(n, seconds),
         "evaluations_per_second": n / seconds,
         "gradients_per_second": gradients,
         "failed_fraction": float(evaluation.failed.mean()),
@@ -76,6 +86,40 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         "notes": remarks(problem),
         "warnings": warnings,
     }
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """What calls of a model cost that is asked by workers; None for another one."""
+
+    cost: Cost | None = None
+    count: int = 1
+    workers: str = ""
+
+    @property
+    def enough(self) -> int:
+        """Draws that keep all workers busy for a while."""
+        return min(4 * self.count, DRAWS)
+
+    def told(self, n: int, seconds: float) -> dict[str, Any]:
+        """What it is in a report, where n draws took so long."""
+        if self.cost is None:
+            return {"seconds_per_call": None, "slowest_call": None, "workers": None,
+                    "parallel_efficiency": None}  # fmt: skip
+        share = n * self.cost.median / (min(self.count, n) * seconds)
+        return {
+            "seconds_per_call": self.cost.median,
+            "slowest_call": self.cost.worst,
+            "workers": self.workers,
+            "parallel_efficiency": min(share, 1.0),
+        }
+
+
+def _calls_of(problem: Problem) -> _Calls:
+    executor = problem.executor
+    if not isinstance(executor, Pooled):
+        return _Calls()
+    return _Calls(measured(problem), executor.pool.count, executor.pool.in_words)
 
 
 def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.progress import Observer
 from nfanneal.model.executors.choice import Workers
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
+from nfanneal.runs.cost import by_cost
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.settings import Settings, build_settings
@@ -19,6 +21,23 @@ from nfanneal.spec.checked import CheckedSpec
 Beginning = tuple[Journal, Earlier | None]
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What happens on the way of a run to those who keep it.
+
+    `ready` hears of the problem before its model is asked; `begin` gives the journal that is kept,
+    or gone on from, and the result that is extended, of the spec with what was chosen by the
+    model's cost; `chosen` hears of that preset; `say` tells the user.
+    """
+
+    ready: Callable[[CheckedSpec, Problem], None] = lambda checked, problem: None
+    begin: Callable[[CheckedSpec, Problem, Settings], Beginning] = (
+        lambda checked, problem, settings: (Journal(), None)
+    )
+    chosen: Callable[[str], None] = lambda preset: None
+    say: Callable[[str], None] = lambda text: None
+
+
 def run_checked(
     checked: CheckedSpec,
     *,
@@ -27,16 +46,16 @@ def run_checked(
     workers: Workers | None = None,
     command: str = "",
     observe: Observer = lambda event: None,
-    begin: Callable[[Problem, Settings], Beginning] = lambda problem, settings: (Journal(), None),
+    hooks: Hooks = Hooks(),
 ) -> Result:
-    """Estimate from a checked spec; `command` is only recorded, `workers` ask the model.
-
-    `begin` gives the journal that is kept, or gone on from, and the result that is extended.
-    """
+    """Estimate from a checked spec; `command` is only recorded, `workers` ask the model."""
     set_threads(threads)
     problem = build_problem(checked, memory=memory, workers=workers)
+    hooks.ready(checked, problem)
+    checked = by_cost(checked, problem, hooks.say)
+    hooks.chosen(checked.spec.anneal.preset or "usual")
     settings = build_settings(checked, problem)
-    journal, earlier = begin(problem, settings)
+    journal, earlier = hooks.begin(checked, problem, settings)
     return estimate(
         problem,
         settings,

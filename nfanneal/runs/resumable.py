@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from nfanneal.model.program.processes import put_all_away
 from nfanneal.results import store
 from nfanneal.results.identity import EXTENDING, Identity, result_identity, run_identity
 from nfanneal.results.result import Result
-from nfanneal.runs.answer_log import AnswerLog
+from nfanneal.runs.answer_log import AnswerLog, chosen_before
 from nfanneal.runs.checkpoint_file import (
     checkpoint_path,
     has_checkpoint,
@@ -33,8 +33,9 @@ from nfanneal.runs.checkpointing import (
     refuse_other,
     resumed_checkpoint,
 )
+from nfanneal.runs.cost import preset_of, with_preset
 from nfanneal.runs.extension import Earlier, extended_checkpoint
-from nfanneal.runs.from_spec import Beginning, run_checked
+from nfanneal.runs.from_spec import Beginning, Hooks, run_checked
 from nfanneal.runs.output_lock import Claim, claim
 from nfanneal.runs.remarks import remarks
 from nfanneal.runs.settings import Settings
@@ -78,14 +79,21 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         ResultError: another run writes there, or the checkpoint is of another problem.
         OutputError: the result cannot be written.
     """
-    with _claimed(plan.output, say) as held:
+    with _claimed(plan.output, say) as held, ExitStack() as kept:
         if plan.resume:
             remove_halves(plan.output)
         else:
             remove_checkpoints(plan.output)
-        keeper, answers = Keeper(plan.output, held), AnswerLog(plan.output)
+        keeper, answers = Keeper(plan.output, held), kept.enter_context(AnswerLog(plan.output))
 
-        def begin(problem: Problem, settings: Settings) -> Beginning:
+        def ready(checked: CheckedSpec, problem: Problem) -> None:
+            if not isinstance(problem.executor, Pooled):
+                return
+            known = answers.begin(problem.executor.memory, run_identity(checked, problem))
+            if known:
+                say(f"going on with {known:,} answers of the model")
+
+        def begin(checked: CheckedSpec, problem: Problem, settings: Settings) -> Beginning:
             about = run_identity(checked, problem)  # first: a model may change the folder
             if plan.resume and has_checkpoint(plan.output):
                 checkpoint, earlier = _resumed(plan, about, say)
@@ -93,10 +101,6 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
                 checkpoint, earlier = _extension(plan, about, problem, settings, say)
             else:
                 checkpoint, earlier = None, None
-            if isinstance(problem.executor, Pooled):
-                known = answers.begin(problem.executor.memory, about)
-                if known:
-                    say(f"going on with {known:,} answers of the model")
             journal = Journal(checkpoint)
             keeper.begin(journal, about, _said(earlier))
             for remark in remarks(problem):
@@ -121,13 +125,13 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         with Watch(duties) as watch:
             try:
                 result = run_checked(
-                    checked,
+                    with_preset(checked, _preset_before(plan)),
                     threads=plan.threads,
                     workers=plan.workers,
                     memory=plan.memory,
                     command=plan.command,
                     observe=watch.guarded(observe),
-                    begin=begin,
+                    hooks=Hooks(ready, begin, answers.choose, say),
                 )
             except Stopped:
                 _part(keeper, plan, say)
@@ -139,6 +143,21 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             except OutputError as error:
                 raise OutputError(_unwritten(error, plan)) from error
         return result
+
+
+def _preset_before(plan: Plan) -> str | None:
+    """The preset of what is gone on from, which may have been chosen by what a call took then."""
+    if plan.resume and has_checkpoint(plan.output):
+        try:
+            found = latest_checkpoint(plan.output)[0].layout["spec"].get("anneal.preset")
+        except ResultError:  # it is told of later
+            return None
+        return str(found) if found else None
+    if plan.resume:
+        return chosen_before(plan.output)
+    if plan.extends:
+        return preset_of(store.read(plan.output))
+    return None
 
 
 @contextmanager

@@ -32,9 +32,23 @@ class Preset:
 
 
 USUAL = Preset({})
-"""Without a preset."""
+"""Without another preset."""
 PRESETS = {
+    "usual": USUAL,
     "quick": Preset({"walkers": 256}, error=0.1, ess=500),
+    "frugal": Preset(
+        {
+            "draws": 512,
+            "steps": 120,
+            "keep_levels": 64,
+            "walkers": 256,
+            "moves": 0,
+            "looks": 1024,
+            "search_evaluations": 4000,
+        },
+        error=0.05,
+        ess=500,
+    ),
     "thorough": Preset({"effort": 4, "walkers": 1024}, error=0.005, ess=20_000),
     "paper": Preset(
         {"objective": "reverse_kl", "scout": "off", "moves": 0, "keep_levels": 1, "walkers": 0}
@@ -78,8 +92,10 @@ class AnnealSpec(Section):
     preset: PresetName | None = Field(
         None,
         description="quick wants an error of the log-evidence of 0.1 and 500 effective draws, "
-        "thorough 0.005 and 20,000 (without: output.error and output.ess); paper: reverse KL on "
-        "fresh draws alone, as in arXiv:2505.03652; keys beside it go before it",
+        "thorough 0.005 and 20,000, usual 0.02 and 2,000 (output.error and output.ess); frugal "
+        "wants 0.05 and 500, and trains longer instead of asking the model; paper: reverse KL on "
+        "fresh draws alone, as in arXiv:2505.03652; keys beside it go before it. By default usual, "
+        "or frugal where a call takes long",
     )
     schedule: ScheduleName = Field(
         DEFAULTS["schedule"], description="how the inverse temperature moves from 0 to 1"
@@ -162,6 +178,18 @@ class AnnealSpec(Section):
         le=MOST_EFFORT,
         description="how many times `draws` and `steps` the first levels have; "
         f"more is done by itself, up to {MOST_EFFORT}, where it shows that it takes more",
+    )
+    looks: Whole | None = Field(
+        None,
+        ge=1,
+        description="draws of the prior that are looked at, at first, for where to begin searches; "
+        "by default thousands, by the model",
+    )
+    search_evaluations: Whole | None = Field(
+        None,
+        ge=1,
+        description="evaluations that searches for modes from the prior may take, a fifth of it "
+        "for later ones; by default as many as they find new modes with",
     )
     max_evaluations: Whole | None = Field(
         None,

@@ -21,7 +21,8 @@ from nfanneal.runs.checkpoint_file import (
     write_checkpoint,
 )
 from nfanneal.runs.checkpointing import plain_checkpoint, resumed_checkpoint
-from nfanneal.runs.from_spec import run_checked
+from nfanneal.runs.cost import with_preset
+from nfanneal.runs.from_spec import Hooks, run_checked
 from nfanneal.spec.load import spec_from_text
 
 TORCH = """
@@ -85,8 +86,9 @@ def folder(tmp_path):
 def run(checked, output, *, stop_after=None, resume=False):
     """Run once, until `stop_after` events; then write a checkpoint, else the result."""
     kept, seen = {}, 0
+    checked = with_preset(checked, "usual")
 
-    def begin(problem, settings):
+    def begin(checked, problem, settings):
         about = run_identity(checked, problem)
         kept["about"] = about
         found = resumed_checkpoint(latest_checkpoint(output)[0], about) if resume else None
@@ -100,7 +102,7 @@ def run(checked, output, *, stop_after=None, resume=False):
             raise Cut
 
     try:
-        result = run_checked(checked, threads=1, observe=observe, begin=begin)
+        result = run_checked(checked, threads=1, observe=observe, hooks=Hooks(begin=begin))
     except Cut:
         checkpoint = kept["journal"].checkpoint()
         write_checkpoint(plain_checkpoint(checkpoint, kept["about"]), output)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -34,6 +36,10 @@ class Pool(Protocol):
     @property
     def lost(self) -> tuple[type[BaseException], ...]:
         """Errors that say that a worker is lost, not that the model raised."""
+
+    @property
+    def count(self) -> int:
+        """How many draws can be asked about at once."""
 
     @property
     def in_words(self) -> str:
@@ -111,24 +117,33 @@ class Pooled:
     ) -> None:
         """Ask all parts; `told` hears of each as it is answered."""
         tries: dict[bytes, int] = {}
-        ready = SimpleQueue[tuple[Any, Future[Any]]]()
-        waiting = 0
+        ready = SimpleQueue[tuple[Any, BaseException | None]]()
+        lock, waiting = threading.Lock(), 0
+
+        def finish(part: Any, future: Future[Any]) -> None:
+            """In the thread that has the answer: it is written down before the next is asked."""
+            error = future.exception()
+            if error is None:
+                try:
+                    with lock:
+                        told(part, future.result())
+                except BaseException as failure:  # to be raised by the thread that waits
+                    error = failure
+            ready.put((part, error))
+
         with self.pool.opened(likelihood) as submit:
 
             def ask(part: Any) -> None:
                 nonlocal waiting
                 waiting += 1
-                future = submit(question, theta[part])
-                future.add_done_callback(lambda done: ready.put((part, done)))
+                submit(question, theta[part]).add_done_callback(partial(finish, part))
 
             for part in parts:
                 ask(part)
             while waiting:
-                part, future = ready.get()
+                part, error = ready.get()
                 waiting -= 1
-                error = future.exception()
                 if error is None:
-                    told(part, future.result())
                     continue
                 if not isinstance(error, self.pool.lost):
                     raise error

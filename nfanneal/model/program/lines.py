@@ -153,18 +153,20 @@ class Conversation:
         return np.array(columns, dtype=np.float64).T
 
     def _says_something(self) -> bool:
-        return bool(select.select([self._output], [], [], 0)[0]) and not ended(self._process, 0.0)
+        try:
+            self._received = os.read(self._output, 1 << 16)
+        except BlockingIOError:
+            return False
+        return bool(self._received)
 
     def _send(self, data: bytes, deadline: float) -> None:
         sent = 0
         while sent < len(data):
-            _, ready, _ = select.select([], [self._input], [], _left(deadline))
-            if not ready:
-                raise self._late()
             try:
                 sent += os.write(self._input, data[sent:])
             except BlockingIOError:
-                continue
+                if not select.select([], [self._input], [], _left(deadline))[1]:
+                    raise self._late() from None
             except OSError:
                 raise self._dead() from None
 

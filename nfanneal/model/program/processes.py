@@ -12,12 +12,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from nfanneal.errors import ModelError
 
 TOLD_LINES, TOLD_CHARACTERS = 3, 160
 """Of what a failed call wrote to stderr."""
+MARK = "NFANNEAL_CALLED_BY"
+"""A variable that tells whose call a process, or one that it started, belongs to."""
 _running: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
 
@@ -35,7 +38,7 @@ def started(
         process = subprocess.Popen(
             command,
             shell=shell,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, MARK: str(os.getpid())},
             start_new_session=True,
             **streams,
         )
@@ -105,6 +108,24 @@ def _leave_none() -> None:
         left = list(_running)
     for process in left:
         put_away(process)
+
+
+def running_still() -> int:
+    """Processes that calls have started and that run on, those aside that stay to be asked.
+
+    Nothing is known of them where there is no /proc.
+    """
+    with _lock:
+        known = {process.pid for process in _running}
+    mark = f"{MARK}={os.getpid()}".encode()
+    found = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stays = os.getpgid(int(folder.name)) in known
+            found += not stays and mark in (folder / "environ").read_bytes().split(b"\0")
+        except (OSError, ValueError):  # it has ended, or is somebody else's
+            continue
+    return found
 
 
 def status_in_words(code: int) -> str:

@@ -60,7 +60,8 @@ def build_problem(
         likelihood = _data_likelihood(checked, data, latent)
     chunk = affordable_draws(model.draws_per_call, _bytes_per_draw(likelihood, latent), memory)
     executor = on_threads if alone else executor_of(checked, data, workers)
-    return Problem(checked.spec.name, latent, likelihood, chunk, executor)
+    command = checked.spec.model.command_line(checked.folder)
+    return Problem(checked.spec.name, latent, likelihood, chunk, executor, command=command)
 
 
 def _bytes_per_draw(likelihood: Likelihood, latent: LatentMap) -> float:

@@ -92,6 +92,10 @@ class ModelSpec(Section):
         """The file or the program of the user's that it runs, as its spec calls it."""
         return ""
 
+    def command_line(self, folder: Path) -> str:
+        """What it is called by, if it is a program."""
+        return ""
+
     def code_files(self, folder: Path) -> tuple[Path, ...]:
         """Files of the user's code, where relative paths start from a folder."""
         return ()

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from nfanneal.spec.meaning import SpecReader
 
 
+def _absolute(path: Path) -> Path:
+    """Links stay: a program may go by the name that it is called by, as Python does in a venv."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 class ProgramSpec(ModelSpec):
     """A model that is another program."""
 
@@ -84,6 +89,11 @@ class ProgramSpec(ModelSpec):
         """The program."""
         return self.command[0]
 
+    def command_line(self, folder: Path) -> str:
+        """The command with absolute paths."""
+        words: list[str] = self.placed(folder)["command"]
+        return words[0] if self.shell else shlex.join(words)
+
     def code_files(self, folder: Path) -> tuple[Path, ...]:
         """Words of the command that are files beside the spec, or by their paths."""
         return tuple(path for _, path in self._files(folder) if path.is_file())
@@ -102,7 +112,7 @@ class ProgramSpec(ModelSpec):
             except (OSError, ValueError):
                 continue
             if there:
-                yield i, (folder / word).resolve()
+                yield i, _absolute(folder / word)
 
     def placed(self, folder: Path) -> dict[str, Any]:
         """The command with absolute paths of its files, and of the folder."""
@@ -155,7 +165,7 @@ class ProgramSpec(ModelSpec):
                 raise ValueError("no such file")
             return {}
         words = list(self.command)
-        words[same[0]] = str(path.resolve()).replace("{", "{{").replace("}", "}}")
+        words[same[0]] = str(_absolute(path)).replace("{", "{{").replace("}", "}}")
         return {"command": words}
 
     def read(self, reader: SpecReader) -> ModelMeaning:
