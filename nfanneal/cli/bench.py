@@ -33,7 +33,7 @@ def _config_or_engine(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """CONFIG, or the second word of `bench engine` if it is begun: it would hide files in bash."""
-    return files_or(["engine"] if incomplete else [], incomplete)
+    return files_or(["engine", "calls"] if incomplete else [], incomplete)
 
 
 @click.command(

@@ -15,6 +15,7 @@ TOPICS = (
     "models",
     "experiments",
     "events",
+    "programs",
     "solver",
     "results",
     "stopping",

@@ -12,6 +12,11 @@ from nfanneal.cli.files import refuse_existing, write_text
 TEMPLATES = {
     "ode": {"ode.yaml": "{stem}.yaml", "data.csv": "{stem}.csv"},
     "python": {"python.yaml": "{stem}.yaml", "model.py": "{stem}.py"},
+    "program": {
+        "program.yaml": "{stem}.yaml",
+        "model.sh": "{stem}.sh",
+        "data.csv": "{stem}.csv",
+    },
 }
 """Files of each template, and what they are called beside a spec of that stem."""
 
@@ -20,7 +25,7 @@ TEMPLATES = {
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--template", type=click.Choice(list(TEMPLATES)), default="ode", show_default=True,
-    help="An ODE with data, or a Python function.",
+    help="An ODE with data, a Python function, or a program.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite files.")
 def command(spec: Path | None, template: str, force: bool) -> None:

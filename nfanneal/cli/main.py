@@ -37,7 +37,7 @@ COMMANDS = {
     "guide": "Show a page of the guide: models, results, clusters and more.",
 }
 
-WITHIN = {"bench engine": "engine"}
+WITHIN = {"bench engine": "engine", "bench calls": "calls"}
 """Commands of two words, and the module of each."""
 
 

@@ -117,44 +117,56 @@ class Pooled:
     ) -> None:
         """Ask all parts; `told` hears of each as it is answered."""
         tries: dict[bytes, int] = {}
-        ready = SimpleQueue[tuple[Any, BaseException | None]]()
-        lock, waiting = threading.Lock(), 0
+        trouble = SimpleQueue[tuple[Any, BaseException] | None]()
+        lock, waiting = threading.Lock(), len(parts)
 
         def finish(part: Any, future: Future[Any]) -> None:
-            """In the thread that has the answer: it is written down before the next is asked."""
+            """In the thread that has the answer: it is written down before the next is asked.
+
+            The thread that waits for all is only woken at the end, or by what it must look after.
+            """
+            nonlocal waiting
+            if future.cancelled():
+                return
             error = future.exception()
-            if error is None:
-                try:
-                    with lock:
+            with lock:
+                if error is None:
+                    try:
                         told(part, future.result())
-                except BaseException as failure:  # to be raised by the thread that waits
-                    error = failure
-            ready.put((part, error))
+                    except BaseException as failure:  # to be raised by the thread that waits
+                        error = failure
+                if error is not None:
+                    trouble.put((part, error))
+                    return
+                waiting -= 1
+                if not waiting:
+                    trouble.put(None)
 
         with self.pool.opened(likelihood) as submit:
 
             def ask(part: Any) -> None:
-                nonlocal waiting
-                waiting += 1
                 submit(question, theta[part]).add_done_callback(partial(finish, part))
 
             for part in parts:
                 ask(part)
-            while waiting:
-                part, error = ready.get()
-                waiting -= 1
-                if error is None:
-                    continue
+            while (troubled := trouble.get()) is not None:
+                part, error = troubled
                 if not isinstance(error, self.pool.lost):
                     raise error
                 count = tries[part.tobytes()] = tries.get(part.tobytes(), 0) + 1
                 if count < (MOST_TRIES if len(part) == 1 else 2):
                     ask(part)
                 elif len(part) > 1:  # one of them may be what kills workers
+                    with lock:
+                        waiting += len(part) - 1
                     for i in part:
                         ask(np.array([i]))
                 else:
-                    told(part, question.failed(likelihood, theta[part], _reason(error)))
+                    with lock:
+                        told(part, question.failed(likelihood, theta[part], _reason(error)))
+                        waiting -= 1
+                        if not waiting:
+                            break
 
 
 def _reason(error: BaseException) -> str:
