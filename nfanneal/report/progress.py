@@ -40,12 +40,17 @@ def going_on_line(event: GoingOn) -> str:
     return f"not enough yet: {event.why}; going on with {event.effort} times the first effort"
 
 
+QUIET_SECONDS = 60.0
+"""A log hears of what is being done after so long without a line."""
+
+
 class PlainProgress:
-    """One line per level, for logs and pipes."""
+    """One line per level, for logs and pipes, and one a minute where a level takes longer."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._levels: list[LevelInfo] = []
+        self._start = self._last = time.monotonic()
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -54,13 +59,20 @@ class PlainProgress:
         return None
 
     def __call__(self, event: Event) -> None:
-        """Show a level, or that more effort is needed; pass over activities."""
+        """Show a level, or that more effort is needed; what is being done only now and then."""
+        now = time.monotonic()
         if isinstance(event, LevelInfo):
             self._levels.append(event)
             line = level_line(event, seconds_left(self._levels))
-            self._console.print(line, soft_wrap=True, highlight=False)
         elif isinstance(event, GoingOn):
-            self._console.print(going_on_line(event), soft_wrap=True, highlight=False)
+            line = going_on_line(event)
+        elif now - self._last < QUIET_SECONDS:
+            return
+        else:
+            share = f", {event.done:,} of {event.total:,}" if event.total > 1 else ""
+            line = f"  {event.doing}{share}, {now - self._start:.0f} s"
+        self._last = now
+        self._console.print(line, soft_wrap=True, highlight=False)
 
 
 class LiveProgress:

@@ -58,6 +58,7 @@ def estimate(
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
     """
     journal, observe = journal or Journal(), Clock(observe)
+    _tell_progress(problem, observe)
     seeds = np.random.SeedSequence(earlier.seed(settings) if earlier else _seed(settings, problem))
     anneal_seed, choice_seed, noise_seed, walk_seed, pilot_seed, judge_seed = seeds.spawn(6)
     first = _first_draws(problem)
@@ -209,6 +210,14 @@ def _first_draws(problem: Problem) -> LatentDraws:
         return LatentDraws(z, none, none, np.zeros(len(z), dtype=bool))
     said = problem.evaluate(z, False)
     return LatentDraws(z, none, said.log_likelihood, said.failed)
+
+
+def _tell_progress(problem: Problem, observe: Observer) -> None:
+    """Let those who watch see how many answers of a dear model are there."""
+    if isinstance(problem.executor, Pooled):
+        problem.executor.memory.progress = lambda done, total: observe(
+            Activity("evaluating the model", done, total)
+        )
 
 
 def _reasons(problem: Problem) -> dict[str, int]:

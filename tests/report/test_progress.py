@@ -47,3 +47,16 @@ def test_a_log_says_that_more_effort_is_made_and_why():
     assert lines[3] == (
         "not enough yet: 900 effective draws of 2,000; going on with 2 times the first effort"
     )
+
+
+def test_a_log_hears_once_a_minute_of_a_level_that_takes_long(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("nfanneal.report.progress.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    shown = PlainProgress(Console(file=out, width=200))
+    for second in range(0, 200, 10):
+        now[0] = float(second)
+        shown(Activity("evaluating the model", second, 400))
+    assert out.getvalue().splitlines() == [
+        f"  evaluating the model, {second} of 400, {second} s" for second in (60, 120, 180)
+    ]

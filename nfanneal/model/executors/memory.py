@@ -18,12 +18,13 @@ MOST_NUMBERS = 50_000_000
 
 @dataclass
 class Memory:
-    """Answers by what was asked; `told` hears of each new one.
+    """Answers by what was asked; `told` hears of each new one, `progress` how many are there.
 
     `failures` counts why draws failed.
     """
 
     told: Callable[[bytes, Any], None] = lambda key, answer: None
+    progress: Callable[[int, int], None] = lambda done, total: None
     failures: dict[str, int] = field(default_factory=dict)
     _known: dict[bytes, Any] = field(default_factory=dict, repr=False)
     _numbers: int = 0

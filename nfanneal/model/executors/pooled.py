@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,8 @@ from nfanneal.model.executors.memory import Memory, by_draw, key_of
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
 from nfanneal.model.simulator import Predictions
 
+TOLD_SECONDS = 1.0
+"""How often it is told how many answers are there."""
 MOST_TRIES = 3
 """A draw whose workers were lost so often has failed."""
 
@@ -149,7 +151,14 @@ class Pooled:
 
             for part in parts:
                 ask(part)
-            while (troubled := trouble.get()) is not None:
+            while True:
+                try:
+                    troubled = trouble.get(timeout=TOLD_SECONDS)
+                except Empty:
+                    self.memory.progress(len(parts) - waiting, len(parts))
+                    continue
+                if troubled is None:
+                    break
                 part, error = troubled
                 if not isinstance(error, self.pool.lost):
                     raise error
