@@ -10,7 +10,7 @@ from nfanneal.anneal.progress import Observer
 from nfanneal.model.executors.choice import Workers
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
-from nfanneal.runs.cost import by_cost
+from nfanneal.runs.cost import by_cost, slow_function
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.settings import Settings, build_settings
@@ -51,6 +51,8 @@ def run_checked(
     """Estimate from a checked spec; `command` is only recorded, `workers` ask the model."""
     set_threads(threads)
     problem = build_problem(checked, memory=memory, workers=workers)
+    if workers is None and slow_function(checked, problem, hooks.say):
+        problem = build_problem(checked, memory=memory, workers=Workers())
     hooks.ready(checked, problem)
     checked = by_cost(checked, problem, hooks.say)
     hooks.chosen(checked.spec.anneal.preset or "usual")

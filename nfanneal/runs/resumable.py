@@ -19,6 +19,7 @@ from nfanneal.results.identity import EXTENDING, Identity, result_identity, run_
 from nfanneal.results.result import Result
 from nfanneal.runs.answer_log import AnswerLog, chosen_before
 from nfanneal.runs.checkpoint_file import (
+    answers_path,
     checkpoint_path,
     has_checkpoint,
     is_checkpointed,
@@ -127,7 +128,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
                 result = run_checked(
                     with_preset(checked, _preset_before(plan)),
                     threads=plan.threads,
-                    workers=plan.workers,
+                    workers=plan.workers or _workers_before(plan),
                     memory=plan.memory,
                     command=plan.command,
                     observe=watch.guarded(observe),
@@ -143,6 +144,11 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             except OutputError as error:
                 raise OutputError(_unwritten(error, plan)) from error
         return result
+
+
+def _workers_before(plan: Plan) -> Workers | None:
+    """Workers, if a run is gone on with that had some: its answers tell of them."""
+    return Workers() if plan.resume and answers_path(plan.output).exists() else None
 
 
 def _preset_before(plan: Plan) -> str | None:
