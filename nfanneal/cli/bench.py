@@ -21,6 +21,7 @@ from nfanneal.report.bench import bench_json, print_bench, run_line
 from nfanneal.report.consoles import console
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.results.identity import run_identity
+from nfanneal.runs.cost import by_cost
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
@@ -127,6 +128,7 @@ def command(
     checked = read_spec(config, overrides)
     set_threads(threads)
     problem = build_problem(checked, workers=workers)
+    checked = by_cost(checked, problem, lambda text: click.echo(text, err=True))
     settings = build_settings(checked, problem)
     own = by_schedule(settings, chosen)
     for preset in ready:

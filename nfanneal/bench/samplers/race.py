@@ -23,6 +23,7 @@ from nfanneal.bench.samplers import merit
 from nfanneal.bench.samplers.meter import BudgetSpent, Meter
 from nfanneal.bench.samplers.peers import PEERS, Drawn, Settings, changed, metered_run
 from nfanneal.bench.samplers.results import Bench, Outcome, Reference, Run, Score
+from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.settings import Settings as OwnSettings
@@ -86,6 +87,8 @@ def race(
     try:
         with _all_threads(default_threads()):
             for seed, contestant in product(plan.seeds, contestants.values()):
+                if isinstance(problem.executor, Pooled):  # each pays for its own answers
+                    problem.executor.memory.forget()
                 finished.append(contestant(seed))
                 observe(finished[-1].run)
     except KeyboardInterrupt:

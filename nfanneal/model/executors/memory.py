@@ -29,6 +29,12 @@ class Memory:
     _known: dict[bytes, Any] = field(default_factory=dict, repr=False)
     _numbers: int = 0
 
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self._known.clear()
+        self.failures.clear()
+        self._numbers = 0
+
     def get(self, key: bytes) -> Any | None:
         """The answer of one draw, if it is known."""
         return self._known.get(key)
