@@ -4,6 +4,7 @@
 # make fuzz   atheris on expressions, specs and tables, FUZZ_SECONDS (600) in all
 # make accuracy  the guide's accuracy table, hours; it goes on where it was stopped; ACCURACY='-k waves'
 #   or ACCURACY=--calibration for other runs; make reference  slow comparisons with other samplers
+# make bench  every sampler on eight problems, hours; BENCH='--against dynesty --repeats 1' for less
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 600
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-long fuzz accuracy reference lint format clean
+.PHONY: demo test test-long fuzz accuracy bench reference lint format clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/nfanneal run configs/repressilator.yaml -o repressilator.h5 --force
@@ -32,6 +33,14 @@ fuzz: $(STAMP)
 
 accuracy: $(STAMP)
 	$(BIN)/python tests/accuracy/table.py $(ACCURACY) --table=nfanneal/guide/accuracy.md
+
+BENCHED := $(addprefix configs/,lotka_volterra.yaml repressilator.yaml antibody.yaml influenza.yaml \
+	shells5.yaml) $(addprefix tests/accuracy/problems/,repressilator_third_ode.yaml \
+	repressilator_noise_ode.yaml schools_noncentred.yaml)
+
+bench: $(STAMP)
+	mkdir -p build
+	$(BIN)/nfanneal bench $(BENCHED) --threads 1 -o build/bench.json --force $(BENCH)
 
 reference: $(STAMP)
 	$(BIN)/python -m pytest -m slow -rP

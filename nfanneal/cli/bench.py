@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -11,13 +12,15 @@ from click.shell_completion import CompletionItem
 from nfanneal.anneal.schedule import SCHEDULES
 from nfanneal.bench.samplers.peers import PEERS
 from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
+from nfanneal.bench.samplers.ratios import ratios
+from nfanneal.bench.samplers.results import Bench
 from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import FORMATS, refuse_existing, write_text
 from nfanneal.cli.words import Duration, listed_words
 from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode
 from nfanneal.model.executors.choice import Workers
-from nfanneal.report.bench import bench_json, print_bench, run_line
+from nfanneal.report.bench import bench_json, print_bench, print_ratios, ratios_json, run_line
 from nfanneal.report.consoles import console
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.results.identity import run_identity
@@ -27,6 +30,7 @@ from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.annealing import PRESETS
 from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.load import read_spec
 
 
@@ -41,7 +45,10 @@ def _config_or_engine(
     "bench",
     epilog="Example: nfanneal bench model.yaml --against dynesty,nautilus -o bench.json",
 )
-@click.argument("config", type=click.Path(path_type=Path), shell_complete=_config_or_engine)
+@click.argument(
+    "configs", type=click.Path(path_type=Path), shell_complete=_config_or_engine, nargs=-1,
+    required=True, metavar="CONFIG…",
+)  # fmt: skip
 @click.option(
     "--against", default=",".join(PEERS), show_default=True, metavar="NAME,…",
     help="Samplers to run beside nfanneal; `none` for nfanneal alone.",
@@ -75,7 +82,7 @@ def _config_or_engine(
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
-    config: Path,
+    configs: tuple[Path, ...],
     against: str,
     schedules: str,
     presets: str,
@@ -91,6 +98,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Run other samplers on the likelihood of CONFIG, and say what each costs.
+
+    With several, one after the other, and a table of ratios at the end.
 
     All run one after the other on the same compiled likelihood, with the same number of threads
     and the settings that their documentation gives. One that fails, is not installed or runs out
@@ -125,40 +134,70 @@ def command(
     _refuse_files(output, figure, force)
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
-    checked = read_spec(config, overrides)
+    if figure is not None and len(configs) > 1:
+        raise click.UsageError("--figure is of one CONFIG")
     set_threads(threads)
-    problem = build_problem(checked, workers=workers)
-    checked = by_cost(checked, problem, lambda text: click.echo(text, err=True))
-    settings = build_settings(checked, problem)
-    own = by_schedule(settings, chosen)
-    for preset in ready:
-        changed = read_spec(config, (*overrides, f"anneal.preset={preset}"))
-        own[own_name(preset)] = build_settings(changed, problem)
-    seeds = tuple(range(settings.seed, settings.seed + repeats))
-    errors = console(stderr=True)
-    bench = race(
-        problem,
-        Plan(own=own, peers=peers, seeds=seeds, budget=budget),
-        spec_digest=run_identity(checked, problem).digest,
-        observe=lambda run: errors.print(run_line(run), soft_wrap=True, highlight=False),
-    )
-    text = json.dumps(bench_json(bench), indent=2, ensure_ascii=False)
+    how = _How(peers, chosen, ready, repeats, budget, workers, overrides)
+    specs = [read_spec(config, overrides) for config in configs]  # what is wrong is told first
+    benches: list[Bench] = []
+    for config, checked in zip(configs, specs, strict=True):
+        benches.append(_bench(config, checked, how))
+        if not as_json:
+            print_bench(benches[-1], console())
+        if benches[-1].interrupted:
+            break
+    found = [bench_json(bench) for bench in benches]
+    several = {"problems": found, "ratios": ratios_json(ratios(benches))}
+    text = json.dumps(found[0] if len(configs) == 1 else several, indent=2, ensure_ascii=False)
     if output is not None:
         write_text(output, text + "\n")
         click.echo(f"written to {output}", err=True)
     if figure is not None:
-        drawn = bench_figure(bench)
+        drawn = bench_figure(benches[0])
         with replaced(figure) as temporary:
             drawn.savefig(temporary, format=figure.suffix[1:].lower(), bbox_inches="tight")
         click.echo(f"written to {figure}", err=True)
     if as_json:
         click.echo(text)
-    else:
-        print_bench(bench, console())
-    if bench.interrupted:
+    elif len(benches) > 1:
+        print_ratios(ratios(benches), console())
+    if benches[-1].interrupted:
         click.echo("interrupted: the table holds the runs that had ended", err=True)
         return ExitCode.INTERRUPTED
-    return ExitCode.DONE if bench.trusted else ExitCode.NOT_TRUSTED
+    trusted = all(bench.trusted for bench in benches)
+    return ExitCode.DONE if trusted else ExitCode.NOT_TRUSTED
+
+
+@dataclass(frozen=True)
+class _How:
+    """What is the same for every problem."""
+
+    peers: tuple[str, ...]
+    schedules: tuple[str, ...]
+    presets: tuple[str, ...]
+    repeats: int
+    budget: float
+    workers: Workers | None
+    overrides: tuple[str, ...]
+
+
+def _bench(config: Path, checked: CheckedSpec, how: _How) -> Bench:
+    """Everyone on one problem."""
+    problem = build_problem(checked, workers=how.workers)
+    checked = by_cost(checked, problem, lambda text: click.echo(text, err=True))
+    settings = build_settings(checked, problem)
+    own = by_schedule(settings, how.schedules)
+    for preset in how.presets:
+        changed = read_spec(config, (*how.overrides, f"anneal.preset={preset}"))
+        own[own_name(preset)] = build_settings(changed, problem)
+    seeds = tuple(range(settings.seed, settings.seed + how.repeats))
+    errors = console(stderr=True)
+    return race(
+        problem,
+        Plan(own=own, peers=how.peers, seeds=seeds, budget=how.budget),
+        spec_digest=run_identity(checked, problem).digest,
+        observe=lambda run: errors.print(run_line(run), soft_wrap=True, highlight=False),
+    )
 
 
 def _refuse_files(output: Path | None, figure: Path | None, force: bool) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nfanneal.bench.samplers.ratios import Ratio, geometric_mean
 from nfanneal.bench.samplers.results import Bench, Run, Score
 from nfanneal.report.summary import finite
 
@@ -58,6 +59,34 @@ def print_bench(bench: Bench, console: Console) -> None:
         for note in score.notes:
             console.print(f"{score.sampler}: {note}", soft_wrap=True, highlight=False)
     _print_trust(bench, console)
+
+
+def ratios_json(found: Sequence[Ratio]) -> list[dict[str, Any]]:
+    """The table of ratios, a row for each problem."""
+    rows: list[dict[str, Any]] = finite([asdict(ratio) for ratio in found])
+    return rows
+
+
+def print_ratios(found: Sequence[Ratio], console: Console) -> None:
+    """Print how nfanneal stands beside the best rival on each problem."""
+    table = Table(title="nfanneal beside the best rival on each problem", title_justify="left")
+    table.add_column("problem", overflow="fold")
+    for heading in ("s to sd 0.1", "× rival", "ESS/s", "× rival", "calls"):
+        table.add_column(heading, justify="right")
+    for ratio in found:
+        table.add_row(
+            ratio.problem,
+            _number(ratio.seconds, ".1f"),
+            f"{_number(ratio.faster, '.1f')} {ratio.rival}".strip(),
+            _number(ratio.ess_rate, ",.1f"),
+            f"{_number(ratio.more, '.1f')} {ratio.ess_rival}".strip(),
+            _number(ratio.calls, ",.0f"),
+        )
+    means = [geometric_mean([getattr(r, name) for r in found]) for name in ("faster", "more")]
+    table.add_section()
+    first, second = (_number(mean, ".1f") for mean in means)
+    table.add_row("geometric mean", "", first, "", second, "")
+    console.print(table)
 
 
 def _title(bench: Bench) -> str:
