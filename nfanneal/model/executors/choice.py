@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nfanneal.errors import InputError
-from nfanneal.model.executors.copies import Copy
+from nfanneal.model.executors.copies import Asked
 from nfanneal.model.executors.pooled import Pool
 from nfanneal.model.executors.processes import Processes
 from nfanneal.model.executors.threads import Threads
@@ -23,18 +23,6 @@ class Workers:
     pool: str = "local"
     count: int | None = None
     address: str = ""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What workers are for: copies of a model, whose draws may take `seconds`.
-
-    `outside`: the model is a program, which threads can wait for.
-    """
-
-    copy: Copy
-    seconds: float
-    outside: bool
 
 
 def _local(workers: Workers, asked: Asked) -> Pool:

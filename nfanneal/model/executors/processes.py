@@ -2,87 +2,125 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
+import subprocess
+import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from typing import Any
 
 from nfanneal.arrays import Array
-from nfanneal.errors import ModelError, NfannealError
+from nfanneal.errors import NfannealError
 from nfanneal.model.calls import Question
-from nfanneal.model.executors.copies import Copy, asked
+from nfanneal.model.executors.copies import Copy
 from nfanneal.model.executors.pooled import LostWorkerError, Submit
 from nfanneal.model.likelihood import Likelihood
-from nfanneal.model.program.processes import status_in_words
+from nfanneal.model.program.processes import (
+    EndedError,
+    ended,
+    kill,
+    put_away,
+    started,
+    status_in_words,
+    times_stopped,
+)
 
 LAST_SECONDS = 5.0
-
-
-def _serve(connection: Connection, copy: Copy) -> None:
-    """What a worker does: it answers until nobody asks any more."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    os.setsid()  # a Ctrl-C at the terminal is for the run alone
-    while wait([connection, parent.sentinel]):
-        try:
-            question, rows = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer: Any = asked(copy, question, rows)
-        except NfannealError as error:
-            answer = error
-        except Exception as error:
-            told = "".join(traceback.format_exception(error))
-            answer = ModelError(f"a worker raised {type(error).__name__}: {error}\n{told}")
-        with contextlib.suppress(OSError):
-            connection.send(answer)
+STDERR = 2
+BEGIN = """\
+import sys
+sys.path[:] = {path!r}
+from nfanneal.model.executors.copies import serve
+serve({line})
+"""
 
 
 class _Worker:
     """A process and the line to it. It is asked by one thread at a time."""
 
     def __init__(self, copy: Copy) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._line, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, copy), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._copy = copy
+        self._line: Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._unwanted = False
 
     def ask(self, question: Question[Any], rows: Array, seconds: float) -> Any:
-        """The answer at rows (n, p), within so many seconds for each.
+        """The answer at rows (n, p), within so many seconds for each; the start does not count.
 
         Raises:
             LostWorkerError: it died, or had to be killed.
-            ModelError: the model raised.
+            EndedError: all processes were put away.
+            NfannealError: the model raised, or could not be made.
         """
+        stopped = times_stopped()
         try:
-            self._line.send((question, rows))
+            line = self._line or self._begun()
+            line.send((question, rows))
             most = None if seconds == float("inf") else seconds * len(rows)
-            if not self._line.poll(most):
+            if not line.poll(most):
                 raise LostWorkerError(f"it took longer than {seconds:g} s")
-            answer = self._line.recv()
+            answer = line.recv()
         except (EOFError, OSError):
-            self._process.join(LAST_SECONDS)
-            code = self._process.exitcode
-            how = "closed its line" if code is None else f"ended with {status_in_words(code)}"
+            how = self._end()
+            if times_stopped() != stopped:
+                raise EndedError("all processes were ended") from None
             raise LostWorkerError(f"it {how}") from None
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
+    def _begun(self) -> Connection:
+        """Start it, and wait until its likelihood is made."""
+        line, theirs = Pipe()
+        # stdout is for results, and not for what a model prints
+        code = BEGIN.format(path=sys.path, line=theirs.fileno())
+        with self._lock, theirs:
+            if self._unwanted:
+                raise EOFError
+            self._process = started(
+                [sys.executable, "-c", code], shell=False, environment={},
+                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=STDERR,
+            )  # fmt: skip
+        line.send(self._copy)
+        wrong = line.recv()
+        if wrong is not None:
+            raise wrong
+        self._line = line
+        return line
+
+    def _end(self) -> str:
+        """How it ended, in words."""
+        if self._process is None or not ended(self._process, LAST_SECONDS):
+            return "closed its line"
+        put_away(self._process)
+        return f"ended with {status_in_words(self._process.returncode)}"
+
+    @property
+    def fit(self) -> bool:
+        """Whether it can be asked again."""
+        if self._unwanted or self._line is None or self._process is None:
+            return False
+        return not ended(self._process, 0.0)
+
+    def kill(self) -> None:
+        """Kill it, whoever waits for its answer; it is not started any more."""
+        with self._lock:
+            self._unwanted = True
+            if self._process is not None:
+                kill(self._process)
+
     def close(self) -> None:
-        """Kill it."""
-        self._line.close()
-        self._process.kill()
-        self._process.join(LAST_SECONDS)
+        """End it; nobody waits for its answer."""
+        self.kill()
+        if self._process is not None:
+            put_away(self._process)
+        if self._line is not None:
+            self._line.close()
 
 
 @dataclass(frozen=True)
@@ -114,43 +152,58 @@ class Processes:
     def _threads(self) -> Iterator[Submit]:
         pool = ThreadPoolExecutor(self.count)
         try:
-            yield lambda question, rows: pool.submit(self._ask, question, rows)
+            yield lambda question, rows: pool.submit(self.ask, question, rows)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            with self._lock:
-                busy = list(self._busy)
-            for worker in busy:
-                worker.close()
+            self.interrupt()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ask(self, question: Question[Any], rows: Array) -> Any:
-        with self._lock:
-            worker = self._waiting.pop() if self._waiting else None
-        worker = worker or _Worker(self.copy)
-        with self._lock:
-            self._busy.add(worker)
+    def ask(self, question: Question[Any], rows: Array) -> Any:
+        """The answer of a process that waits, or of a new one; any number of threads may ask.
+
+        Raises:
+            LostWorkerError: it died, or had to be killed.
+            NfannealError: the model raised, or could not be made.
+        """
+        worker = self._one()
         try:
-            answer = worker.ask(question, rows, self.seconds)
-        except LostWorkerError:
-            worker.close()
-            raise
+            return worker.ask(question, rows, self.seconds)
         except NfannealError:
-            self._put_back(worker)
+            raise
+        except BaseException:
+            worker.kill()
             raise
         finally:
-            with self._lock:
-                self._busy.discard(worker)
-        self._put_back(worker)
-        return answer
+            self._put_back(worker)
+
+    def _one(self) -> _Worker:
+        with self._lock:
+            while self._waiting and not self._waiting[-1].fit:
+                self._waiting.pop().close()
+            worker = self._waiting.pop() if self._waiting else _Worker(self.copy)
+            self._busy.add(worker)
+        return worker
 
     def _put_back(self, worker: _Worker) -> None:
         with self._lock:
-            self._waiting.append(worker)
+            self._busy.discard(worker)
+            if worker.fit:
+                self._waiting.append(worker)
+                return
+        worker.close()
+
+    def interrupt(self) -> None:
+        """End the calls under way: those who wait for their answers hear of lost workers."""
+        with self._lock:
+            busy = list(self._busy)
+        for worker in busy:
+            worker.kill()
 
     def close(self) -> None:
-        """Kill those that wait."""
+        """End all of them."""
+        self.interrupt()
         with self._lock:
             waiting, self._waiting[:] = list(self._waiting), []
         for worker in waiting:

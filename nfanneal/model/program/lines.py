@@ -87,6 +87,11 @@ class Conversation:
             raise UnansweredError("the program answered another question", accident=True)
         return self._read(answer, gradient)
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended by itself."""
+        return ended(self._process, 0.0)
+
     def close(self) -> None:
         """End it: its input ends, and if that is not enough, it is killed."""
         self._end()

@@ -15,6 +15,7 @@ from nfanneal.model.program.answers import Said, UnansweredError
 from nfanneal.model.program.command import Command, Experiment
 from nfanneal.model.program.lines import Conversation
 from nfanneal.model.program.once import call
+from nfanneal.model.program.processes import EndedError, times_stopped
 from nfanneal.model.simulator import Predictions, Uncharted
 
 NOT_FINITE = "the program gave nan or infinity"
@@ -39,12 +40,16 @@ class Programs:
 
         Raises:
             UnansweredError: it does not answer.
+            EndedError: it does not, since all processes were put away.
             ModelError: it cannot be started.
         """
+        stopped = times_stopped()
         for left in reversed(range(self.command.retries + 1)):
             try:
                 return self._asked(theta, gradient)
             except UnansweredError as error:
+                if times_stopped() != stopped:
+                    raise EndedError("all processes were ended") from error
                 if not (error.accident and left):
                     raise
         raise AssertionError
@@ -60,7 +65,7 @@ class Programs:
         """A program that waits, or a new one; it is given back unless it is not fit for more."""
         with self._lock:
             program = self._waiting.pop() if self._waiting else None
-        if program is None:
+        if program is None or program.over:
             program = Conversation(self.command, self.experiments, self.observables)
         try:
             yield program

@@ -25,6 +25,21 @@ _running: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
 
 
+class _Stops:
+    """How often all processes were ended at once."""
+
+    count: int = 0
+
+
+class EndedError(ModelError):
+    """All processes were ended at once: that a draw has no answer says nothing of it."""
+
+
+def times_stopped() -> int:
+    """How often all processes were ended at once."""
+    return _Stops.count
+
+
 def started(
     words: Sequence[str], *, shell: bool, environment: Mapping[str, str], **streams: Any
 ) -> subprocess.Popen[bytes]:
@@ -79,11 +94,16 @@ def _ended_by_looking(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return True
 
 
-def put_away(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started and left behind."""
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it started; somebody else puts it away."""
     if process.returncode is None:  # nobody else has its number yet
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def put_away(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started and left behind."""
+    kill(process)
     process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
@@ -96,10 +116,9 @@ def put_away(process: subprocess.Popen[bytes]) -> None:
 def put_all_away() -> None:
     """End all processes, at once, wherever somebody waits for them."""
     with _lock:
+        _Stops.count += 1
         for process in _running:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
 
 
 @atexit.register

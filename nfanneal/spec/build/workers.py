@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from nfanneal.errors import InputError
 from nfanneal.model.calls import Executor, on_threads
 from nfanneal.model.executors import Pooled
-from nfanneal.model.executors.choice import Asked, Workers, pool_of
+from nfanneal.model.executors.choice import Workers, pool_of
+from nfanneal.model.executors.copies import Asked
 from nfanneal.model.likelihood import Likelihood
 from nfanneal.model.observations import Observations
 from nfanneal.spec.checked import CheckedSpec
