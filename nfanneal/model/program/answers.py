@@ -10,17 +10,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfanneal.arrays import Array
+from nfanneal.errors import STOPPING
 
 LONGEST_REASON = 300
 TIME_COLUMNS = ("t", "time")
 
 
 class UnansweredError(Exception):
-    """A call without an answer. `accident`: another one might have had it."""
+    """A call without an answer. `accident`: another one might have had it.
 
-    def __init__(self, reason: str, *, accident: bool = False) -> None:
+    `status` is that of a program that ended, as `subprocess` has it.
+    """
+
+    def __init__(self, reason: str, *, accident: bool = False, status: int | None = None) -> None:
         super().__init__(reason[:LONGEST_REASON])
         self.accident = accident
+        self.status = status
+
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether it was stopped by a signal that asks a run to stop: SLURM sends it to all."""
+        return self.status is not None and -self.status in STOPPING
 
 
 @dataclass(frozen=True)

@@ -201,15 +201,16 @@ class Conversation:
         )
 
     def _dead(self) -> UnansweredError:
+        status = None
         if ended(self._process, LAST_SECONDS):
             self._reader.join(LAST_SECONDS)
             self._end()
-            how = f"ended with {status_in_words(self._process.returncode)}"
+            status = self._process.returncode
+            how = f"ended with {status_in_words(status)}"
         else:
             how = "closed its output"
-        return UnansweredError(
-            with_stderr(f"the program {how} instead of answering", self._told()), accident=True
-        )
+        reason = with_stderr(f"the program {how} instead of answering", self._told())
+        return UnansweredError(reason, accident=True, status=status)
 
     def _told(self) -> str:
         return "\n".join(self._stderr)

@@ -38,21 +38,27 @@ class Programs:
     def ask(self, theta: Array, gradient: bool = False) -> Said:
         """What the program says of a draw θ (p,); after an accident it is asked again.
 
+        Where it was stopped by a signal, so is the run, which will not wait for its answer.
+
         Raises:
             UnansweredError: it does not answer.
             EndedError: it does not, since all processes were put away.
             ModelError: it cannot be started.
         """
-        stopped = times_stopped()
-        for left in reversed(range(self.command.retries + 1)):
+        stopped, left = times_stopped(), self.command.retries
+        excused = False
+        while True:
             try:
                 return self._asked(theta, gradient)
             except UnansweredError as error:
                 if times_stopped() != stopped:
                     raise EndedError("all processes were ended") from error
+                if error.from_elsewhere and not excused:
+                    excused = True
+                    continue
                 if not (error.accident and left):
                     raise
-        raise AssertionError
+                left -= 1
 
     def _asked(self, theta: Array, gradient: bool) -> Said:
         if not self.command.stays:

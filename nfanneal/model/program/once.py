@@ -94,8 +94,9 @@ def _complain(
         reason = f"the program took longer than {command.seconds:g} s"
         raise UnansweredError(with_stderr(reason, stderr), accident=True)
     if process.returncode != 0:
-        reason = f"the program ended with {status_in_words(process.returncode)}"
-        raise UnansweredError(with_stderr(reason, stderr), accident=process.returncode < 0)
+        code = process.returncode
+        reason = f"the program ended with {status_in_words(code)}"
+        raise UnansweredError(with_stderr(reason, stderr), accident=code < 0, status=code)
 
 
 def _text(answer: bytes) -> str:

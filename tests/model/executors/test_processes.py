@@ -178,6 +178,21 @@ def test_programs_that_are_all_ended_have_said_nothing(tmp_path):
     assert (tmp_path / "calls").read_text() == "."
 
 
+@pytest.mark.parametrize("protocol", ["call", "lines"])
+def test_a_signal_that_slurm_sends_to_all_processes_fails_no_draw(tmp_path, protocol):
+    """It is for the run, which stops; that the program dies of it says nothing of the draw."""
+    kill = (
+        f"import os, pathlib, signal\nmarker = pathlib.Path({str(tmp_path / 'hit')!r})\n"
+        "if not marker.exists():\n    marker.touch()\n    os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    script, more = programs.staying(kill), "protocol: lines\nretries: 0"
+    if protocol == "call":
+        script = f"import sys\n{kill}print(-float(sys.argv[1]) ** 2)\n"
+        more = f'command: [{sys.executable}, p.py, "{{a}}"]\nanswer: number\nretries: 0'
+    one = programs.problem(tmp_path, script, more=more, number=protocol == "call")
+    assert not one.ask(LogLikelihood(), draws(3)).failed.any()
+
+
 def test_a_program_that_ended_while_it_waited_is_started_again(tmp_path):
     script = programs.staying() + f"    if a == {ODD}:\n        sys.exit(0)\n"
     one = programs.problem(tmp_path, script, more="protocol: lines\nretries: 0")
