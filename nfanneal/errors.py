@@ -117,6 +117,10 @@ class ModelMemoryError(ModelError):
     """There is not enough memory for so many draws at once."""
 
 
+class WorkersError(NfannealError):
+    """Nobody is left who could ask the model, in the middle of a run."""
+
+
 MOST_COMPARED, LONGEST_COMPARED = 500, 100
 """A search for the nearest name costs the product of both lengths, for every name."""
 

@@ -41,6 +41,8 @@ HOMES = {
               "results/sample.py", "runs", "bench"),
     "filelock": ("runtime",),
     "threadpoolctl": ("runtime", "bench"),
+    "distributed": ("model/executors/dask.py",),
+    "mpi4py": ("model/executors/mpi.py",),
     "arviz": ("results/compare.py",),
     "pyarrow": ("results/export.py",),
     **dict.fromkeys(("dynesty", "emcee", "nautilus", "pocomc", "ultranest"), ("bench/samplers",)),

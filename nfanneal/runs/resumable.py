@@ -41,6 +41,7 @@ from nfanneal.runs.output_lock import Claim, claim
 from nfanneal.runs.remarks import remarks
 from nfanneal.runs.settings import Settings
 from nfanneal.runs.signals import Duties, Reason, Stopped, Watch
+from nfanneal.runtime.leaving import leave as leave_workers
 from nfanneal.spec.checked import CheckedSpec
 
 Say = Callable[[str], None]
@@ -111,6 +112,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         def leave(reason: Reason) -> None:
             _part(keeper, plan, say)
             put_all_away()
+            leave_workers()
             held.release()
 
         interval = checked.spec.output.checkpoint

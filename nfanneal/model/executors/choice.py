@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nfanneal.errors import InputError
+from nfanneal.model.executors.addresses import scheduler_address
 from nfanneal.model.executors.copies import Asked
 from nfanneal.model.executors.pooled import Pool
 from nfanneal.model.executors.processes import Processes
@@ -14,6 +15,7 @@ from nfanneal.model.executors.threads import Threads
 from nfanneal.runtime.threads import available_threads
 
 MOST = 10_000
+FORMS = "a number of processes, dask:ADDRESS, dask:FILE or mpi"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,27 @@ def _local(workers: Workers, asked: Asked) -> Pool:
     return Threads(count) if asked.outside else Processes(count, asked.copy, asked.seconds)
 
 
-POOLS: dict[str, Callable[[Workers, Asked], Pool]] = {"local": _local}
+def _dask(workers: Workers, asked: Asked) -> Pool:
+    try:
+        from nfanneal.model.executors.dask import DaskWorkers  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        raise _missing("dask", error) from error
+    return DaskWorkers(workers.address, asked)
+
+
+def _mpi(workers: Workers, asked: Asked) -> Pool:
+    try:
+        from nfanneal.model.executors.mpi import mpi_workers  # noqa: PLC0415  (an extra)
+    except (ImportError, RuntimeError) as error:  # the latter: no library of MPI
+        raise _missing("mpi", error) from error
+    return mpi_workers(asked)
+
+
+POOLS: dict[str, Callable[[Workers, Asked], Pool]] = {
+    "local": _local,
+    "dask": _dask,
+    "mpi": _mpi,
+}
 
 
 def workers_of(text: str) -> Workers:
@@ -42,12 +64,37 @@ def workers_of(text: str) -> Workers:
     name, _, address = text.partition(":")
     if re.fullmatch(r"[0-9]{1,6}", text) and 0 < int(text) <= MOST:
         return Workers(count=int(text))
-    if name in POOLS and name != "local":
-        return Workers(name, address=address)
-    others = " or ".join(f"{pool}:…" for pool in POOLS if pool != "local")
-    raise InputError(f"--workers {text}: a number of processes{f', {others}' if others else ''}")
+    if name == "dask" and address:
+        return Workers(name, address=scheduler_address(address))
+    if text == "mpi":
+        return Workers(text)
+    raise InputError(f"'{text}' is not {FORMS}")
+
+
+def leads(workers: Workers) -> bool:
+    """Whether this process does the run. If not, it has served, and is to end: so has the run.
+
+    Raises:
+        InputError: there is no MPI, or only one process.
+    """
+    if workers.pool != "mpi":
+        return True
+    try:
+        from nfanneal.model.executors import mpi  # noqa: PLC0415  (an extra)
+    except (ImportError, RuntimeError) as error:
+        raise _missing("mpi", error) from error
+    return mpi.leads()
 
 
 def pool_of(workers: Workers, asked: Asked) -> Pool:
-    """The pool of some workers."""
+    """The pool of some workers.
+
+    Raises:
+        InputError: they cannot be reached, or a package is missing.
+    """
     return POOLS[workers.pool](workers, asked)
+
+
+def _missing(extra: str, error: Exception) -> InputError:
+    """What is told where a package, or a library that it takes, is missing."""
+    return InputError(f"pip install 'nfanneal[{extra}]' is needed for this: {error}")

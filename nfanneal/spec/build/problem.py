@@ -19,7 +19,7 @@ from nfanneal.model.series import NoiseArguments, ObservedSeries
 from nfanneal.model.simulator import Simulator
 from nfanneal.runtime.limits import affordable_draws
 from nfanneal.spec.build.ode_model import known_numbers, substituted
-from nfanneal.spec.build.workers import executor_of
+from nfanneal.spec.build.workers import executor_of, refuse_workers
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
 from nfanneal.spec.experiments import ExperimentMeaning, NoiseMeaning, within
@@ -49,10 +49,11 @@ def build_problem(
         DataError: the data file is missing or invalid, or does not fit the noise models.
         SpecError: the Python file or its function is missing, or the data begin too early.
         ModelError: importing the Python model raised.
-        InputError: such a model cannot be asked by such workers.
+        InputError: such a model cannot be asked by such workers, or they cannot be reached.
     """
-    latent = LatentMap(checked.meaning.free)
     model = checked.spec.model
+    refuse_workers(model, workers)  # before anything is compiled
+    latent = LatentMap(checked.meaning.free)
     if model.likelihood_key is not None:
         likelihood: Likelihood = model.direct_likelihood(checked, latent)
     else:

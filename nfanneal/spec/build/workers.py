@@ -36,22 +36,26 @@ class SpecCopy:
         return build_problem(spec_from_text(self.yaml, Path()), self.data, alone=True).likelihood
 
 
+def refuse_workers(model: ModelSpec, workers: Workers | None) -> None:
+    """Raise an `InputError` if such a model cannot be asked by workers."""
+    if workers is not None and not model.runs_code:
+        raise InputError(
+            f"--workers is for models that are programs or Python files; {model.words} is solved "
+            "on threads (--threads)"
+        )
+
+
 def executor_of(
     checked: CheckedSpec, data: Mapping[str, Observations] | None, workers: Workers | None
 ) -> Executor:
     """Who asks the model of a spec; None: whoever is best for its kind.
 
     Raises:
-        InputError: such a model cannot be asked so.
+        InputError: the workers cannot be reached.
     """
     model = checked.spec.model
     if workers is None and not model.outside:
         return on_threads
-    if not model.runs_code:
-        raise InputError(
-            f"--workers is for models that are programs or Python files; {model.words} is solved "
-            "on threads (--threads)"
-        )
     asked = Asked(SpecCopy(checked.yaml, data), _longest(model), model.outside)
     return Pooled(pool_of(workers or Workers(), asked), model.draws_at_a_worker)
 
