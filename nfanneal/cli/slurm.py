@@ -18,6 +18,7 @@ from nfanneal.runs.slurm import (
     seconds,
     task_numbers,
 )
+from nfanneal.runs.slurm_workers import USUAL, crew_of
 
 
 class Matching(click.ParamType):
@@ -49,6 +50,20 @@ class Tasks(click.ParamType):
         return str(value)
 
 
+class CrewType(click.ParamType):
+    """A number of workers of a Dask cluster, or of MPI ranks."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it is."""
+        try:
+            crew_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 TIME = Matching(
     "time",
     r"[0-9]+(-[0-9]+(:[0-5]?[0-9]){0,2}|(:[0-5]?[0-9]){0,2})",
@@ -65,8 +80,16 @@ PARTITION = Matching("name", r"[A-Za-z0-9_.,-]+", "a partition's name")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Result file. [CONFIG.h5]")
 @click.option("--time", type=TIME, default="1:00:00", show_default=True, help="Time limit.")
-@click.option("--cpus", type=click.IntRange(min=1), default=4, show_default=True)
-@click.option("--mem", "memory", type=MEMORY, default="4G", show_default=True)
+@click.option("--cpus", type=click.IntRange(min=1), help="Cores; [4; with --workers 1 each]")
+@click.option(
+    "--mem", "memory", type=MEMORY, default="4G", show_default=True,
+    help="Memory; with --workers for the run and each worker.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=CrewType(), metavar="N|mpi:N",
+    help="Tasks that ask a program or a Python model, beside the run: a Dask cluster within the "
+    f"job, or MPI ranks ({USUAL} without a number).",
+)  # fmt: skip
 @click.option("--partition", type=PARTITION, help="[the cluster's default]")
 @click.option("--array", type=Tasks(), help="One run per task, its number the seed: 1-8.")
 @click.option(
@@ -81,8 +104,9 @@ def command(
     config: Path,
     output: Path | None,
     time: str,
-    cpus: int,
+    cpus: int | None,
     memory: str,
+    workers: str | None,
     partition: str | None,
     array: str | None,
     retries: int,
@@ -93,8 +117,10 @@ def command(
 
     The run stops with a checkpoint before its time limit or when it is preempted, is queued again
     and goes on. With --array every task has a seed of its own and writes RESULT-seedN.h5; the
-    script that --combine prints pools them in RESULT.
+    script that --combine prints pools them in RESULT. With --workers the job has a task for each of
+    them, and one more for the run.
     """
+    from nfanneal.spec.build.workers import refuse_workers  # noqa: PLC0415
     from nfanneal.spec.load import read_spec  # noqa: PLC0415  (wrong options fail fast)
 
     output = output or Path(f"{config.stem}.h5")
@@ -113,6 +139,9 @@ def command(
     if any(not text.isprintable() for text in overrides):
         raise click.UsageError("--set: must be on one line")
     checked = read_spec(config, overrides)
+    crew = None if workers is None else crew_of(workers)
+    if crew is not None:
+        refuse_workers(checked.spec.model)
     job = Job(
         name=config.stem,
         config=str(config),
@@ -124,7 +153,8 @@ def command(
         made_by=_words(click.get_current_context(), config, output),
     )
     make = combine_script if combine else run_script
-    click.echo(make(job, Resources(time, cpus, memory, partition)), nl=False)
+    cpus = cpus or (4 if crew is None else 1)
+    click.echo(make(job, Resources(time, cpus, memory, partition, crew)), nl=False)
 
 
 def _words(context: click.Context, config: Path, output: Path) -> tuple[str, ...]:

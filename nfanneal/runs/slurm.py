@@ -9,6 +9,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from nfanneal.runs.slurm_workers import Crew, beginning, ending, memory_of_a_core, option, step
+
 LEAD_SECONDS = 120
 """SLURM warns so long before the time limit: enough to finish a step and write a checkpoint."""
 SHORTEST_SECONDS = 2 * LEAD_SECONDS + 60
@@ -18,12 +20,16 @@ MOST_TASKS = 1000
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks SLURM for; `partition` None leaves the choice to the cluster."""
+    """What a job asks SLURM for; `partition` None leaves the choice to the cluster.
+
+    With `workers`, `cpus` and `memory` are those of the run and of each worker.
+    """
 
     time: str
     cpus: int
     memory: str
     partition: str | None
+    workers: Crew | None = None
 
 
 @dataclass(frozen=True)
@@ -169,13 +175,16 @@ def _head(job: Job, resources: Resources) -> list[str]:
 
 
 def _requests(job: Job, resources: Resources, *, array: bool) -> list[str]:
+    """What sbatch reads; of the runs, or (not `array`) of what combines their results."""
     name = _plain(job.name)
+    crew = resources.workers if array else None
+    of_a_core = memory_of_a_core(resources.memory, resources.cpus)
     lines = [
         f"#SBATCH --job-name={name}",
         f"#SBATCH --time={resources.time}",
-        "#SBATCH --ntasks=1",
+        f"#SBATCH --ntasks={crew.tasks if crew else 1}",
         f"#SBATCH --cpus-per-task={resources.cpus}",
-        f"#SBATCH --mem={resources.memory}",
+        f"#SBATCH --mem-per-cpu={of_a_core}" if crew else f"#SBATCH --mem={resources.memory}",
     ]
     if resources.partition is not None:
         lines.append(f"#SBATCH --partition={resources.partition}")
@@ -215,18 +224,23 @@ def _settings(job: Job) -> list[str]:
 
 
 def _step(job: Job, resources: Resources) -> list[str]:
+    cpus, crew = resources.cpus, resources.workers
     options = [*(['--seed "$seed"'] if job.array is not None else []), *_quoted(job.options)]
+    if crew:
+        options.append(option(crew))
     return [
         "# A preempted job gets SIGTERM, this shell with it: it waits for nfanneal's exit code.",
         "trap : TERM",
         "",
+        *(beginning(crew, cpus) if crew else ()),
         "# nfanneal has as many threads as SLURM_CPUS_PER_TASK says. It goes on from the result's",
         "# checkpoint if there is one, and starts if not.",
-        f"srun --kill-on-bad-exit=1 --cpus-per-task={resources.cpus} \\",
+        step(crew, cpus) if crew else f"srun --kill-on-bad-exit=1 --cpus-per-task={cpus} \\",
         '    nfanneal run "$config" -o "$result" \\',
-        *(f"    {option} \\" for option in options),
+        *(f"    {each} \\" for each in options),
         "    --resume auto",
         "code=$?",
+        *(ending(crew) if crew else ()),
     ]
 
 

@@ -15,6 +15,7 @@ TEMPLATES = {
     "run.sbatch": ("configs/lotka_volterra.yaml", "--time", "4:00:00"),
     "seeds.sbatch": ("configs/lotka_volterra.yaml", "--array", "1-8", "--time", "4:00:00"),
     "combine.sbatch": ("configs/lotka_volterra.yaml", "--array", "1-8", "--combine"),
+    "workers.sbatch": ("configs/programs/logistic_call.yaml", "--workers", "64", "--mem", "2G"),
 }
 SPEC = """
 model: {kind: python, file: my model.py, log_likelihood: f}

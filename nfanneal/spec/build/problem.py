@@ -52,7 +52,8 @@ def build_problem(
         InputError: such a model cannot be asked by such workers, or they cannot be reached.
     """
     model = checked.spec.model
-    refuse_workers(model, workers)  # before anything is compiled
+    if workers is not None:
+        refuse_workers(model)  # before anything is compiled
     latent = LatentMap(checked.meaning.free)
     if model.likelihood_key is not None:
         likelihood: Likelihood = model.direct_likelihood(checked, latent)

@@ -36,9 +36,9 @@ class SpecCopy:
         return build_problem(spec_from_text(self.yaml, Path()), self.data, alone=True).likelihood
 
 
-def refuse_workers(model: ModelSpec, workers: Workers | None) -> None:
-    """Raise an `InputError` if such a model cannot be asked by workers."""
-    if workers is not None and not model.runs_code:
+def refuse_workers(model: ModelSpec) -> None:
+    """Raise an `InputError` if such a model is not asked by workers."""
+    if not model.runs_code:
         raise InputError(
             f"--workers is for models that are programs or Python files; {model.words} is solved "
             "on threads (--threads)"
