@@ -79,7 +79,7 @@ def test_a_topic_that_is_not_there(capsys):
 
 def test_a_terminal_gets_the_page_through_the_pager():
     shown = in_a_terminal("guide", "cluster", PAGER="tr a-z A-Z", COLUMNS="60")
-    assert "ON A CLUSTER: BATCH SCRIPTS FOR SLURM" in shown
+    assert "ON MANY CORES AND ON A CLUSTER" in shown
     assert "CHECKPOINT (STOPPING.MD)" in " ".join(shown.split())
     assert "`" not in shown
     assert max(map(len, shown.splitlines())) <= 60
