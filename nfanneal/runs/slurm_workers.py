@@ -61,7 +61,7 @@ def ending(crew: Crew) -> list[str]:
 def step(crew: Crew, cpus: int) -> str:
     """How srun starts the run."""
     if crew.pool == "dask":
-        return f"srun --kill-on-bad-exit=1 --exact --ntasks=1 --cpus-per-task={cpus} \\"
+        return f"srun --kill-on-bad-exit=1 --exact --nodes=1 --ntasks=1 --cpus-per-task={cpus} \\"
     return f"srun --kill-on-bad-exit=1 --ntasks={crew.tasks} --cpus-per-task={cpus} \\"
 
 

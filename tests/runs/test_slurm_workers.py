@@ -75,7 +75,7 @@ def test_a_dask_cluster_in_the_job_ends_with_the_run(ran, tmp_path):
         f"--open-mode=append: dask worker --scheduler-file {file} --nthreads 1 --no-nanny"
     )
     assert ran_by["nfanneal"].startswith(
-        "srun --kill-on-bad-exit=1 --exact --ntasks=1 --cpus-per-task=1: nfanneal run"
+        "srun --kill-on-bad-exit=1 --exact --nodes=1 --ntasks=1 --cpus-per-task=1: nfanneal run"
     )
     assert (
         f"nfanneal [run] [odd name's.yaml] [-o] [a b.h5] [--workers] [dask:{file}] "

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from distributed import Client, KilledWorker, WorkerPlugin
+from distributed import Client, KilledWorker, Reschedule, WorkerPlugin
 
 from nfanneal.arrays import Array
 from nfanneal.errors import InputError, WorkersError
@@ -53,6 +53,14 @@ class _Model(WorkerPlugin):
         stations.closed(self.name)
 
 
+def _answered(name: str, question: Question[Any], rows: Array) -> Any:
+    """What a worker does; where it is just leaving, Dask asks another one."""
+    try:
+        return stations.answered(name, question, rows)
+    except stations.ClosedError:
+        raise Reschedule from None
+
+
 class DaskWorkers:
     """All workers of a cluster, for one model.
 
@@ -64,6 +72,7 @@ class DaskWorkers:
         self._address = address
         self._patience = _patience()
         self._name = f"nfanneal-{uuid.uuid4().hex}"
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what is wrong is told
         try:
             self._client = Client(address, timeout=TO_CONNECT, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -96,7 +105,7 @@ class DaskWorkers:
 
         def submit(question: Question[Any], rows: Array) -> Future[Any]:
             answer = watch.expected()
-            asked = executor.submit(stations.answered, self._name, question, rows)
+            asked = executor.submit(_answered, self._name, question, rows)
             asked.add_done_callback(partial(watch.heard, answer))
             return answer
 
@@ -204,12 +213,14 @@ class _Watch:
 
     def _give_up(self, why: str) -> None:
         """No answer will come."""
-        kind: Any = WorkersError if self._any else InputError
+        error: Any = InputError(why)
+        if self._any:
+            error = WorkersError(f"{why}; --resume goes on with what was answered")
         with self._lock:
             waiting, self._waiting = self._waiting, set()
         for answer in waiting:
             with suppress(InvalidStateError):
-                answer.set_exception(kind(why))
+                answer.set_exception(error)
 
 
 def _lost_or_wrong(error: BaseException) -> Exception:

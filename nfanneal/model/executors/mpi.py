@@ -108,8 +108,10 @@ class Ranks:
             self._part()
         except Exception as error:
             for call in (*self._busy.values(), *self._waiting):
-                _settle(call.answer, WorkersError(f"MPI: {error}"))
-            raise
+                _settle(call.answer, WorkersError(f"MPI: {type(error).__name__}: {error}"))
+            for rank in self.all:
+                self._send((END, None), rank)
+            self._part()
 
     def _heeded(self) -> str:
         """Do what was said here since; the last word. Where nobody is at work, wait for one."""
@@ -285,7 +287,10 @@ def _heed(word: str, what: Any, questions: queue.SimpleQueue[Any]) -> None:
 
 def _answer(questions: queue.SimpleQueue[Any], answers: queue.SimpleQueue[Any]) -> None:
     while True:
-        answers.put(stations.answered(*questions.get()))
+        try:
+            answers.put(stations.answered(*questions.get()))
+        except stations.ClosedError:
+            answers.put(LostWorkerError("its rank was told to forget the model"))
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

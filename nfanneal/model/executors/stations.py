@@ -14,12 +14,15 @@ from nfanneal.arrays import Array
 from nfanneal.errors import InputError
 from nfanneal.model.calls import Question
 from nfanneal.model.executors.copies import Asked, tried
-from nfanneal.model.executors.pooled import LostWorkerError
 from nfanneal.model.executors.processes import Processes
 from nfanneal.model.likelihood import Likelihood
 from nfanneal.model.program.processes import EndedError, put_all_away
 from nfanneal.runtime.threads import set_threads
 from nfanneal.version import __version__
+
+
+class ClosedError(Exception):
+    """This worker does not ask the model any more: another one is to do so."""
 
 
 class Station:
@@ -34,14 +37,20 @@ class Station:
         self._over = False
 
     def answer(self, question: Question[Any], rows: Array) -> Any:
-        """The answer at rows of θ (n, p), or an error: it is sent back, and raised there."""
+        """The answer at rows of θ (n, p), or an error: it is sent back, and raised there.
+
+        Raises:
+            ClosedError: the station was closed meanwhile.
+        """
         if self._asked.version != __version__:
             versions = f"nfanneal {__version__}, and not {self._asked.version}"
             return InputError(f"the worker on {socket.gethostname()} has {versions}")
         stops = self._stops
         while True:
             found = tried(self._said, question, rows)
-            if isinstance(found, EndedError) and stops == self._stops and not self._over:
+            if self._over:
+                raise ClosedError
+            if isinstance(found, EndedError) and stops == self._stops:
                 continue  # it was meant for another run's calls at this worker
             if isinstance(found, InputError):
                 return InputError(f"on {socket.gethostname()}: {found}")
@@ -74,6 +83,7 @@ class Station:
 
 
 _stations: dict[str, Station] = {}
+_closed: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -81,14 +91,22 @@ def opened(name: str, asked: Asked) -> None:
     """Know a model by a name from now on."""
     with _lock:
         _stations.setdefault(name, Station(asked))
+        _closed.discard(name)
 
 
 def answered(name: str, question: Question[Any], rows: Array) -> Any:
-    """What the model of that name answers, or an error."""
+    """What the model of that name answers, or an error.
+
+    Raises:
+        ClosedError: it is closed, or was meanwhile.
+    """
     station = _stations.get(name)
-    if station is None:
-        return LostWorkerError("it does not know the model")
-    return station.answer(question, rows)
+    if station is not None:
+        return station.answer(question, rows)
+    if name in _closed:
+        raise ClosedError
+    where = socket.gethostname()
+    return InputError(f"the worker on {where} was not told of the model: has it this nfanneal?")
 
 
 def interrupted(name: str) -> None:
@@ -102,6 +120,7 @@ def closed(name: str) -> None:
     """Forget a model, and end what it has here."""
     with _lock:
         station = _stations.pop(name, None)
+        _closed.add(name)
     if station is not None:
         station.close()
 

@@ -172,8 +172,11 @@ def test_a_run_is_the_same_as_with_processes_of_its_own(two, tmp_path, capsys):
     assert "Removing Worker plugin nfanneal" in two.log()
 
 
-def test_a_worker_that_is_killed_at_work_is_replaced_by_one_that_joins(empty, asked, tmp_path):
-    """The run has begun with none at all."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_goes_while_it_works_is_replaced_by_one_that_joins(
+    empty, asked, tmp_path, how
+):
+    """Killed, or told to leave. The run has begun with none at all."""
     theta = draws(6, odd=(2,))
     body = f"if a == {ODD} and once('at_work'): time.sleep(600)"
     first = []
@@ -183,7 +186,7 @@ def test_a_worker_that_is_killed_at_work_is_replaced_by_one_that_joins(empty, as
         while not (tmp_path / "model" / "at_work").exists():
             time.sleep(0.05)
         empty.worker()
-        kill(first[0])
+        os.kill(first[0].pid, how)
 
     helper = threading.Thread(target=replace)
     helper.start()
