@@ -90,6 +90,11 @@ class DaskWorkers:
         return (LostWorkerError,)
 
     @property
+    def count(self) -> int:
+        """The draws that those that are there now can be asked about at once."""
+        return max(sum((self._within(self._client.nthreads) or {}).values()), 1)
+
+    @property
     def in_words(self) -> str:
         """Whose they are."""
         return f"Dask workers of {self._address}"

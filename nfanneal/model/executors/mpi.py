@@ -190,9 +190,14 @@ class MpiWorkers:
         return (LostWorkerError,)
 
     @property
+    def count(self) -> int:
+        """The ranks that serve."""
+        return len(self._ranks.all)
+
+    @property
     def in_words(self) -> str:
         """How many."""
-        return f"{len(self._ranks.all)} MPI ranks"
+        return f"{self.count} MPI ranks"
 
     def opened(self, likelihood: Likelihood) -> AbstractContextManager[Submit]:
         """Calls by way of rank 0's thread."""
