@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from nfanneal.errors import OutputError
+from nfanneal.errors import OutputError, ResultError
 from nfanneal.model.executors import Memory
 from nfanneal.model.simulator import Predictions
 from nfanneal.results.identity import RESUMING, Identity, is_among
@@ -37,6 +38,7 @@ class AnswerLog:
 
         Raises:
             OutputError: the file cannot be written.
+            ResultError: the answers that are there are of another problem; they stay.
         """
         head = json.dumps({"nfanneal answers": 1, "problem": _digest(about)}).encode() + b"\n"
         try:
@@ -114,25 +116,38 @@ def _line(key: bytes, answer: Any) -> bytes:
 
 
 def _read(path: Path, head: bytes) -> tuple[list[tuple[bytes, Any]], int] | None:
-    """The answers, and where the last whole one ends; None where they are of another problem."""
+    """The answers, and where the last whole one ends; None where there is no whole line.
+
+    Lines that are damaged are passed over.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    if not content.startswith(head):
+    if b"\n" not in content:
         return None
+    if not content.startswith(head):
+        raise ResultError(
+            f"{path}: the answers there are of another problem: model, priors, data or the program "
+            "are not what they were\nundo the change, name another --output, or start afresh "
+            "with --force"
+        )
     whole = content.rfind(b"\n") + 1
     found = []
     for line in content[len(head) : whole].splitlines():
-        said = json.loads(line)
-        if "preset" in said:
-            continue
-        kind: Any = RECORDS[said.pop("is")]
-        key = bytes.fromhex(said.pop("key"))
-        reasons = said.pop("reasons", {})
-        arrays = {
-            name: np.array(values, dtype=dtype).reshape(shape)
-            for name, (dtype, shape, values) in said.items()
-        }
-        found.append((key, kind(**arrays, reasons=reasons)))
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            found += _answers_of(json.loads(line))
     return found, whole
+
+
+def _answers_of(said: dict[str, Any]) -> list[tuple[bytes, Any]]:
+    """The answer that a line holds, if it does."""
+    if "preset" in said:
+        return []
+    kind: Any = RECORDS[said.pop("is")]
+    key, reasons = bytes.fromhex(said.pop("key")), said.pop("reasons", {})
+    arrays = {
+        name: np.array(values, dtype=dtype).reshape(shape)
+        for name, (dtype, shape, values) in said.items()
+    }
+    return [(key, kind(**arrays, reasons=reasons))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nfanneal.arrays import Array
+from nfanneal.errors import ResultError
 from nfanneal.model.calls import Prediction
 from nfanneal.model.problem import Problem
 
@@ -42,6 +43,19 @@ def changed_mind(problem: Problem, z: Array, said: Array) -> str:
     return _told(problem, z, said, _asked(problem, z, 5), NOT_A_FUNCTION)
 
 
+def refuse_another_model(problem: Problem, known: int) -> None:
+    """A few draws are asked anew, where so many answers are known from before.
+
+    Raises:
+        ResultError: the answers are others now.
+    """
+    z = probes(problem)
+    before = _asked(problem, z, 0)
+    wrong = _told(problem, z, before, _asked(problem, z, ASKED_BEFORE + known), OTHERWISE)
+    if wrong:
+        raise ResultError(wrong)
+
+
 def whim_of(problem: Problem, z: Array, said: Array, n: int) -> str:
     """The same of points z (m, d) of which log L was `said` (m,) among n draws or so."""
     if problem.one_by_one:
@@ -49,6 +63,13 @@ def whim_of(problem: Problem, z: Array, said: Array, n: int) -> str:
     return _told(problem, z, said, _asked(problem, z, 6), COMPANY, n)
 
 
+ASKED_BEFORE = 1000
+"""A number of questions that no run gets to by itself."""
+OTHERWISE = (
+    "the model answers otherwise than it did before the run was stopped: at {where} the "
+    "log-likelihood was {once:.6g}, now it is {again:.6g}; it, or something that it reads, has "
+    "changed\nundo that, name another --output, or start afresh with --force"
+)
 NOT_A_FUNCTION = (
     "the model is not a function of its parameters: at {where} the log-likelihood was {once:.6g}, "
     "then {again:.6g}. Random numbers in a model bias the evidence, and no run could be repeated"

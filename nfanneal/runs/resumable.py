@@ -34,6 +34,7 @@ from nfanneal.runs.checkpointing import (
     refuse_other,
     resumed_checkpoint,
 )
+from nfanneal.runs.consistency import probes, refuse_another_model, whim
 from nfanneal.runs.cost import preset_of, with_preset
 from nfanneal.runs.extension import Earlier, extended_checkpoint
 from nfanneal.runs.from_spec import Beginning, Hooks, run_checked
@@ -94,6 +95,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             known = answers.begin(problem.executor.memory, run_identity(checked, problem))
             if known:
                 say(f"going on with {known:,} answers of the model")
+                refuse_another_model(problem, known)
 
         def begin(checked: CheckedSpec, problem: Problem, settings: Settings) -> Beginning:
             about = run_identity(checked, problem)  # first: a model may change the folder
@@ -107,6 +109,8 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             keeper.begin(journal, about, _said(earlier))
             for remark in remarks(problem):
                 say(f"Note: {remark}")
+            if isinstance(problem.executor, Pooled) and (odd := whim(problem, probes(problem))):
+                say(f"Warning: {odd}")
             return journal, earlier
 
         def leave(reason: Reason) -> None:

@@ -109,20 +109,49 @@ def test_a_killed_run_asks_nothing_again(tmp_path, capsys):
         run(spec, output, "--workers", 7, "--resume")
         assert "answers of the model" in capsys.readouterr().err
         asked = calls(tmp_path / "p")
-        assert len(asked) <= len(whole) + 3  # those that were under way are asked again
+        # again: those that were under way, and four, to see that the model is the same
+        assert len(asked) <= len(whole) + 3 + 4
         assert set(asked) == set(whole)
         assert differences(tmp_path / "whole.h5", output) == []
         assert not log.exists()
 
 
-def test_what_is_torn_or_of_another_problem_is_not_taken_for_an_answer(tmp_path, capsys):
+def test_what_is_torn_is_asked_again_and_answers_of_another_problem_stay(tmp_path, capsys):
     spec = program(tmp_path / "p")
     run(spec, tmp_path / "whole.h5", "--workers", 2)
     output = tmp_path / "other.h5"
-    answers_path(output).write_text('{"nfanneal answers":1,"problem":"another"}\n{"key": "00"')
+    log = answers_path(output)
+    log.write_text('{"nfanneal answers": 1, "problem": "anot')
     run(spec, output, "--workers", 2, "--resume")
     assert "answers of the model" not in capsys.readouterr().err
     assert differences(tmp_path / "whole.h5", output) == []
+    text = '{"nfanneal answers": 1, "problem": "another"}\n{"key": "00"'
+    log.write_text(text)
+    code, _, said = inside(capsys, "run", spec, "-o", tmp_path / "other.h5", "--resume")
+    assert code == 3
+    assert "of another problem" in said
+    assert log.read_text() == text
+
+
+def test_a_model_that_changed_unseen_is_found_out_when_a_run_goes_on(tmp_path, capsys):
+    """The file that the program reads is not named in the command."""
+    factor = tmp_path / "factor"
+    factor.write_text("1")
+    body = f"f = float(open({str(factor)!r}).read())\ntime.sleep(0.01)\n"
+    body += "answer = {'observables': {'x': [v * f for v in x]}}\n"
+    spec = program(tmp_path / "p", body)
+    output = tmp_path / "r.h5"
+    process = begin([*PYTHON, "run", spec, "-o", output, "--quiet", "--threads", 1])
+    log = answers_path(output)
+    until(lambda: log.exists() and log.read_bytes().count(b"\n") > 40, process)
+    os.kill(process.pid, signal.SIGKILL)
+    finish(process)
+    lines = log.read_bytes()
+    factor.write_text("1.1")
+    code, _, said = inside(capsys, "run", spec, "-o", output, "--resume")
+    assert code == 3
+    assert "answers otherwise" in said
+    assert log.read_bytes().startswith(lines)
 
 
 def test_a_run_beside_answers_that_were_left_is_refused(tmp_path, capsys):

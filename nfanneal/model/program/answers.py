@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from nfanneal.errors import STOPPING
 
 LONGEST_REASON = 300
 TIME_COLUMNS = ("t", "time")
+SAME_TIME = 1e-9
+"""Times that differ by less, as a share of the longest, are the same."""
+FORTRAN = re.compile(r"^([-+0-9.]+)[dD](?=[-+0-9])")
 
 
 class UnansweredError(Exception):
@@ -47,59 +51,105 @@ class Said:
 def table(text: str, times: Array, observables: Sequence[str], time: str) -> Array:
     """Observables (m, k) at `times` (m,), of a CSV or TSV text with a header.
 
-    Without a column of the times there is a row for each of them, in their order.
+    Without a column of the times there is a row for each of them, in their order. What could be
+    read in two ways is no answer.
 
     Raises:
         UnansweredError: it is no such table.
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("#")]
     if not lines:
         raise UnansweredError("the program answered nothing", accident=True)
     delimiter = max(",;\t ", key=lines[0].count)
     rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
-    header = [name.strip() for name in rows[0]]
-    missing = [name for name in observables if name not in header]
-    if missing:
-        shown = ", ".join(header)[:80]
-        raise UnansweredError(f"the program's table has no column '{missing[0]}', but: {shown}")
-    body = rows[1:]
+    header, body = [name.strip() for name in rows[0]], rows[1:]
+    _complain_of_shape(header, body, observables)
     columns = [_numbers(body, header.index(name), name) for name in observables]
-    clock = next((name for name in (time, *TIME_COLUMNS) if name in header), None)
-    if clock is None or clock in observables:
+    clock = _clock(header, observables, time)
+    if clock is None:
         if len(body) != len(times):
             raise UnansweredError(
                 f"the program's table has {len(body)} rows for {len(times)} times, and no column "
                 f"'{time}' that says which they are"
             )
         return np.stack(columns, axis=1)
-    place = _places(_numbers(body, header.index(clock), clock), times)
-    return np.stack(columns, axis=1)[place]
+    values = np.stack(columns, axis=1)
+    return _at_times(values, _numbers(body, clock, header[clock]), times)
+
+
+def _complain_of_shape(
+    header: Sequence[str], body: Sequence[Sequence[str]], observables: Sequence[str]
+) -> None:
+    for name in observables:
+        if name not in header:
+            shown = ", ".join(header)[:80]
+            raise UnansweredError(f"the program's table has no column '{name}', but: {shown}")
+        if header.count(name) > 1:
+            raise UnansweredError(f"the program's table has several columns '{name}'")
+    for row in body:
+        cells = len(row) - (len(row) > len(header) and not row[-1].strip())
+        if cells != len(header):
+            raise UnansweredError(
+                f"a row of the program's table has {cells} cells, its header {len(header)}: are "
+                "there row names, or commas in numbers?"
+            )
+
+
+def _clock(header: Sequence[str], observables: Sequence[str], time: str) -> int | None:
+    """The column of the times, by its name, without regard to case and to a unit behind it."""
+    known = {time.lower(), *TIME_COLUMNS}
+    plain = [re.split(r"[\s\[(/]", name.lower(), maxsplit=1)[0] for name in header]
+    found = [
+        i for i, name in enumerate(header)
+        if name not in observables and (name == time or plain[i] in known)
+    ]  # fmt: skip
+    exact = [i for i in found if header[i] == time]
+    if len(found) > 1 and len(exact) != 1:
+        names = ", ".join(header[i] for i in found)
+        raise UnansweredError(f"several columns of the program's table may be the time: {names}")
+    return next(iter(exact or found), None)
 
 
 def _numbers(body: Sequence[Sequence[str]], column: int, name: str) -> Array:
     found = np.empty(len(body))
     for i, row in enumerate(body):
-        cell = row[column].strip() if column < len(row) else ""
-        try:
-            found[i] = float(cell) if cell.upper() != "NA" else math.nan
-        except ValueError:
-            raise UnansweredError(
-                f"the program's table holds '{cell[:40]}' as '{name}', which is not a number"
-            ) from None
+        found[i] = _value(row[column].strip(), name)
     return found
 
 
-def _places(clock: Array, times: Array) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Which rows are those of `times` (m,)."""
+def _value(cell: str, name: str) -> float:
+    if cell.upper() == "NA":
+        return math.nan
+    try:
+        if "_" not in cell:
+            return float(FORTRAN.sub(r"\1e", cell))
+    except ValueError:
+        pass
+    shown = cell[:40]
+    raise UnansweredError(f"the program's table holds '{shown}' as '{name}', which is not a number")
+
+
+def _at_times(values: Array, clock: Array, times: Array) -> Array:
+    """The rows of values (rows, k) at `times` (m,), by their times `clock` (rows,)."""
+    if not len(clock):
+        raise UnansweredError("the program's table has no rows")
     span = max(float(np.ptp(times)), float(np.abs(times).max()), 1e-300)
-    apart = (
-        np.abs(clock[None, :] - times[:, None]) if len(clock) else np.full((len(times), 1), np.inf)
-    )
-    nearest = np.where(np.isnan(apart), np.inf, apart).argmin(axis=1)
-    far = ~(apart[np.arange(len(times)), nearest] <= 1e-9 * span)
-    if far.any():
-        raise UnansweredError(f"the program's table has no row for the time {times[far][0]:g}")
-    return nearest
+    apart = np.abs(clock[None, :] - times[:, None])
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    place = apart.argmin(axis=1)
+    near = apart <= SAME_TIME * span
+    if not near.any(axis=1).all():
+        missed = int(np.flatnonzero(~near.any(axis=1))[0])
+        raise UnansweredError(
+            f"the program's table has no row for the time {times[missed]:.17g}, the nearest is for "
+            f"{clock[place[missed]]:.17g}: are times printed with all their digits?"
+        )
+    for i in np.flatnonzero(near.sum(axis=1) > 1):
+        same = values[near[i]]
+        if not ((same == same[0]) | (np.isnan(same) & np.isnan(same[0]))).all():
+            raise UnansweredError(f"the program's table has several rows for the time {times[i]:g}")
+    return values[place]
 
 
 def number(text: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from nfanneal.model.program.processes import (
     tail,
     with_stderr,
 )
+from nfanneal.runtime.leaving import on_leaving
 
 LARGEST_ANSWER = 100_000_000
 
@@ -38,11 +41,19 @@ def call(
     return Said(np.concatenate(parts))
 
 
+@functools.cache
+def _folder() -> str:
+    """A folder for those of all calls, which goes with this process."""
+    folder = tempfile.mkdtemp(prefix="nfanneal-")
+    on_leaving(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+    return folder
+
+
 def _called(
     command: Command, experiment: Experiment, observables: Sequence[str], values: Values
 ) -> Array:
     try:
-        with tempfile.TemporaryDirectory(prefix="nfanneal-") as folder:
+        with tempfile.TemporaryDirectory(dir=_folder()) as folder:
             return _in_folder(command, experiment, observables, values, Path(folder))
     except OSError as error:
         raise ModelError(f"no folder for a call of the program: {error}") from error

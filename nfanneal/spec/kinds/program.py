@@ -37,7 +37,7 @@ class ProgramSpec(ModelSpec):
     code_words: ClassVar[str] = "program"
     runs_code: ClassVar[bool] = True
     outside: ClassVar[bool] = True
-    incidental: ClassVar[tuple[str, ...]] = ("timeout", "retries", "environment")
+    incidental: ClassVar[tuple[str, ...]] = ("timeout", "retries")
 
     kind: Literal["program"]
     shell: bool = Field(False, description="a shell reads the command, which is one line of text")
@@ -86,8 +86,9 @@ class ProgramSpec(ModelSpec):
 
     @property
     def code(self) -> str:
-        """The program."""
-        return self.command[0]
+        """The program, or the first file that an interpreter is given."""
+        files = (word for word in self.command if "/" in word and "{" not in word)
+        return next(files, self.command[0])
 
     def command_line(self, folder: Path) -> str:
         """The command with absolute paths."""
@@ -118,7 +119,8 @@ class ProgramSpec(ModelSpec):
         """The command with absolute paths of its files, and of the folder."""
         from nfanneal.model.program.command import escaped  # noqa: PLC0415  (torch)
 
-        here = escaped(str(folder.resolve()))
+        here = str(folder.resolve())
+        here = escaped(shlex.quote(here) if self.shell else here)
         words = list(self.command)
         for i, path in self._files(folder):
             words[i] = escaped(str(path))

@@ -79,6 +79,8 @@ def test_every_format_of_parameters_keeps_all_bits(value, vector):
         "\n# a comment\nx\ty\n1\t9\n2\t9\n4\t9\n",
         "time x\n0 1\n0.5 99\n1 2\n2 4\n",
         " t , x \n 0 , 1 \n 1.0000000001 , 2 \n 2 , 4 \n",
+        "Time [s],x\n2,4\n1,2\n0,1\n",
+        "\ufefft,x\n0,1.0D+00\n1,2d0\n2,4\n2,4\n",
     ],
 )
 def test_tables_by_column_and_time(text):
@@ -93,10 +95,21 @@ def test_tables_by_column_and_time(text):
         ("t,x\n0,1\n1,2\n", "no row for the time 2"),
         ("t,z\n0,1\n1,2\n2,3\n", "no column 'x', but: t, z"),
         ("t,x\n0,1\n1,oops\n2,3\n", "'oops' as 'x', which is not a number"),
-        ("t,x\n0,1\n1\n2,3\n", "'' as 'x'"),
+        ("t,x\n0,1\n1\n2,3\n", "has 1 cells, its header 2"),
+        ("t,x\n0,1,0\n1,0,6\n2,0,3\n", "commas in numbers"),
+        ('"x" "y"\n"1" 1.0 0.0\n"2" 1.0 0.0\n"3" 1 0\n', "row names"),
+        ("t,x,x\n0,1,1\n1,2,2\n2,3,3\n", "several columns 'x'"),
+        ("t,x\n0,1\n1,2\n1,3\n2,3\n", "several rows for the time 1"),
+        ("t,time,x\n0,0,1\n1,1,2\n2,2,3\n", None),
+        ("Time,t_end,T,x\n0,0,0,1\n1,1,1,2\n2,2,2,3\n", "may be the time: Time, T"),
+        ("t,x\n0,1\n1,1_0\n2,3\n", "'1_0' as 'x'"),
+        ("t,x\n0,1\n1.00001,2\n2,3\n", "nearest is for 1.00001"),
     ],
 )
 def test_what_is_no_table(text, why):
+    if why is None:  # a column that is called just as the data's time goes before others
+        assert len(table(text, np.array([0.0, 1.0, 2.0]), ["x"], "t")) == 3
+        return
     with pytest.raises(UnansweredError, match=why):
         table(text, np.array([0.0, 1.0, 2.0]), ["x"], "t")
 
