@@ -20,9 +20,11 @@ exec "$@"
 DASK = """#!/bin/bash
 if [ "$1" = scheduler ]; then
     if [ -n "$NO_SCHEDULER" ]; then echo "no port" >&2; exit 1; fi
-    echo "dask $*" >> "$CALLS"; echo '{"address": "tcp://n:1"}' > "$3"
+    echo "dask $*" >> "$CALLS"
 fi
 trap 'echo "$1 ended" >> "$CALLS"; exit' TERM
+echo "$1 at work" >> "$CALLS"
+if [ "$1" = scheduler ]; then echo '{"address": "tcp://n:1"}' > "$3"; fi
 while true; do sleep 0.05; done
 """
 LATER = NFANNEAL.replace("\n", '\nuntil grep -q "$AFTER" "$CALLS"; do sleep 0.05; done\n', 1)
@@ -50,14 +52,14 @@ def ran(tmp_path, capsys, monkeypatch):
         calls.write_text("")
         given = {"PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(calls), "CODE": str(code),
                  "SLURM_JOB_ID": "4711", "AFTER": "^", **environment}  # fmt: skip
-        done = completed(["bash"], script, env=given)
+        done = completed(["bash"], f"trap wait EXIT\n{script}", env=given)
         return done.returncode, calls.read_text().splitlines(), done.stderr, script
 
     return run
 
 
 def test_a_dask_cluster_in_the_job_ends_with_the_run(ran, tmp_path):
-    code, calls, err, script = ran("--workers", 64, "-o", "a b.h5", AFTER="dask worker")
+    code, calls, err, script = ran("--workers", 64, "-o", "a b.h5", AFTER="worker at work")
     assert code == 0, err
     assert {
         "#SBATCH --ntasks=65",
@@ -81,8 +83,6 @@ def test_a_dask_cluster_in_the_job_ends_with_the_run(ran, tmp_path):
         f"nfanneal [run] [odd name's.yaml] [-o] [a b.h5] [--workers] [dask:{file}] "
         "[--resume] [auto]"
     ) in calls
-    while len([call for call in calls if call.endswith(" ended")]) < 2:
-        calls = (tmp_path / "calls").read_text().splitlines()
     assert {"scheduler ended", "worker ended"} <= set(calls)
     assert not (tmp_path / file).exists()
 
