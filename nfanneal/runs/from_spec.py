@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.progress import Observer
@@ -50,7 +50,9 @@ def run_checked(
 ) -> Result:
     """Estimate from a checked spec; `command` is only recorded, `workers` ask the model."""
     set_threads(threads)
+    folder = checked.folder.absolute()
     problem = build_problem(checked, memory=memory, workers=workers)
+    checked = replace(checked, folder=folder)  # a model may go to another one when it is asked
     if workers is None and slow_function(checked, problem, hooks.say):
         problem = build_problem(checked, memory=memory, workers=Workers())
     hooks.ready(checked, problem)
