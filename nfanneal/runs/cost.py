@@ -23,8 +23,6 @@ DEAR = 2e-3
 """Seconds of a draw, with all workers at work, from which on calls are spared: the usual way makes
 
 some hundred thousand of them, and spares seconds of training."""
-SLOW = 5e-3
-"""Seconds of a draw of a Python function from which on it is asked in processes of its own."""
 FRUGAL, USUAL = "frugal", "usual"
 TOGETHER = 64
 """So many draws at once tell what one of them costs a function of arrays."""
@@ -66,25 +64,13 @@ def _seconds(problem: Problem, theta: Array) -> float:
     return time.perf_counter() - start
 
 
-def slow_function(checked: CheckedSpec, problem: Problem, say: Callable[[str], None]) -> bool:
-    """Whether the model is a function, not one of torch, that is so slow that workers pay."""
-    model = checked.spec.model
-    function = model.runs_code and not model.outside and not problem.likelihood.differentiable
-    if not function or isinstance(problem.executor, Pooled):
-        return False
-    draw = measured(problem).draw
-    if draw <= SLOW:
-        return False
-    say(f"Note: a draw takes {draw:.2g} s: workers are taken, one for each core (--workers)")
-    return True
-
-
 def by_cost(checked: CheckedSpec, problem: Problem, say: Callable[[str], None]) -> CheckedSpec:
     """The spec with the preset that suits what a call costs; as it is if it names one.
 
     The choice becomes a part of the spec, so that a run that goes on, or is repeated, keeps to it.
     """
-    if checked.spec.anneal.preset is not None:
+    dear = isinstance(problem.executor, Pooled)  # others are not asked one by one
+    if checked.spec.anneal.preset is not None or not dear:
         return checked
     cost = measured(problem)
     if not cost.dear:

@@ -10,7 +10,7 @@ from nfanneal.anneal.progress import Observer
 from nfanneal.model.executors.choice import Workers
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
-from nfanneal.runs.cost import by_cost, slow_function
+from nfanneal.runs.cost import by_cost
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.settings import Settings, build_settings
@@ -53,8 +53,6 @@ def run_checked(
     folder = checked.folder.absolute()
     problem = build_problem(checked, memory=memory, workers=workers)
     checked = replace(checked, folder=folder)  # a model may go to another one when it is asked
-    if workers is None and slow_function(checked, problem, hooks.say):
-        problem = build_problem(checked, memory=memory, workers=Workers())
     hooks.ready(checked, problem)
     checked = by_cost(checked, problem, hooks.say)
     hooks.chosen(checked.spec.anneal.preset or "usual")

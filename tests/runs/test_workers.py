@@ -82,16 +82,6 @@ def test_a_python_model_in_processes_gives_the_same_bits_and_answers(tmp_path):
     assert found[0].diagnostics.log_evidence == pytest.approx(found[1].diagnostics.log_evidence)
 
 
-def test_a_slow_function_gets_workers_by_itself(tmp_path, capsys):
-    folder = tmp_path / "p"
-    program(folder)
-    slow = "    time.sleep(0.012 * len(p['a']))\n    return"
-    (folder / "model.py").write_text("import time\n" + PYTHON_MODEL.replace("    return", slow))
-    (folder / "python.yaml").write_text(PYTHON_SPEC + FEW.replace("effort: 8", "effort: 1"))
-    run(folder / "python.yaml", tmp_path / "r.h5")
-    assert "workers are taken" in capsys.readouterr().err
-
-
 def test_a_killed_run_asks_nothing_again(tmp_path, capsys):
     spec = program(tmp_path / "p", "time.sleep(0.002)\n")
     run(spec, tmp_path / "whole.h5", "--workers", 2)
