@@ -290,7 +290,8 @@ def test_other_draws_are_not_touched_by_one_that_fails(tmp_path):
 
 def test_a_line_too_many_does_not_shift_the_answers(tmp_path):
     """An answer must not be taken for that of the next draw."""
-    script = staying("if a == 1.5:\n    print(json.dumps(answer), flush=True)")
+    twice = "if a == 1.5:\n    print(json.dumps(answer), flush=True)"
+    script = staying(f"answer['id'] = asked['id']\n{twice}")
     theta = np.repeat(THETA, 8, axis=0) + np.arange(24)[:, None] * 1e-3
     theta[0] = THETA[0]
     from nfanneal.model.executors.threads import Threads
