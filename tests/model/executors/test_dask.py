@@ -52,7 +52,9 @@ class Cluster:
 
     def worker(self):
         """One more; its model's processes are its children."""
-        return self._start("worker", "--nthreads", "1", "--no-nanny", *HERE)
+        return self._start(
+            "worker", "--nthreads", "1", "--no-nanny", "--death-timeout", "60", *HERE
+        )
 
     @property
     def workers(self):
