@@ -30,10 +30,11 @@ times <- as.numeric(start$experiments[[1]]$times)
 repeat {
   line <- readLines(input, n = 1)
   if (length(line) == 0) break                       # the end of the input
+  draw <- jsonlite::parse_json(line, simplifyVector = TRUE)
   answer <- tryCatch({
-    p <- jsonlite::parse_json(line, simplifyVector = TRUE)$parameters
-    list(observables = quietly(simulate(p, times)))
+    list(observables = quietly(simulate(draw$parameters, times)))
   }, error = function(problem) list(error = jsonlite::unbox(conditionMessage(problem))))
+  answer$id <- jsonlite::unbox(draw$id)              # which question it answers
   cat(jsonlite::toJSON(answer, digits = NA, na = "null"), "\n", sep = "")
   flush(stdout())
 }

@@ -132,17 +132,24 @@ static const char *read_parameters(const char *line, double p[])
     return NULL;
 }
 
-static void write_error(const char *why)
+/* Which question it is: the answer repeats it. */
+static long number_of(const char *line)
 {
-    fputs("{\"error\": \"", stdout);
+    const char *id = member(line, "id");
+    return id == NULL ? 0 : strtol(id, NULL, 10);
+}
+
+static void write_error(long id, const char *why)
+{
+    printf("{\"id\": %ld, \"error\": \"", id);
     for (; *why != '\0'; why++)
         putchar(*why == '"' || *why == '\\' || (unsigned char)*why < ' ' ? ' ' : *why);
     fputs("\"}\n", stdout);
 }
 
-static void write_observables(double *values[], int n)
+static void write_observables(long id, double *values[], int n)
 {
-    fputs("{\"observables\": {", stdout);
+    printf("{\"id\": %ld, \"observables\": {", id);
     for (int k = 0; k < OBSERVABLES; k++) {
         printf("%s\"%s\": [", k > 0 ? ", " : "", observable_names[k]);
         for (int i = 0; i < n; i++) {
@@ -179,9 +186,9 @@ int main(void)
         if (problem == NULL)
             problem = simulate(p, times, n, values);
         if (problem != NULL)
-            write_error(problem);
+            write_error(number_of(line), problem);
         else
-            write_observables(values, n);
+            write_observables(number_of(line), values, n);
         fflush(stdout);
     }
     return 0;

@@ -20,13 +20,14 @@ end
 number(value) = value isa AbstractVector ? Float64.(value) : Float64(value)
 json_number(value) = isfinite(value) ? value : nothing    # JSON has no NaN; it has null
 
-function answer(line, times)
+function answer(draw, times)
+    id = get(draw, "id", nothing)       # which question it answers
     try
-        p = Dict(name => number(value) for (name, value) in JSON.parse(line)["parameters"])
-        observables = simulate(p, times)
-        return Dict("observables" => Dict(k => json_number.(v) for (k, v) in observables))
+        p = Dict(name => number(value) for (name, value) in draw["parameters"])
+        observables = Dict(k => json_number.(v) for (k, v) in simulate(p, times))
+        return Dict("id" => id, "observables" => observables)
     catch problem
-        return Dict("error" => sprint(showerror, problem))
+        return Dict("id" => id, "error" => sprint(showerror, problem))
     end
 end
 
@@ -37,7 +38,7 @@ function main()
     answers = stdout
     redirect_stdout(stderr)             # so that a print in the model cannot spoil an answer
     for line in eachline(stdin)
-        println(answers, JSON.json(answer(line, times)))
+        println(answers, JSON.json(answer(JSON.parse(line), times)))
         flush(answers)
     end
 end

@@ -35,14 +35,18 @@ experiments = struct2cell (jsondecode (text).experiments);
 times = experiments{1}.times;
 
 while (ischar (text = next_line ()))
+  draw = jsondecode (text);
   try
-    p = jsondecode (text).parameters;
+    p = draw.parameters;
     printed = evalc ("observables = simulate (p, times);");
     fputs (stderr, printed);             % what the model prints cannot spoil an answer
     lists = structfun (@(v) num2cell (v(:)'), observables, "UniformOutput", false);
     answer = struct ("observables", lists);
   catch problem
     answer = struct ("error", problem.message);
+  end
+  if (isfield (draw, "id"))
+    answer.id = draw.id;                 % which question it answers
   end
   puts ([jsonencode(answer), "\n"]);
   fflush (stdout);

@@ -31,11 +31,12 @@ def main():
         return
     times = json.loads(first)["experiments"][""]["times"]
     for line in sys.stdin:
+        draw = json.loads(line)
         try:
-            answer = {"observables": simulate(json.loads(line)["parameters"], times)}
+            answer = {"observables": simulate(draw["parameters"], times)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps({"id": draw.get("id"), **answer}) + "\n")
         answers.flush()
 
 

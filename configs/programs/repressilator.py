@@ -106,11 +106,12 @@ def stay():
         return
     times = json.loads(first)["experiments"][""]["times"]
     for line in sys.stdin:
+        draw = json.loads(line)
         try:
-            answer = {"observables": simulate(json.loads(line)["parameters"], times)}
+            answer = {"observables": simulate(draw["parameters"], times)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps({"id": draw.get("id"), **answer}) + "\n")
         sys.stdout.flush()
 
 

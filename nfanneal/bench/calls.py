@@ -14,6 +14,7 @@ from nfanneal.model.executors import Pooled
 from nfanneal.model.executors.threads import Threads
 from nfanneal.model.likelihood import DirectLikelihood
 from nfanneal.model.program import Command, Experiment, ProgramDensity, Programs
+from nfanneal.model.program.command import escaped
 
 ANSWERS = """\
 import json, sys, time
@@ -75,13 +76,9 @@ def _cost(protocol: str, workers: int, wait: float, calls: int) -> CallCost:
 def _programs(protocol: str, wait: float) -> Programs:
     experiment = Experiment("", {"x": 0}, {})
     if protocol == "lines":
-        words = (sys.executable, "-S", "-E", "-c", _braces(ANSWERS.format(wait=wait)))
+        words = (sys.executable, "-S", "-E", "-c", escaped(ANSWERS.format(wait=wait)))
         command = Command(words, "", answers="number", stays=True)
     else:
         pause = f"sleep {wait}; " if wait else ""
         command = Command((f"{pause}echo {{x}}",), "", answers="number", shell=True)
     return Programs(command, (experiment,))
-
-
-def _braces(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")

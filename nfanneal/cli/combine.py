@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nfanneal.cli.files import refuse_existing
-from nfanneal.cli.workers import workers_option
+from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.errors import ExitCode
 from nfanneal.model.executors.choice import Workers
 from nfanneal.report.combination import combination_json, print_combination
@@ -23,11 +23,7 @@ from nfanneal.runtime.threads import set_threads
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="New result file."
 )
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The Python file or the program of such a model.",
-)
+@model_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
 @workers_option
 @click.option("--force", is_flag=True, help="Overwrite the new file.")

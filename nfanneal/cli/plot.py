@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
-from nfanneal.cli.workers import workers_option
+from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
 from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
 from nfanneal.results import store
@@ -45,11 +45,7 @@ def _result_or_kind(
     "--truth", multiple=True, metavar="FILE|NAME=VALUE", shell_complete=_files,
     help="True values to mark: a YAML or JSON file, or one value; repeatable.",
 )  # fmt: skip
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The Python file or the program of such a model.",
-)
+@model_option
 @workers_option
 @click.option("--force", is_flag=True, help="Overwrite figures.")
 def command(

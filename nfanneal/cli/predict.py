@@ -11,7 +11,7 @@ import numpy as np
 from nfanneal.arrays import Array
 from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
-from nfanneal.cli.workers import workers_option
+from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
 from nfanneal.results import store
 from nfanneal.results.export import predictions_as_csv
@@ -41,11 +41,7 @@ MOST_POINTS = 100_000
     help="New file; the CSV goes beside it. [RESULT.predictions.h5]",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The Python file or the program of such a model.",
-)
+@model_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
 @workers_option
 @click.option("--force", is_flag=True, help="Overwrite the new files.")

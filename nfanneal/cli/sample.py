@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nfanneal.cli.files import refuse_existing
-from nfanneal.cli.workers import workers_option
+from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.errors import ExitCode
 from nfanneal.model.executors.choice import Workers
 from nfanneal.report.consoles import console
@@ -30,11 +30,7 @@ from nfanneal.runtime.threads import set_threads
     "-o", "--output", type=click.Path(path_type=Path), help="New file. [RESULT.sample.h5]"
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The Python file or the program of such a model.",
-)
+@model_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
 @workers_option
 @click.option("--force", is_flag=True, help="Overwrite the new file.")

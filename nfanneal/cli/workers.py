@@ -1,7 +1,8 @@
-"""The option `--workers`: who asks a model that is a program or a Python file."""
+"""What commands say of a model that is a program or a Python file: `--workers` and `--model`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,3 +40,9 @@ workers_option = click.option(
 """To be put before the options of a command that asks a model; eager, so that of an MPI job only
 
 the first rank goes on to what may be wrong with the others."""
+
+model_option = click.option(
+    "--model", type=click.Path(path_type=Path),
+    help="The Python file or the program of such a model.",
+)  # fmt: skip
+"""For results: none holds the code that it was made with."""

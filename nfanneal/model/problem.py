@@ -20,6 +20,7 @@ from nfanneal.model.differences import difference_points, with_differences
 from nfanneal.model.executors import Pooled
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
+from nfanneal.model.program import ProgramDensity, ProgramSimulator
 from nfanneal.model.simulator import Predictions
 from nfanneal.target import EVALUATION_CHUNK, Evaluation, Target, in_batches, no_points
 
@@ -102,6 +103,15 @@ class Problem:
     def one_by_one(self) -> bool:
         """Whether each draw is asked about alone."""
         return isinstance(self.executor, Pooled) and self.executor.parcel == 1
+
+    @property
+    def speaks_unasked(self) -> bool:
+        """Whether a program that stays says lines that nobody has asked for."""
+        asked = self.likelihood
+        source = asked.simulator if isinstance(asked, DataLikelihood) else asked.function
+        if not isinstance(source, ProgramSimulator | ProgramDensity):
+            return False
+        return source.programs.speak_unasked()
 
     def said_again(self, z: Array, again: int) -> Evaluation:
         """log L at latent z (n, d), asked anew: the answer is not taken from a memory."""

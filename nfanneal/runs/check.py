@@ -36,12 +36,13 @@ SLOW_SECONDS = 5.0
 def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     """What `nfanneal check --json` prints; numbers per second are of the whole batch."""
     generator = torch.Generator().manual_seed(seed)
-    z = PriorProposal(problem.latent.dimension).draw(DRAWS + PROBE, generator)
+    z = PriorProposal(problem.latent.dimension).draw(2 * DRAWS, generator)
     outcomes_at(problem, z[:PROBE])  # what is compiled when first needed is compiled now
     calls = _calls_of(problem)
-    _, first = _timed(problem, z[:PROBE], False)
-    n = DRAWS if first * DRAWS / PROBE < SLOW_SECONDS else max(16 * PROBE, calls.enough)
-    z = z[PROBE : PROBE + n]  # what has been asked is known
+    warm = max(PROBE, min(calls.count, DRAWS))  # all workers have begun then
+    _, first = _timed(problem, z[:warm], False)
+    n = DRAWS if first * DRAWS / warm < SLOW_SECONDS else max(16 * PROBE, calls.enough)
+    z = z[warm : warm + n]  # what has been asked is known
     evaluation, seconds = _timed(problem, z, False)
     values = evaluation.log_likelihood
     finite = np.isfinite(values)
@@ -119,7 +120,8 @@ def _calls_of(problem: Problem) -> _Calls:
     executor = problem.executor
     if not isinstance(executor, Pooled):
         return _Calls()
-    return _Calls(measured(problem), executor.pool.count, executor.pool.in_words)
+    pool = executor.pool
+    return _Calls(measured(problem, pool), pool.count, pool.in_words)
 
 
 def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.model.calls import Prediction
+from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
 
 SAME = 1e-6
@@ -43,15 +44,21 @@ def changed_mind(problem: Problem, z: Array, said: Array) -> str:
     return _told(problem, z, said, _asked(problem, z, 5), NOT_A_FUNCTION)
 
 
-def refuse_another_model(problem: Problem, known: int) -> None:
-    """A few draws are asked anew, where so many answers are known from before.
+def anew(problem: Problem) -> int:
+    """How often the probes have been asked, for a question that no memory is to answer."""
+    known = len(problem.executor.memory) if isinstance(problem.executor, Pooled) else 0
+    return ASKED_BEFORE + known if known else 0
+
+
+def refuse_another_model(problem: Problem) -> None:
+    """A few draws are asked anew, where answers are known from before.
 
     Raises:
         ResultError: the answers are others now.
     """
     z = probes(problem)
     before = _asked(problem, z, 0)
-    wrong = _told(problem, z, before, _asked(problem, z, ASKED_BEFORE + known), OTHERWISE)
+    wrong = _told(problem, z, before, _asked(problem, z, anew(problem)), OTHERWISE)
     if wrong:
         raise ResultError(wrong)
 
@@ -69,6 +76,10 @@ OTHERWISE = (
     "the model answers otherwise than it did before the run was stopped: at {where} the "
     "log-likelihood was {once:.6g}, now it is {again:.6g}; it, or something that it reads, has "
     "changed\nundo that, name another --output, or start afresh with --force"
+)
+UNASKED = (
+    "the program has said a line more than it was asked for: its answers may be those of other "
+    "draws. It must print one line for each question, or repeat the question's id in each answer"
 )
 NOT_A_FUNCTION = (
     "the model is not a function of its parameters: at {where} the log-likelihood was {once:.6g}, "

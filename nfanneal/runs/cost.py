@@ -7,14 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from nfanneal.arrays import Array
 from nfanneal.model.calls import LogLikelihood
-from nfanneal.model.executors import Pooled
+from nfanneal.model.executors import Pool, Pooled
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
-from nfanneal.runs.consistency import probes
+from nfanneal.runs.consistency import anew, probes
 from nfanneal.spec.annealing import AnnealSpec
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.load import spec_from_text
@@ -24,8 +21,6 @@ DEAR = 2e-3
 
 some hundred thousand of them, and spares seconds of training."""
 FRUGAL, USUAL = "frugal", "usual"
-TOGETHER = 64
-"""So many draws at once tell what one of them costs a function of arrays."""
 
 
 @dataclass(frozen=True)
@@ -42,37 +37,28 @@ class Cost:
         return self.draw > DEAR
 
 
-def measured(problem: Problem) -> Cost:
+def measured(problem: Problem, pool: Pool) -> Cost:
     """What a call costs, from a few at draws of the prior; what is needed first is made before."""
     theta = problem.latent.from_latent(probes(problem))
-    _seconds(problem, theta[:1])
-    alone = [_seconds(problem, row[None]) for row in theta[1:]]
-    median, worst = statistics.median(alone), max(alone)
-    executor = problem.executor
-    if isinstance(executor, Pooled):
-        return Cost(median, worst, median / executor.pool.count)
-    draw = _seconds(problem, theta) / len(theta)
-    if draw > DEAR:
-        many = np.repeat(theta, -(-TOGETHER // len(theta)), axis=0)[: min(TOGETHER, problem.chunk)]
-        draw = min(draw, _seconds(problem, many) / len(many))
-    return Cost(median, worst, draw)
-
-
-def _seconds(problem: Problem, theta: Array) -> float:
-    start = time.perf_counter()
-    problem.ask(LogLikelihood(), theta)
-    return time.perf_counter() - start
+    question, seconds = LogLikelihood(again=anew(problem)), []
+    for row in theta:
+        start = time.perf_counter()
+        problem.ask(question, row[None])
+        seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds[1:])
+    return Cost(median, max(seconds[1:]), median / pool.count)
 
 
 def by_cost(checked: CheckedSpec, problem: Problem, say: Callable[[str], None]) -> CheckedSpec:
     """The spec with the preset that suits what a call costs; as it is if it names one.
 
     The choice becomes a part of the spec, so that a run that goes on, or is repeated, keeps to it.
+    Functions that this process calls are not timed: they are asked about many draws at once.
     """
-    dear = isinstance(problem.executor, Pooled)  # others are not asked one by one
-    if checked.spec.anneal.preset is not None or not dear:
+    executor = problem.executor
+    if checked.spec.anneal.preset is not None or not isinstance(executor, Pooled):
         return checked
-    cost = measured(problem)
+    cost = measured(problem, executor.pool)
     if not cost.dear:
         return with_preset(checked, USUAL)
     say(

@@ -24,7 +24,7 @@ from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.results.verdicts import FAILING_LIMIT
-from nfanneal.runs.consistency import ASKED, changed_mind, probes, whim, whim_of
+from nfanneal.runs.consistency import ASKED, UNASKED, changed_mind, probes, whim, whim_of
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.failures import why_failed
 from nfanneal.runs.history import _history
@@ -191,6 +191,8 @@ def _whim_of_final(problem: Problem, final: FinalDraws, first: LatentDraws) -> s
     if problem.goes_by_steps or not len(rows):
         return ""
     n = min(problem.chunk, len(draws.z))
+    if problem.speaks_unasked:
+        return UNASKED
     return changed_mind(problem, first.z, first.log_likelihood) or whim_of(
         problem, draws.z[rows], draws.log_likelihood[rows], n
     )

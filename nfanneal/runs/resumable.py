@@ -95,7 +95,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
             known = answers.begin(problem.executor.memory, run_identity(checked, problem))
             if known:
                 say(f"going on with {known:,} answers of the model")
-                refuse_another_model(problem, known)
+                refuse_another_model(problem)
 
         def begin(checked: CheckedSpec, problem: Problem, settings: Settings) -> Beginning:
             about = run_identity(checked, problem)  # first: a model may change the folder

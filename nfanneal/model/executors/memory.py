@@ -29,6 +29,10 @@ class Memory:
     _known: dict[bytes, Any] = field(default_factory=dict, repr=False)
     _numbers: int = 0
 
+    def __len__(self) -> int:
+        """How many answers are known."""
+        return len(self._known)
+
     def forget(self) -> None:
         """Know nothing any more."""
         self._known.clear()

@@ -14,6 +14,7 @@ from pathlib import PurePath
 import numpy as np
 
 from nfanneal.arrays import Array
+from nfanneal.model.latent import element_names
 
 Values = Mapping[str, float | list[float]]
 """The parameters of a draw: a number each, or a list of them."""
@@ -64,11 +65,6 @@ class Command:
     retries: int = 1
     gradient: bool = False
 
-    @property
-    def in_words(self) -> str:
-        """The command as messages show it."""
-        return " ".join(self.words)
-
 
 def placeholders(text: str) -> list[str]:
     """The names between braces in a text.
@@ -103,10 +99,9 @@ def texts(values: Values) -> dict[str, str]:
     """The parameters as placeholders name them: `k`, or `x[0]`, `x[1]`, …; numbers to the bit."""
     found: dict[str, str] = {}
     for name, value in values.items():
-        if isinstance(value, list):
-            found |= {f"{name}[{i}]": repr(one) for i, one in enumerate(value)}
-        else:
-            found[name] = repr(value)
+        several = value if isinstance(value, list) else [value]
+        names = element_names(name, len(several) if isinstance(value, list) else None)
+        found |= dict(zip(names, map(repr, several), strict=True))
     return found
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from nfanneal.arrays import Array
+from nfanneal.errors import ModelError
 from nfanneal.model.program.answers import Said, UnansweredError
 from nfanneal.model.program.command import Command, Experiment, filled
 from nfanneal.model.program.processes import ended, put_away, started, status_in_words, with_stderr
@@ -25,6 +26,10 @@ KEPT_LINES = 20
 LONGEST_LINE = 100_000_000
 TO_START = 60.0
 """Seconds that a program has to start, beside those for its first answer."""
+UNASKED = (
+    "  its answers cannot be told apart any more: it must print one line for each question and "
+    "nothing else to stdout, or repeat the question's id in each answer"
+)
 LAST_SECONDS = 0.5
 """How long a program that closed its output has until it must have ended."""
 
@@ -54,7 +59,8 @@ class Conversation:
         self._reader.start()
         self._end = weakref.finalize(self, put_away, self._process)
         self._received = b""
-        self._number = 0
+        self._number, self._echoes = 0, False
+        self.slowest = 0.0
         self._unsaid = json.dumps(self._introduction()).encode() + b"\n"
 
     def ask(self, theta: Array, gradient: bool) -> Said:
@@ -62,18 +68,19 @@ class Conversation:
 
         Raises:
             UnansweredError: it does not answer. After an accident it is not to be asked again.
+            ModelError: it says lines that it was not asked for, and not which question they answer.
         """
         grace = 0.0 if self._number else TO_START
-        deadline = time.monotonic() + self._command.seconds + grace
+        start = time.monotonic()
+        deadline = start + self._command.seconds + grace
         if self._received or self._says_something():
-            raise UnansweredError(
-                "the program said a line that it was not asked for", accident=True
-            )
+            self._complain_of_word()
         self._number += 1
         question = self._question(theta, gradient)
         self._send(self._unsaid + json.dumps(question).encode() + b"\n", deadline)
         self._unsaid = b""
         line = self._line(deadline)
+        self.slowest = max(self.slowest, time.monotonic() - start)
         try:
             answer = json.loads(line)
         except ValueError:
@@ -83,9 +90,23 @@ class Conversation:
             raise UnansweredError(
                 f"the program answered '{shown}', not a line of JSON", accident=True
             )
+        self._echoes = self._echoes or "id" in answer
         if answer.get("id", self._number) != self._number:
             raise UnansweredError("the program answered another question", accident=True)
         return self._read(answer, gradient)
+
+    def _complain_of_word(self) -> None:
+        """Raise what a line means that nobody asked for: earlier answers may be mixed up."""
+        if self._echoes:
+            raise UnansweredError("the program said a line too many", accident=True)
+        shown = self._received[:60].decode(errors="replace").strip()
+        raise ModelError(f"the program said a line that it was not asked for: '{shown}'\n{UNASKED}")
+
+    def speaks_unasked(self, seconds: float) -> bool:
+        """Whether it says a line within so many seconds although it has answered all questions."""
+        if self._echoes or self._received:
+            return bool(self._received)
+        return bool(select.select([self._output], [], [], seconds)[0]) and not self.over
 
     @property
     def over(self) -> bool:
@@ -93,7 +114,7 @@ class Conversation:
         return ended(self._process, 0.0)
 
     def close(self) -> None:
-        """End it: its input ends, and if that is not enough, it is killed."""
+        """End it."""
         self._end()
 
     def _introduction(self) -> dict[str, Any]:

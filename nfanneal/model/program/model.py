@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from nfanneal.model.program.processes import EndedError, times_stopped
 from nfanneal.model.simulator import Predictions, Uncharted
 
 NOT_FINITE = "the program gave nan or infinity"
+LATE_SECONDS = 0.05
+"""An answer too many comes so much later than the slowest, at most."""
 GRADIENT_CAUSES = "what the program gives as a gradient"
 
 
@@ -84,6 +87,17 @@ class Programs:
             raise
         with self._lock:
             self._waiting.append(program)
+
+    def speak_unasked(self) -> bool:
+        """Whether one of those that wait says a line although it has answered all questions.
+
+        Then it has answered a question too many, and others may have got each other's answers.
+        """
+        with self._lock:
+            waiting = list(self._waiting)
+        slowest = max((program.slowest for program in waiting), default=0.0)
+        ends = time.monotonic() + slowest + LATE_SECONDS
+        return any(p.speaks_unasked(max(ends - time.monotonic(), 0.0)) for p in waiting)
 
     def close(self) -> None:
         """End those that wait."""

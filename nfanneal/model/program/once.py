@@ -45,8 +45,14 @@ def call(
 def _folder() -> str:
     """A folder for those of all calls, which goes with this process."""
     folder = tempfile.mkdtemp(prefix="nfanneal-")
-    on_leaving(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+    on_leaving(_remove_folder)
     return folder
+
+
+def _remove_folder() -> None:
+    """A later call of this process makes another one."""
+    shutil.rmtree(_folder(), ignore_errors=True)
+    _folder.cache_clear()
 
 
 def _called(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,10 +55,5 @@ def executor_of(
     model = checked.spec.model
     if workers is None and not model.outside:
         return on_threads
-    asked = Asked(SpecCopy(checked.yaml, data), _longest(model), model.outside)
+    asked = Asked(SpecCopy(checked.yaml, data), model.longest, model.outside)
     return Pooled(pool_of(workers or Workers(), asked), model.draws_at_a_worker)
-
-
-def _longest(model: ModelSpec) -> float:
-    seconds = getattr(model, "timeout", None)
-    return math.inf if seconds is None else float(seconds)

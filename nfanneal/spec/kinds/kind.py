@@ -78,6 +78,11 @@ class ModelSpec(Section):
         return 1
 
     @property
+    def longest(self) -> float:
+        """Seconds that a draw may take."""
+        return math.inf
+
+    @property
     def starts_at(self) -> float:
         """The time before which it predicts nothing."""
         return -math.inf

@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -85,6 +85,11 @@ class ProgramSpec(ModelSpec):
         return "answer: number" if self.answer == "number" else None
 
     @property
+    def longest(self) -> float:
+        """Seconds that a draw may take."""
+        return math.inf if self.timeout is None else self.timeout
+
+    @property
     def code(self) -> str:
         """The program, or the first file that an interpreter is given."""
         files = (word for word in self.command if "/" in word and "{" not in word)
@@ -154,6 +159,8 @@ class ProgramSpec(ModelSpec):
         Raises:
             ValueError: no word of the command has that name, or there is no such file.
         """
+        from nfanneal.model.program.command import escaped  # noqa: PLC0415  (torch)
+
         path = Path(code)
         if self.shell:
             if code not in (self.command[0], shlex.split(self.command[0])[0]):
@@ -167,11 +174,13 @@ class ProgramSpec(ModelSpec):
                 raise ValueError("no such file")
             return {}
         words = list(self.command)
-        words[same[0]] = str(_absolute(path)).replace("{", "{{").replace("}", "}}")
+        words[same[0]] = escaped(str(_absolute(path)))
         return {"command": words}
 
     def read(self, reader: SpecReader) -> ModelMeaning:
         """Placeholders must be known, and the keys must go together."""
+        from nfanneal.model.program.command import OWN  # noqa: PLC0415  (torch)
+
         stays = self.protocol == "lines"
         known = {"here"} if stays else self._known(reader)
         texts: list[tuple[tuple[str | int, ...], str]] = [
@@ -181,7 +190,7 @@ class ProgramSpec(ModelSpec):
         told = False
         for path, text in texts:
             found = self._placeholders(reader, path, text, known, stays)
-            told = told or bool(found - {"times", "out", "dir", "experiment", "here"})
+            told = told or bool(found - set(OWN))
         self._check_keys(reader, stays)
         if not (told or stays or self.parameters is not None):
             message = "the program is never told the parameters"
@@ -253,12 +262,3 @@ class ProgramSpec(ModelSpec):
         from nfanneal.spec.build.program_model import program_likelihood  # noqa: PLC0415  (torch)
 
         return program_likelihood(checked, self, latent)
-
-    @property
-    def longest(self) -> float:
-        """Seconds that a draw may take."""
-        return math.inf if self.timeout is None else self.timeout
-
-    def names_of(self, section: str) -> Mapping[str, Any]:
-        """It has no sections of names."""
-        return {}

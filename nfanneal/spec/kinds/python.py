@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -66,6 +67,11 @@ class PythonSpec(ModelSpec):
     def draws_at_a_worker(self) -> int:
         """One by one, unless the spec says more."""
         return self.batch or 1
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a draw may take."""
+        return math.inf if self.timeout is None else self.timeout
 
     @property
     def code(self) -> str:

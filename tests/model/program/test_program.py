@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from specs import complaints
 
 from nfanneal.errors import ModelError
 from nfanneal.model.calls import LogLikelihood, Prediction
+from nfanneal.model.executors.threads import Threads
 from nfanneal.model.program.answers import UnansweredError, number, table
 from nfanneal.model.program.command import escaped, filled, placeholders
 from nfanneal.model.program.command import written as parameter_file
@@ -294,14 +296,38 @@ def test_a_line_too_many_does_not_shift_the_answers(tmp_path):
     script = staying(f"answer['id'] = asked['id']\n{twice}")
     theta = np.repeat(THETA, 8, axis=0) + np.arange(24)[:, None] * 1e-3
     theta[0] = THETA[0]
-    from nfanneal.model.executors.threads import Threads
-
-    found = problem(tmp_path, script, more=LINES)
-    found = type(found)(**{**vars(found), "executor": type(found.executor)(Threads(1))})
-    answer = found.ask(LogLikelihood(), theta)
+    one = problem(tmp_path, script, more=LINES)
+    one = replace(one, executor=replace(one.executor, pool=Threads(1)))
+    answer = one.ask(LogLikelihood(), theta)
     good = ~answer.failed
     assert good.sum() >= 22
     np.testing.assert_allclose(answer.log_likelihood[good], exact(theta)[good])
+
+
+def test_a_line_too_many_ends_all_where_answers_do_not_say_whose_they_are(tmp_path):
+    """It may come so late that each draw gets the answer of the one before: none is believed."""
+    script = staying("if a == 1.5:\n    print(json.dumps(answer), flush=True)\ntime.sleep(0.01)")
+    theta = np.repeat(THETA, 8, axis=0) + np.arange(24)[:, None] * 1e-3
+    theta[0] = THETA[0]
+    one = problem(tmp_path, script, more=LINES)
+    one = replace(one, executor=replace(one.executor, pool=Threads(1)))
+    one.ask(LogLikelihood(), theta)
+    assert one.speaks_unasked
+    with pytest.raises(ModelError, match="not asked for") as told:
+        one.ask(LogLikelihood(), theta + 1.0)
+    assert "repeat the question's id" in str(told.value)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.03])
+def test_a_program_that_has_said_too_much_by_the_end_is_found(tmp_path, late):
+    good = problem(tmp_path, staying("time.sleep(0.01)"), more=LINES)
+    good.ask(LogLikelihood(), THETA)
+    assert not good.speaks_unasked
+    (tmp_path / "bad").mkdir()
+    body = f"print(json.dumps(answer), flush=True)\ntime.sleep({late})"
+    bad = problem(tmp_path / "bad", staying(body), more=LINES)
+    bad.ask(LogLikelihood(), THETA[:1])
+    assert bad.speaks_unasked
 
 
 def test_a_program_is_started_once_for_many_draws_and_ends_with_its_input(tmp_path):
