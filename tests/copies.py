@@ -35,7 +35,7 @@ model: {{kind: python, file: m.py, log_likelihood: f, array: numpy{more}}}
 parameters:
   a: {{prior: {{normal: [0, 1]}}}}
   b: {{prior: {{normal: [0, 1]}}}}
-anneal: {{draws: 256, steps: 5, max_rounds: 1, moves: 0, scout: "off", walkers: 0}}
+anneal: {{draws: 256, steps: 5, max_rounds: 1, moves: 0, preset: usual, scout: "off", walkers: 0}}
 output: {{samples: 300}}
 """
 ODD = 7.0

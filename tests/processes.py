@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -55,6 +57,23 @@ def end(process: subprocess.Popen) -> None:
         if stream is not None:
             stream.close()
     _begun.remove(process)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has heard of yet has, too."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state.rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens at once, but for how busy the machine is."""
+    until = time.monotonic() + PATIENCE / 4
+    while not condition():
+        assert time.monotonic() < until, "it has not happened"
+        time.sleep(0.02)
 
 
 def end_all() -> None:

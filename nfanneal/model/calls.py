@@ -6,13 +6,14 @@ threads, or wherever else a copy of the model is; the answer must not depend on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from nfanneal.arrays import Array, concatenated
+from nfanneal.arrays import Array, Bools, concatenated
 from nfanneal.errors import ModelError, ModelMemoryError
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
 from nfanneal.model.simulator import Predictions
@@ -108,6 +109,38 @@ class Prediction:
         n, times = len(theta), likelihood.times if self.times is None else self.times
         shape = (n, sum(map(len, times)), len(likelihood.simulator.observables))
         return Predictions(np.full(shape, np.nan), np.ones(n, dtype=bool), {reason: n})
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds (n,) that log L of each draw took where the model is, and which draws failed (n,)."""
+
+    seconds: Array
+    failed: Bools
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """How long log L takes where the model is: the way there and back does not count."""
+
+    again: int = 0
+
+    def of(self, likelihood: Likelihood, theta: Array) -> Durations:
+        """What each of the draws θ (n, p) took, asked together."""
+        start = time.perf_counter()
+        found = LogLikelihood(again=self.again).of(likelihood, theta)
+        each = (time.perf_counter() - start) / max(len(theta), 1)
+        return Durations(np.full(len(theta), each), found.failed, found.reasons)
+
+    def numbers(self, likelihood: Likelihood, columns: int) -> int:
+        """The predictions of a row."""
+        return likelihood.cells
+
+    def failed(self, likelihood: Likelihood, theta: Array, reason: str) -> Durations:
+        """No time at all."""
+        n = len(theta)
+        return Durations(np.zeros(n), np.ones(n, dtype=bool), {reason: n})
 
 
 def on_threads(likelihood: Likelihood, question: Question[Answer], theta: Array) -> Answer:

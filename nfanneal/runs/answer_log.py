@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from nfanneal.errors import OutputError, ResultError
+from nfanneal.model.calls import Durations
 from nfanneal.model.executors import Memory
 from nfanneal.model.simulator import Predictions
 from nfanneal.results.identity import RESUMING, Identity, is_among
@@ -23,7 +24,7 @@ from nfanneal.runs.checkpoint_file import answers_path
 from nfanneal.runtime.files import why
 from nfanneal.target import Evaluation
 
-RECORDS = {kind.__name__: kind for kind in (Predictions, Evaluation)}
+RECORDS = {kind.__name__: kind for kind in (Predictions, Evaluation, Durations)}
 
 
 class AnswerLog:

@@ -121,7 +121,7 @@ def _calls_of(problem: Problem) -> _Calls:
     if not isinstance(executor, Pooled):
         return _Calls()
     pool = executor.pool
-    return _Calls(measured(problem, pool), pool.count, pool.in_words)
+    return _Calls(measured(problem), pool.count, pool.in_words)
 
 
 def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:

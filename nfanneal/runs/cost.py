@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from nfanneal.model.calls import LogLikelihood
-from nfanneal.model.executors import Pool, Pooled
+from nfanneal.model.calls import Duration
+from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
 from nfanneal.runs.consistency import anew, probes
@@ -17,36 +16,32 @@ from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.load import spec_from_text
 
 DEAR = 2e-3
-"""Seconds of a draw, with all workers at work, from which on calls are spared: the usual way makes
+"""Seconds of a call from which on calls are spared: the usual way makes some hundred thousand of
 
-some hundred thousand of them, and spares seconds of training."""
+them, and spares seconds of training. How many workers share them does not count: the same bits are
+to come from any number."""
 FRUGAL, USUAL = "frugal", "usual"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a call for one draw, the median and the worst, and of a draw with all workers."""
+    """Seconds of a call for one draw where the model is: the median and the worst."""
 
     median: float
     worst: float
-    draw: float
 
     @property
     def dear(self) -> bool:
         """Whether calls are to be spared."""
-        return self.draw > DEAR
+        return self.median > DEAR
 
 
-def measured(problem: Problem, pool: Pool) -> Cost:
+def measured(problem: Problem) -> Cost:
     """What a call costs, from a few at draws of the prior; what is needed first is made before."""
     theta = problem.latent.from_latent(probes(problem))
-    question, seconds = LogLikelihood(again=anew(problem)), []
-    for row in theta:
-        start = time.perf_counter()
-        problem.ask(question, row[None])
-        seconds.append(time.perf_counter() - start)
-    median = statistics.median(seconds[1:])
-    return Cost(median, max(seconds[1:]), median / pool.count)
+    question = Duration(again=anew(problem))
+    seconds = [float(problem.ask(question, row[None]).seconds[0]) for row in theta][1:]
+    return Cost(statistics.median(seconds), max(seconds))
 
 
 def by_cost(checked: CheckedSpec, problem: Problem, say: Callable[[str], None]) -> CheckedSpec:
@@ -55,10 +50,9 @@ def by_cost(checked: CheckedSpec, problem: Problem, say: Callable[[str], None]) 
     The choice becomes a part of the spec, so that a run that goes on, or is repeated, keeps to it.
     Functions that this process calls are not timed: they are asked about many draws at once.
     """
-    executor = problem.executor
-    if checked.spec.anneal.preset is not None or not isinstance(executor, Pooled):
+    if checked.spec.anneal.preset is not None or not isinstance(problem.executor, Pooled):
         return checked
-    cost = measured(problem, executor.pool)
+    cost = measured(problem)
     if not cost.dear:
         return with_preset(checked, USUAL)
     say(

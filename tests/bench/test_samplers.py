@@ -21,13 +21,13 @@ from nfanneal.bench.samplers.peers import PEERS, run_peer, stuck_walkers
 from nfanneal.bench.samplers.race import INSTALL, Plan, by_schedule, own_name, race, score
 from nfanneal.bench.samplers.results import Outcome, Run
 from nfanneal.model.latent import LatentMap, Parameter
+from nfanneal.model.likelihood import DirectLikelihood
 from nfanneal.model.priors import make_prior
 from nfanneal.model.problem import Problem
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.load import spec_from_text
-from nfanneal.target import Evaluation
 
 SD = 0.3
 EXACT = -2.0 * math.log(4.0)
@@ -68,13 +68,11 @@ class Normal:
 
     edge: float = math.inf
     differentiable = False
-    has_information = False
-    by_parts = False
 
     def evaluate(self, theta, gradient):
         log_likelihood = norm(0.0, SD).logpdf(theta).sum(axis=1)
         log_likelihood[theta[:, 0] > self.edge] = -np.inf
-        return Evaluation(log_likelihood, np.zeros(len(theta), bool))
+        return log_likelihood, None, {}
 
 
 @pytest.fixture
@@ -82,7 +80,7 @@ def problem():
     """A Gaussian in two dimensions, in a box of ±2: its evidence is 1/16."""
     set_threads(1)
     latent = LatentMap((Parameter("x", make_prior("uniform", [-2, 2]), size=2),))
-    return Problem("normal", latent, Normal())
+    return Problem("normal", latent, DirectLikelihood(Normal()))
 
 
 @pytest.fixture
@@ -235,7 +233,7 @@ def test_peers_find_the_evidence_and_the_posterior(name, problem, capfd, tmp_pat
 def test_peers_cope_with_a_likelihood_of_zero(name, problem):
     """Nothing beyond 0 on the first axis: half of the evidence is left."""
     pytest.importorskip(PEERS[name].module, reason=INSTALL)
-    half = replace(problem, likelihood=Normal(edge=0.0))
+    half = replace(problem, likelihood=DirectLikelihood(Normal(edge=0.0)))
     drawn, _ = run_peer(name, half, 2, changes=SMALL[name])
     assert abs(drawn.log_evidence - (EXACT - math.log(2.0))) < 5.0 * drawn.error
     assert drawn.theta[normalized(drawn.log_weight) > 0, 0].max() < 1e-9

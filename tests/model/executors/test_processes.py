@@ -9,7 +9,7 @@ import numpy as np
 import programs
 import pytest
 from copies import ODD, draws, exact, problem
-from processes import begin, end
+from processes import begin, end, gone, wait_until
 
 from nfanneal.errors import ModelError
 from nfanneal.model.calls import LogLikelihood
@@ -34,20 +34,6 @@ def asked(tmp_path):
     yield ask
     for pool in opened:
         pool.close()
-
-
-def gone(pid):
-    """Whether a process has ended; one that nobody has heard of yet has, too."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state.rsplit(")", 1)[1].split()[0] == "Z"
-
-
-def wait_until(condition):
-    while not condition():
-        time.sleep(0.02)
 
 
 def test_any_number_of_them_gives_the_same_bits(asked, tmp_path):
@@ -120,7 +106,7 @@ def test_calls_under_way_end_where_one_raises(asked, tmp_path):
         asked(theta, body)
     pids = [int(path.name[3:]) for path in (tmp_path / "model").glob("pid*")]
     assert len(pids) == 2
-    assert sum(gone(pid) for pid in pids) >= 1
+    wait_until(lambda: any(map(gone, pids)))
 
 
 def test_a_file_that_cannot_be_imported_there_is_an_error(tmp_path):
@@ -171,11 +157,12 @@ def test_programs_that_are_all_ended_have_said_nothing(tmp_path):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    wait_until((tmp_path / "calls").exists)
+    calls = tmp_path / "calls"
+    wait_until(lambda: calls.exists() and calls.read_text() == ".")
     put_all_away()
     thread.join()
     assert isinstance(told[0], EndedError)
-    assert (tmp_path / "calls").read_text() == "."
+    assert calls.read_text() == "."
 
 
 @pytest.mark.parametrize("protocol", ["call", "lines"])

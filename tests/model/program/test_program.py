@@ -1,7 +1,6 @@
 """Models that are programs: what they are told, what they may answer, what becomes of failures."""
 
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import gone, wait_until
 from programs import TIMES, problem, staying, written
 from scipy import stats
 from specs import complaints
@@ -240,17 +240,9 @@ def test_what_a_call_leaves_running_is_ended(tmp_path):
         f"open({str(tmp_path / 'pids')!r}, 'a').write(f'{{child.pid}}\\n')\nprint(-1.0)\n"
     )
     assert not said(tmp_path, **once(body)).failed.any()
-    for pid in (tmp_path / "pids").read_text().split():
-        assert _gone(int(pid))
-
-
-def _gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    pids = list(map(int, (tmp_path / "pids").read_text().split()))
+    assert pids
+    wait_until(lambda: all(map(gone, pids)))
 
 
 # --- a program that stays
@@ -338,7 +330,7 @@ def test_a_program_is_started_once_for_many_draws_and_ends_with_its_input(tmp_pa
     pids = [int(p) for p in (tmp_path / "starts").read_text().split()]
     assert 1 <= len(pids) <= one.executor.pool.count
     one.likelihood.simulator.programs.close()
-    assert all(_gone(pid) for pid in pids)
+    wait_until(lambda: all(map(gone, pids)))
 
 
 def test_gradients_of_a_program(tmp_path):
