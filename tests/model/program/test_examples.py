@@ -27,10 +27,11 @@ CALLED = {
 THETA = np.array([[0.8, 10.0, 0.5, 0.3], [1.1, 8.0, 1.5, 0.2], [0.4, 3.0, 0.7, 0.1]])
 
 
-def installed(program):
+def installed(program, *packages):
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
-    package = {"Rscript": ["Rscript", "-e", "library(jsonlite)"],
+    needed = "; ".join(f"library({name})" for name in ("jsonlite", *packages))
+    package = {"Rscript": ["Rscript", "-e", needed],
                "julia": ["julia", "-e", "using JSON"]}.get(program)  # fmt: skip
     if package and subprocess.run(package, capture_output=True, check=False).returncode:
         pytest.skip(f"{program} lacks a package: {package[-1]}")
@@ -39,8 +40,11 @@ def installed(program):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A copy, in which the program in C is compiled."""
-    copy = tmp_path_factory.mktemp("own") / "programs"
+    own = tmp_path_factory.mktemp("own")
+    copy = own / "configs" / "programs"
     shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("lines", "repressilator"))
+    shutil.copy(FOLDER.parent / "repressilator.yaml", copy.parent)
+    shutil.copytree(FOLDER.parents[1] / "data", own / "data")
     if shutil.which("cc"):
         subprocess.run(["cc", "-O2", "-o", "lines", "lines.c", "-lm"], cwd=copy, check=True)
     return copy
@@ -75,3 +79,23 @@ def test_programs_that_are_called(folder, language):
     installed(language)
     changes = CALLED[language] and [*CALLED[language], "model.parameters=params.json"]
     check(build_problem(load_spec(folder / "logistic_call.yaml", changes)))
+
+
+@pytest.mark.parametrize(
+    ("language", "command"),
+    [("cc", "[./repressilator]"), ("python3", "[python3, repressilator.py]"),
+     ("Rscript", "[Rscript, repressilator.R]")],
+)  # fmt: skip
+def test_repressilators_are_that_of_the_ode(folder, language, command):
+    installed(language, "deSolve")
+    if language == "cc":
+        compile_it = ["cc", "-O2", "-o", "repressilator", "repressilator.c", "-lm"]
+        subprocess.run(compile_it, cwd=folder, check=True)
+    spec = load_spec(folder / "repressilator_c.yaml", [f"model.command={command}"])
+    problem = build_problem(spec)
+    same = build_problem(load_spec(folder.parent / "repressilator.yaml"))
+    theta = same.latent.from_latent(np.random.default_rng(1).normal(size=(8, 8)))
+    found = problem.ask(Prediction(), theta)
+    assert not found.failed.any(), found.reasons
+    expected = same.ask(Prediction(), theta).values[:, :, :1]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-3, atol=1e-4)
