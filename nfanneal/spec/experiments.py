@@ -153,10 +153,10 @@ class MeasuredReader(Reader):
 
     def _own_initial(self, given: ExperimentSpec, path: KeyPath) -> dict[str, sympy.Expr]:
         model = self._spec.model
-        absent = [s for s in ("constants", "inputs", "states", "start")
+        absent = [s for s in ("constants", "inputs", "states", "start", "events")
                   if s not in model.in_experiments]  # fmt: skip
         for section in absent:
-            if getattr(given, section) not in ({}, None):
+            if getattr(given, section) not in ({}, [], None):
                 self.complain_key((*path, section), f"a {model.kind} model has no {section}")
         for section, what in (("inputs", "input"), ("states", "state")):
             if section not in absent:

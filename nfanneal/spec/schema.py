@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
 from nfanneal.spec.fields import Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
-from nfanneal.spec.kinds.ode import InputSpec
+from nfanneal.spec.kinds.ode import EventList, InputSpec
 
 
 class ParameterSpec(Section):
@@ -44,6 +44,7 @@ class ExperimentSpec(Section):
     )
     states: dict[str, Expression] = Field({}, description="state: its initial value here")
     start: Finite | None = Field(None, description="time of the initial values here")
+    events: EventList = Field([], description="events of this experiment alone")
     parameters: dict[str, Expression] = Field(
         {}, description="parameter: what stands for it here, such as k: 0 or k: k*fold"
     )

@@ -15,6 +15,7 @@ import sympy
 
 from nfanneal.model.expressions import symbol
 from nfanneal.model.expressions.functions import Least, Magnitude, Where, compare
+from nfanneal.model.ode.triggers import Trigger
 
 HALF = sympy.Rational(1, 2)
 
@@ -61,7 +62,8 @@ class Timetable:
 
     With `steady`, a trajectory starts where f = 0, found from the initial values; meanwhile the
     symbol `before` is 1. Where one of the `intervals`, expressions of parameters, is not above 0,
-    there is no trajectory.
+    there is no trajectory. The `triggers` are for what happens at times that only the trajectory
+    tells, besides what the switches of their conditions tell before.
     """
 
     switches: tuple[Switch, ...] = ()
@@ -69,6 +71,7 @@ class Timetable:
     tables: Tables = Tables()
     steady: bool = False
     intervals: tuple[sympy.Expr, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
 
     @property
@@ -79,7 +82,7 @@ class Timetable:
     @property
     def stops(self) -> bool:
         """Whether there is any time to stop at."""
-        return bool(self.moments or self.tables.symbols)
+        return bool(self.moments or self.tables.symbols or self.triggers)
 
     @property
     def held(self) -> tuple[sympy.Symbol, ...]:
@@ -89,9 +92,11 @@ class Timetable:
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
-        """All expressions of parameters."""
-        doses = (dose.after for dose in self.doses)
-        return (*self.moments, *doses, *self.intervals, self.tables.number)
+        """All expressions of parameters, and of triggers."""
+        parts = [*(dose.after for dose in self.doses), *self.intervals, self.tables.number]
+        for trigger in self.triggers:
+            parts += trigger.expressions
+        return (*self.moments, *parts)
 
 
 def with_switches(

@@ -61,7 +61,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
     numbers = [s for s in differing if not any(e.free_symbols for e in mechanism.differences[s])]
     system = OdeSystem(
         time=symbol(model.time),
-        states=tuple(symbol(s) for s in model.states),
+        states=mechanism.states,
         parameters=(*shared, *differing),
         initial=mechanism.initial,
         equations=mechanism.equations,
@@ -71,7 +71,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
     )
     if model.positive:
         _check_positive(checked, model, mechanism)
-        system = on_log_scale(system)
+        system = on_log_scale(system, len(model.states))
     compiled = compile_system(system, model.solver.method)
     experiments = tuple(
         OdeExperiment(
@@ -109,7 +109,7 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
         message += "equations conserve would be lost on the way to it"
         place = checked.place("model", "positive")
         raise SpecError([Complaint(message, place, "leave out positive")])
-    for state, value in zip(model.states, mechanism.initial, strict=True):
+    for state, value in zip(model.states, mechanism.initial, strict=False):
         values = mechanism.differences.get(value, ()) if value.is_Symbol else (value,)
         if any(v.is_Number and not v > 0 for v in values):
             message = f"the initial value of '{state}' must be above 0 with positive: true"
@@ -121,6 +121,7 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
 class _Mechanism:
     """A model's expressions, in which symbols stand for what differs between experiments."""
 
+    states: tuple[sympy.Symbol, ...]
     initial: tuple[sympy.Expr, ...]
     equations: tuple[sympy.Expr, ...]
     observables: tuple[sympy.Expr, ...]
@@ -166,12 +167,18 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
         s: symbol(f"{s}(start)") if symbol(f"{s}(start)") in starts else meaning.initial[s]
         for s in model.states
     }
+    at_start = (
+        substituted(e.xreplace(same), known, checked.place("model", "states", s))
+        for s, e in initial.items()
+    )
+    variables = course.variables
     return _Mechanism(
-        tuple(
-            substituted(e.xreplace(same), known, checked.place("model", "states", s))
-            for s, e in initial.items()
+        (*map(symbol, model.states), *variables.values()),
+        (*at_start, *map(at_times, variables)),
+        (
+            *shown("equations", {s: meaning.equations[s] for s in model.states}),
+            *(sympy.S.Zero for _ in variables),
         ),
-        shown("equations", {s: meaning.equations[s] for s in model.states}),
         shown("observables", meaning.observables),
         differences | starts | course.differences,
         course.finished(at_times),

@@ -14,11 +14,15 @@ from nfanneal.model.ode.solver.example_system import (
     FIRST_KNOT,
     KNOTS,
     LATE,
+    OF_PLACE,
+    PLACES,
+    QUEUE,
     ROWS,
     STOP,
     STOPS,
     SWITCHES,
     TABLE,
+    TRIGGERED,
     N,
     P,
     apply,
@@ -50,7 +54,7 @@ def knots_until(t, fixed, included=True):
 
 @njit(**STRICT)
 def next_stop(t, end, fixed):
-    """The first stop after t, or the end."""
+    """The first stop after t, one for an event that waits included, or the end."""
     nearest = end
     for event in range(STOPS):
         if t < fixed[STOP + event] < nearest:
@@ -58,6 +62,10 @@ def next_stop(t, end, fixed):
     knot = knots_until(t, fixed)
     if knot < FIRST_KNOT[int(fixed[TABLE]) + 1] and KNOTS[knot] < nearest:
         nearest = KNOTS[knot]
+    if TRIGGERED:
+        for place in range(QUEUE, QUEUE + PLACES * OF_PLACE, OF_PLACE):
+            if t < fixed[place] < nearest:
+                nearest = fixed[place]
     return nearest
 
 
