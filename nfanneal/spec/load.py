@@ -74,6 +74,7 @@ def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Compl
     named: dict[KeyPath, str] = {
         (*(("experiments", experiment) if experiment else ()), "data", "file"): said.file
         for experiment, said in _data_sections(spec)
+        if said.file is not None
     }
     named |= {(*path, "file"): file for path, file in input_files(spec).items()}
     for place, file in named.items():

@@ -27,7 +27,10 @@ class ParameterSpec(Section):
 class DataSpec(Section):
     """Where the data are."""
 
-    file: Word = Field(description="CSV or TSV file with a header, relative to this file")
+    file: Word | None = Field(
+        None, description="CSV or TSV file with a header, relative to this file"
+    )
+    table: Word | None = Field(None, description="the text of such a file, instead of one")
     time: Word = Field("t", description="column of the times")
     columns: dict[str, Word] = Field(
         {}, description="observable: column; by default a column named like the observable"

@@ -153,6 +153,14 @@ ONE = {
         "14:3: no observable 'y'\n  hint: add `y: y` to model.observables, which replace",
     ),
     "no likelihood": (("likelihood:\n  y: {normal: 0.3}\n", ""), "1:1: a likelihood is needed"),
+    "a file and a table": (
+        ("{file: d.csv}", "{file: d.csv, table: 't,y'}"),
+        "11:1: data need one of the two: file, or table",
+    ),
+    "neither file nor table": (
+        ("{file: d.csv}", "{time: t}"),
+        "11:1: data need one of the two: file, or table",
+    ),
     "no data": (("data: {file: d.csv}\n", ""), "1:1: data are needed"),
     "data column": (
         ("{file: d.csv}", "{file: d.csv, columns: {yy: Y}}"),
@@ -234,7 +242,7 @@ def test_a_wrong_value_does_not_make_its_name_unknown():
         ("{file: d.csv}", "{fil: d.csv}"),
     )
     found = [line.split(": ")[0] for line in complaints(text)]
-    assert found == [f"spec:{at}" for at in ("4:18", "5:20", "8:8", "11:14", "13:1", "13:8")]
+    assert found == [f"spec:{at}" for at in ("4:18", "5:20", "8:8", "11:14", "13:8")]
 
 
 def test_every_misspelt_key_has_its_own_place():

@@ -5,6 +5,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from processes import script
 from specs import BASE, DIRECT, complaints, edited, read
 
-from nfanneal.errors import SpecError
+from nfanneal.errors import DataError, SpecError
+from nfanneal.model.calls import LogLikelihood
 from nfanneal.model.expressions import symbol
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
+from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.document import MOST_NODES, parse_document, read_scalar
 from nfanneal.spec.json_schema import json_schema
 from nfanneal.spec.load import load_spec, spec_from_text
@@ -358,3 +361,31 @@ def test_reading_a_spec_does_not_import_torch(write):
     )
     done = script(code)
     assert done.returncode == 0, done.stderr
+
+
+TABLE = """\
+data:
+  table: |
+    t,y
+    1,0.5
+    1,0.7
+    2,
+    3,1.5
+"""
+
+
+def test_data_in_the_spec_itself_are_those_of_a_file(tmp_path):
+    inside = edited(("data: {file: d.csv}\n", TABLE))
+    (tmp_path / "d.csv").write_text("t,y\n1,0.5\n1,0.7\n2,\n3,1.5\n")
+    theirs = build_problem(spec_from_text(BASE, tmp_path))
+    for text in (inside, read(inside).yaml):  # what a result holds reads as it was
+        ours = build_problem(read(text))
+        theta = np.array([[0.3], [0.6]])
+        found, expected = (p.ask(LogLikelihood(), theta) for p in (ours, theirs))
+        np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
+
+
+def test_what_is_wrong_with_data_in_the_spec_is_told_with_its_line():
+    wrong = edited(("data: {file: d.csv}\n", TABLE.replace("1,0.7", "1,much")))
+    with pytest.raises(DataError, match=r"spec: data.table:3: .*in column 'y': 'much'"):
+        build_problem(read(wrong))
