@@ -17,6 +17,8 @@ from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader
 from nfanneal.spec.schema import DataSpec, ExperimentSpec, ParameterSpec
 
+OWN = ("constants", "inputs", "states", "start", "initial", "pre_equilibration")
+"""Sections of an experiment that not every kind of model has."""
 PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
 """What the result file appends to an observable: with its data, and in predictions."""
 
@@ -153,8 +155,7 @@ class MeasuredReader(Reader):
 
     def _own_initial(self, given: ExperimentSpec, path: KeyPath) -> dict[str, sympy.Expr]:
         model = self._spec.model
-        absent = [s for s in ("constants", "inputs", "states", "start")
-                  if s not in model.in_experiments]  # fmt: skip
+        absent = [section for section in OWN if section not in model.in_experiments]
         for section in absent:
             if getattr(given, section) not in ({}, None):
                 self.complain_key((*path, section), f"a {model.kind} model has no {section}")

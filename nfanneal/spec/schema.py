@@ -52,6 +52,14 @@ class ExperimentSpec(Section):
     )
     states: dict[str, Expression] = Field({}, description="state: its initial value here")
     start: Finite | None = Field(None, description="time of the initial values here")
+    initial: Literal["given", "steady_state"] | None = Field(
+        None, description="where trajectories start here, if not as the model says"
+    )
+    pre_equilibration: dict[str, Expression] | None = Field(
+        None,
+        description="values while the steady state is found here, which go before the model's; "
+        "an empty mapping: none",
+    )
     parameters: dict[str, Expression] = Field(
         {}, description="parameter: what stands for it here, such as k: 0 or k: k*fold"
     )

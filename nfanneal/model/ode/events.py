@@ -59,9 +59,9 @@ class Tables:
 class Timetable:
     """Everything that happens at certain times; `held` are the symbols that it sets.
 
-    With `steady`, a trajectory starts where f = 0, found from the initial values; meanwhile the
-    symbol `before` is 1. Where one of the `intervals`, expressions of parameters, is not above 0,
-    there is no trajectory.
+    With `steady`, a trajectory starts where f = 0, found from the initial values, if the expression
+    of parameters `equilibrates` is above 0; meanwhile the symbol `before` is 1. Where one of the
+    `intervals`, expressions of parameters, is not above 0, there is no trajectory.
     """
 
     switches: tuple[Switch, ...] = ()
@@ -70,6 +70,7 @@ class Timetable:
     steady: bool = False
     intervals: tuple[sympy.Expr, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
+    equilibrates: sympy.Expr = sympy.S.One
 
     @property
     def moments(self) -> tuple[sympy.Expr, ...]:
@@ -91,7 +92,7 @@ class Timetable:
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All expressions of parameters."""
         doses = (dose.after for dose in self.doses)
-        return (*self.moments, *doses, *self.intervals, self.tables.number)
+        return (*self.moments, *doses, *self.intervals, self.tables.number, self.equilibrates)
 
 
 def with_switches(

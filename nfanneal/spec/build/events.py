@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import sympy
 
 from nfanneal.model.expressions import symbol
-from nfanneal.model.expressions.functions import Where, compare
 from nfanneal.model.ode import Dose, InputTable, OdeSystem, Switch, Timetable, changed, tabulated
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.inputs import input_path, inputs_of, read_input
@@ -55,17 +54,12 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
     for name, changes in timing.changes.items():
         instead[symbol(name)], turning = changed(symbol(name), changes, name)
         switches += turning
-    steady = model.initial == "steady_state" or bool(timing.before)
     states = list(model.states)
     doses = tuple(
         Dose(states.index(d.state), d.time, symbol(d.state) + d.amount, d.late)
         for d in timing.doses
     )
-    table = Timetable(tuple(switches), doses, tables, steady, timing.intervals)
-    for name, value in timing.before.items():
-        meanwhile = compare(sympy.Gt, table.before, sympy.Rational(1, 2))
-        otherwise = instead.get(symbol(name), symbol(name))
-        instead[symbol(name)] = Where(meanwhile, value, otherwise)
+    table = Timetable(tuple(switches), doses, tables, intervals=timing.intervals)
     return TimeCourse(instead, table, differences)
 
 

@@ -18,7 +18,7 @@ from nfanneal.model.problem import Problem
 from nfanneal.model.series import NoiseArguments, ObservedSeries
 from nfanneal.model.simulator import Simulator
 from nfanneal.runtime.limits import affordable_draws
-from nfanneal.spec.build.ode_model import known_numbers, substituted
+from nfanneal.spec.build.numbers import known_numbers, substituted
 from nfanneal.spec.build.workers import executor_of, refuse_workers
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of

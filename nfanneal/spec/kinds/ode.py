@@ -95,7 +95,9 @@ class OdeSpec(ModelSpec):
     optional: ClassVar[tuple[str, ...]] = (
         "solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "positive",
     )  # fmt: skip
-    in_experiments: ClassVar[tuple[str, ...]] = ("constants", "inputs", "states", "start")
+    in_experiments: ClassVar[tuple[str, ...]] = (
+        "constants", "inputs", "states", "start", "initial", "pre_equilibration",
+    )  # fmt: skip
     transparent: ClassVar[bool] = True
 
     kind: Literal["ode"]

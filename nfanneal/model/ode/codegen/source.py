@@ -164,6 +164,7 @@ def _prepare(layout: Layout) -> str:
     targets = [layout.names[symbol] for symbol in layout.fixed.values()]
     table = layout.system.timetable
     timed = [*table.moments, table.tables.number] if table.stops else []
+    timed += [table.equilibrates] if table.steady else []
     targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
     expressions = [*layout.fixed, *timed]
     return arithmetic("prepare", "theta, fixed", assign(layout, targets, expressions))
@@ -307,6 +308,7 @@ def _timetable(layout: Layout) -> list[str]:
         columns = [layout.system.parameters[c] for c in layout.active]
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
+        sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
         sources += [_matrix(layout, "steady_jacobian", layout.system.states)]
         sources += [_matrix(layout, "steady_direct", columns)]
     return sources
@@ -324,9 +326,10 @@ def _tables(layout: Layout) -> str:
     knots = [knot for each in tables.knots for knot in each]
     late = [False] * len(table.switches) + [dose.late for dose in table.doses]
     first = [0, *itertools.accumulate(map(len, tables.knots))]
+    table_at = layout.taken - 1 - table.steady
     return (
         f"STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = {numbers}\n"
-        f"TABLE, FIRST_KNOT = {layout.taken - 1}, np.array({first}, dtype=np.int64)\n"
+        f"TABLE, FIRST_KNOT = {table_at}, np.array({first}, dtype=np.int64)\n"
         f"KNOTS = np.array({knots}, dtype=np.float64)\n"
         f"LATE = np.array({late}, dtype=np.bool_)\n"
         f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"

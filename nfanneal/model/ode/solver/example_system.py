@@ -123,6 +123,8 @@ STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = 1, 0, 0, 1, 1
 state's other constants, the inputs and the times of stops begin. Switches stand first."""
 TABLE, FIRST_KNOT = 2, np.array([0, 0], dtype=np.int64)
 """Where `fixed` has the number of the inputs' table, and where the knots of each table begin."""
+EQUILIBRATES = 3
+"""Where it has whether the trajectory starts at a steady state: above 0, if so."""
 KNOTS, ROWS = np.empty(0), np.empty((1, 0))
 LATE = np.array([False])
 """When inputs change, and what `fixed` holds of them before a table's first time and after each."""

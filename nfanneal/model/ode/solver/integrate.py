@@ -49,6 +49,7 @@ from nfanneal.model.ode.solver.events import align, next_stop, pass_stops, set_s
 from nfanneal.model.ode.solver.example_system import (
     BEFORE,
     COLUMNS,
+    EQUILIBRATES,
     LANES,
     STEADY,
     TIMED,
@@ -111,6 +112,8 @@ def begin(lane, theta, start, times, rtol, atol, parts):
     if TIMED and not spaced(theta):
         return DOSE_INTERVAL
     if STEADY:
+        fixed[BEFORE] = 0.0
+    if STEADY and fixed[EQUILIBRATES] > 0.0:
         fixed[BEFORE] = 1.0
         found = find_steady(start, y, s, gradient, theta, fixed, rtol, atol)
         fixed[BEFORE] = 0.0
