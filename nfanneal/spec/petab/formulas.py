@@ -56,6 +56,9 @@ def _condition(node: Any) -> Any:
         return compare(type(node), *map(_ours, node.args))
     if isinstance(node, sympy.And | sympy.Or | sympy.Not):
         return node.func(*map(_condition, node.args))
+    if isinstance(node, sympy.ITE):
+        which, yes, no = map(_condition, node.args)
+        return sympy.Or(sympy.And(which, yes), sympy.And(sympy.Not(which), no))
     if node in (sympy.true, sympy.false):
         return node
     raise FormulaError(f"'{node}' is no condition")
