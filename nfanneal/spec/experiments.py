@@ -17,7 +17,7 @@ from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader
 from nfanneal.spec.schema import DataSpec, ExperimentSpec, ParameterSpec
 
-OWN = ("constants", "inputs", "states", "start", "initial", "pre_equilibration")
+OWN = ("constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset")
 """Sections of an experiment that not every kind of model has."""
 PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
 """What the result file appends to an observable: with its data, and in predictions."""

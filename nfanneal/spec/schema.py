@@ -60,6 +60,11 @@ class ExperimentSpec(Section):
         description="values while the steady state is found here, which go before the model's; "
         "an empty mapping: none",
     )
+    reset: dict[str, Expression] | None = Field(
+        None,
+        description="state: its value once the start is found here, which goes before the model's; "
+        "an empty mapping: none",
+    )
     parameters: dict[str, Expression] = Field(
         {}, description="parameter: what stands for it here, such as k: 0 or k: k*fold"
     )

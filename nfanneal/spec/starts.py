@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy
@@ -22,16 +22,18 @@ class StartMeaning:
     """How an experiment's trajectory begins.
 
     With `steady`, at a steady state, found while constants and parameters have the values of
-    `before`, expressions of parameters.
+    `before`, expressions of parameters. Then some states take the values of `reset`, expressions
+    of parameters and of the states as they are.
     """
 
     steady: bool = False
     before: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    reset: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All of its expressions."""
-        return tuple(self.before.values())
+        return (*self.before.values(), *self.reset.values())
 
 
 class StartsReader(Reader):
@@ -42,9 +44,28 @@ class StartsReader(Reader):
     ) -> tuple[StartMeaning, ...]:
         """The start of each experiment: what it says goes before what the model says."""
         shared = self._before(model.pre_equilibration, ("model", "pre_equilibration"))
-        return tuple(self._start(model, each.name, shared) for each in experiments)
+        resets = self._resets(model, model.reset, ("model", "reset"))
+        found = []
+        for each in experiments:
+            reset, said = resets, self._spec.experiments.get(each.name)
+            if said is not None and said.reset is not None:
+                own = self._resets(model, said.reset, ("experiments", each.name, "reset"))
+                reset = {**resets, **own} if own else {}
+            found.append(replace(self._start(model, each.name, shared), reset=reset))
+        return tuple(found)
+
+    def _resets(
+        self, model: OdeSpec, given: Mapping[str, Any], path: KeyPath
+    ) -> dict[str, sympy.Expr]:
+        for name in given:
+            if name not in model.states:
+                hint = nearest(name, model.states)
+                self.complain_key((*path, name), f"there is no state '{name}'", hint)
+        names: Names = self._parameters | self._constants | dict.fromkeys(model.states)
+        return self._expressions(given, path, names)
 
     def _start(self, model: OdeSpec, name: str, shared: Mapping[str, sympy.Expr]) -> StartMeaning:
+        """The same without what is reset."""
         said, path = self._spec.experiments.get(name), ("experiments", name)
         if said is None:
             return StartMeaning(model.initial == "steady_state" or bool(shared), shared)

@@ -61,7 +61,8 @@ class Timetable:
 
     With `steady`, a trajectory starts where f = 0, found from the initial values, if the expression
     of parameters `equilibrates` is above 0; meanwhile the symbol `before` is 1. Where one of the
-    `intervals`, expressions of parameters, is not above 0, there is no trajectory.
+    `intervals`, expressions of parameters, is not above 0, there is no trajectory. Then the states
+    with the numbers in `resets` take values, expressions of the states before and of parameters.
     """
 
     switches: tuple[Switch, ...] = ()
@@ -71,6 +72,7 @@ class Timetable:
     intervals: tuple[sympy.Expr, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
     equilibrates: sympy.Expr = sympy.S.One
+    resets: tuple[tuple[int, sympy.Expr], ...] = ()
 
     @property
     def moments(self) -> tuple[sympy.Expr, ...]:
@@ -92,7 +94,9 @@ class Timetable:
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All expressions of parameters."""
         doses = (dose.after for dose in self.doses)
-        return (*self.moments, *doses, *self.intervals, self.tables.number, self.equilibrates)
+        resets = (value for _, value in self.resets)
+        others = (self.tables.number, self.equilibrates)
+        return (*self.moments, *doses, *resets, *self.intervals, *others)
 
 
 def with_switches(

@@ -32,6 +32,7 @@ class TimeCourse:
             table,
             switches=tuple(replace(s, time=known(s.time)) for s in table.switches),
             doses=tuple(replace(d, time=known(d.time), after=known(d.after)) for d in table.doses),
+            resets=tuple((state, known(value)) for state, value in table.resets),
             intervals=tuple(e for e in map(known, table.intervals) if not e.is_Number),
         )
 
@@ -86,10 +87,13 @@ def on_log_scale(system: OdeSystem) -> OdeSystem:
     doses = tuple(
         replace(dose, after=sympy.log(dose.after.xreplace(back))) for dose in system.timetable.doses
     )
+    resets = tuple(
+        (state, sympy.log(value.xreplace(back))) for state, value in system.timetable.resets
+    )
     return replace(
         system,
         initial=tuple(sympy.log(value) for value in system.initial),
         equations=equations,
         observables=tuple(observable.xreplace(back) for observable in system.observables),
-        timetable=replace(system.timetable, doses=doses),
+        timetable=replace(system.timetable, doses=doses, resets=resets),
     )

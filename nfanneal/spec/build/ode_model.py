@@ -83,11 +83,14 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
         message += "equations conserve would be lost on the way to it"
         place = checked.place("model", "positive")
         raise SpecError([Complaint(message, place, "leave out positive")])
-    for state, value in zip(model.states, mechanism.initial, strict=True):
+    states = list(model.states)
+    begins = [("states", s, v) for s, v in zip(states, mechanism.initial, strict=True)]
+    begins += [("reset", states[i], value) for i, value in mechanism.timetable.resets]
+    for section, state, value in begins:
         values = mechanism.differences.get(value, ()) if value.is_Symbol else (value,)
         if any(v.is_Number and not v > 0 for v in values):
             message = f"the initial value of '{state}' must be above 0 with positive: true"
-            place = checked.place("model", "states", state)
+            place = checked.place("model", section, state)
             raise SpecError([Complaint(message, place, "leave out positive")])
 
 

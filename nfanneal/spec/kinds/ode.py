@@ -93,10 +93,11 @@ class OdeSpec(ModelSpec):
         "changes": ChangeSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
-        "solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "positive",
+        "solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "reset",
+        "positive",
     )  # fmt: skip
     in_experiments: ClassVar[tuple[str, ...]] = (
-        "constants", "inputs", "states", "start", "initial", "pre_equilibration",
+        "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset",
     )  # fmt: skip
     transparent: ClassVar[bool] = True
 
@@ -120,6 +121,9 @@ class OdeSpec(ModelSpec):
     )
     pre_equilibration: dict[str, Expression] = Field(
         {}, description="constant or parameter: its value while the steady state is found"
+    )
+    reset: dict[str, Expression] = Field(
+        {}, description="state: its value once the start is found, of states and parameters"
     )
     positive: bool = Field(
         False, description="solve for the logarithms of the states, which are positive"

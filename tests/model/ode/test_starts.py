@@ -8,6 +8,7 @@ from piecewise import differences
 from scipy.linalg import expm
 from specs import complaints
 
+from nfanneal.errors import SpecError
 from nfanneal.results.identity import run_identity
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec, spec_from_text
@@ -144,3 +145,68 @@ def test_what_is_wrong_with_a_start_is_told(said, words):
 def test_python_models_have_no_starts():
     text = spec_of({"kind": "python", "file": "m.py", "simulate": "f"}, {"x": {"initial": "given"}})
     assert any("a python model has no initial" in each for each in complaints(text))
+
+
+RESETS = {
+    "none": {"reset": {}},
+    "as_the_model": {},
+    "own": {"reset": {"a": "a0*d", "m": 0.3}},
+    "of_states": {"reset": {"b": "a", "a": "b + s*m", "m": "m"}, "initial": "given"},
+}
+
+
+def test_states_are_reset_after_the_steady_state_to_what_each_experiment_says():
+    """Simultaneously: two that are exchanged see each other as they were before."""
+    model = CYCLE | {"reset": {"m": "2*d"}, "doses": {"m": {"time": 0, "amount": "s"}}}
+
+    def start(reset, begin=lambda a0, on, s, d: at_rest(a0 + 1, 0.1 * on, 0.5, 0, d)):
+        def dosed(a0, on, s, d):
+            a, b, m = reset(*begin(a0, on, s, d), a0, s, d)
+            return [a, b, m + s]
+
+        return cycle(dosed)
+
+    truths = [
+        start(lambda a, b, m, a0, s, d: (a, b, m)),
+        start(lambda a, b, m, a0, s, d: (a, b, 2 * d)),
+        start(lambda a, b, m, a0, s, d: (a0 * d, b, 0.3)),
+        start(lambda a, b, m, a0, s, d: (b + s * m, a, m), lambda a0, on, s, d: (a0, 1, 0.1)),
+    ]
+    checked = spec_from_text(spec_of(model, RESETS))
+    agree(predicted(build_problem(checked), THETA), THETA, truths)
+    again = build_problem(spec_from_text(checked.yaml))
+    agree(predicted(again, THETA), THETA, truths)
+
+
+@pytest.mark.long
+def test_logarithms_are_reset_to_positive_values():
+    """x' = −k·x from c²·x0, where x0 is what it starts from."""
+    model = {"kind": "ode", "states": {"x": "k"}, "equations": {"x": "-k*x"}, "positive": True}
+    model |= {"solver": {"rtol": 1e-10}, "reset": {"x": "c**2*x"}}
+    table = "t,x\n0,1\n2,1\n"
+    checked = spec_from_text(spec_of(model, {"one": {}}, table, ["k", "c"]))
+
+    def truth(theta):
+        k, c = theta
+        return c**2 * k * np.exp(-k * np.array([[0.0], [2.0]]))
+
+    agree(predicted(build_problem(checked), [0.4, 1.3]), [0.4, 1.3], [truth])
+    wrong = spec_of(model | {"reset": {"x": -1}}, {"one": {}}, table, ["k", "c"])
+    with pytest.raises(SpecError, match="initial value of 'x' must be above 0"):
+        build_problem(spec_from_text(wrong))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"z": 1}, "there is no state 'z'"),
+        ({"m": "t"}, "the time stands in equations and observables only"),
+        ({"m": "mm"}, "unknown name 'mm'"),
+    ],
+)
+def test_what_is_wrong_with_a_reset_is_told(said, words):
+    for text in (
+        spec_of(CYCLE | {"reset": said}, {"x": {}}),
+        spec_of(CYCLE, {"x": {"reset": said}}),
+    ):
+        assert any(words in each for each in complaints(text)), complaints(text)

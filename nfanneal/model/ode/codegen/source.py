@@ -122,7 +122,7 @@ def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     table = system.timetable
     return f"""N, P = {n}, {p}
 FIXED, PARTIALS = {fixed}, {jacobian + n * p}
-TIMED, STEADY = {table.stops}, {table.steady}
+TIMED, STEADY, RESETS = {table.stops}, {table.steady}, {bool(table.resets)}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
 COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
 NEW = {stepper.abreast}
@@ -305,6 +305,8 @@ def _timetable(layout: Layout) -> list[str]:
         sources += [_tables(layout), _spaced(layout), _apply(layout)]
         sources += [_apply_slopes(layout), _stop_slopes(layout)]
     if table.steady:
+    if table.resets:
+        sources += [_reset(layout), _reset_slopes(layout)]
         columns = [layout.system.parameters[c] for c in layout.active]
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
@@ -367,6 +369,32 @@ def _apply_slopes(layout: Layout) -> str:
         lines += [f"s[{dose.state} * P + {q}] += h{q}" for _, q, _ in direct]
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply_slopes", "event, y, s, theta, fixed", body, "STRICT")
+
+def _reset(layout: Layout) -> str:
+    resets = layout.system.timetable.resets
+    names = [f"new{i}" for i, _ in resets]
+    body = assign(layout, names, [value for _, value in resets])
+    body += [f"y[{i}] = new{i}" for i, _ in resets]
+    return function("reset", "theta, fixed, y", body, "STRICT")
+
+
+def _reset_slopes(layout: Layout) -> str:
+    """∂R/∂y·s + ∂R/∂θ in the rows of s of the states that become R(y, θ)."""
+    system, resets = layout.system, layout.system.timetable.resets
+    columns = [system.parameters[c] for c in layout.active]
+    values = [value for _, value in resets]
+    by_state, direct = nonzero(values, system.states), nonzero(values, columns)
+    names = [f"h{n}" for n in range(len(by_state) + len(direct))]
+    body = assign(layout, names, [e for _, _, e in (*by_state, *direct)])
+    body += ["for q in range(P):"]
+    for row, (i, _) in enumerate(resets):
+        terms = [f"h{n} * s[{j} * P + q]" for n, (r, j, _) in enumerate(by_state) if r == row]
+        body.append(f"    new{i} = {' + '.join(terms) or '0.0'}")
+    body += [f"    s[{i} * P + q] = new{i}" for i, _ in resets]
+    for name, (row, q, _) in zip(names[len(by_state) :], direct, strict=True):
+        body.append(f"s[{resets[row][0]} * P + {q}] += {name}")
+    return function("reset_slopes", "theta, fixed, y, s", body, "STRICT")
+
 
 
 def _stop_slopes(layout: Layout) -> str:

@@ -6,7 +6,7 @@ from numba import njit
 from nfanneal.model.ode.solver.constants import INLINE, LINEAR, LINEAR_INLINE, STRICT
 from nfanneal.model.ode.solver.tsit5_tableau import A21
 
-TIMED, STEADY = False, False
+TIMED, STEADY, RESETS = False, False, False
 N, P = 1, 1
 FIXED, PARTIALS, SECOND = 1, 2, 1
 KEPT = 2
@@ -149,6 +149,21 @@ def apply_slopes(event, y, s, theta, fixed):
     if event == 0:
         for q in range(P):
             s[0 * P + q] *= 1.0
+
+
+@njit(**STRICT)
+def reset(theta, fixed, y):
+    """What states are set to before the trajectory goes on from its start."""
+    new0 = 2.0 * y[0]
+    y[0] = new0
+
+
+@njit(**STRICT)
+def reset_slopes(theta, fixed, y, s):
+    """∂R/∂y·s + ∂R/∂θ in the place of s, for states that become R(y, θ)."""
+    for q in range(P):
+        new0 = 2.0 * s[0 * P + q]
+        s[0 * P + q] = new0
 
 
 @njit(**STRICT)

@@ -51,6 +51,7 @@ from nfanneal.model.ode.solver.example_system import (
     COLUMNS,
     EQUILIBRATES,
     LANES,
+    RESETS,
     STEADY,
     TIMED,
     N,
@@ -59,6 +60,8 @@ from nfanneal.model.ode.solver.example_system import (
     initial,
     initial_slopes,
     prepare,
+    reset,
+    reset_slopes,
     spaced,
 )
 from nfanneal.model.ode.solver.outputs import due, record, record_here
@@ -119,6 +122,10 @@ def begin(lane, theta, start, times, rtol, atol, parts):
         fixed[BEFORE] = 0.0
         if not found:
             return NO_STEADY_STATE
+    if RESETS:
+        if gradient:
+            reset_slopes(theta, fixed, y, s)
+        reset(theta, fixed, y)
     if TIMED:
         pass_stops(start, y, s, gradient, theta, fixed, False)
     return MINE if all_finite(y) else NON_FINITE
