@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import sympy
 
+from nfanneal.errors import nearest
 from nfanneal.model.expressions import symbol
 from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
 from nfanneal.spec.petab.tables import Complaints
@@ -82,12 +83,21 @@ def resolve(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> Resol
 
 def _targets(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> list[str]:
     """All that conditions set, in order."""
+    in_formulas = {
+        s.name
+        for observable in problem.observables
+        for expression in (observable.formula, observable.argument)
+        for s in expression.free_symbols
+    }
     found: dict[str, None] = {}
     for period in _periods(problem):
         for target in period.changes:
             if target in model.assignments:
                 message = f"'{target}' follows from a rule of the model: a condition cannot set it"
                 wrong.add(message, period.place)
+            elif target not in (*model.initial, *model.unset, *in_formulas):
+                message = f"there is nothing called '{target}' in the model or in formulas"
+                wrong.add(message, period.place, nearest(target, list(model.initial)))
             else:
                 found[target] = None
     return list(found)

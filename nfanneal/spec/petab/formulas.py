@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,9 @@ def formula(text: str | float | sympy.Basic) -> sympy.Expr:
     if isinstance(text, int | float):
         return _number(float(text))
     try:
-        found = text if isinstance(text, sympy.Basic) else sympify_petab(text, evaluate=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = text if isinstance(text, sympy.Basic) else sympify_petab(text, evaluate=False)
     except RecursionError:
         raise FormulaError("nested too deeply") from None
     except Exception as error:  # of its parser: many kinds

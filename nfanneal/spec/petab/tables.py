@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,9 @@ def rows_of(
     if missing:
         return
     try:
-        frame = read(str(path)).reset_index()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # petab's, of what pandas will be
+            frame = read(str(path)).reset_index()
     except Exception as error:  # of petab or pandas: many kinds
         wrong.add(f"petab cannot read it: {_first_line(error)}", Location(str(path), 1, 1))
         return

@@ -154,7 +154,7 @@ def _measured(
                 wrong.unknown("condition", condition, tuple(conditions), row.place(column))
         if not pair[1]:
             wrong.add("simulationConditionId is empty", row.place(_CONDITIONS[1]))
-        if row.text("observableId") not in observables:
+        if observables and row.text("observableId") not in observables:
             known = row.place("observableId")
             wrong.unknown("observable", row.text("observableId"), observables, known)
         name = pairs.setdefault(pair, "_after_".join(filter(None, (pair[1], pair[0]))))

@@ -174,7 +174,7 @@ def _measurements(
     for row in _rows(files.measurements, ("observableId", "time", "measurement"), wrong):
         time, value = number_at(row, "time", wrong), number_at(row, "measurement", wrong)
         experiment = row.text("experimentId")
-        if row.text("observableId") not in observables:
+        if observables and row.text("observableId") not in observables:
             place = row.place("observableId")
             wrong.unknown("observable", row.text("observableId"), observables, place)
         if experiment and experiment not in experiments:

@@ -182,7 +182,7 @@ WRONG = {
     ),
     "files": (
         edited("problem", ("observables.tsv", "absent.tsv")),
-        "problem.yaml:5:20: no such file: ",
+        "problem.yaml:6:21: no such file: ",
     ),
     "ragged": (
         edited("measurements", ("	0.7\n", "	0.7	1	2\n")),

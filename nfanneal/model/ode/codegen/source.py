@@ -304,9 +304,9 @@ def _timetable(layout: Layout) -> list[str]:
     if table.stops:
         sources += [_tables(layout), _spaced(layout), _apply(layout)]
         sources += [_apply_slopes(layout), _stop_slopes(layout)]
-    if table.steady:
     if table.resets:
         sources += [_reset(layout), _reset_slopes(layout)]
+    if table.steady:
         columns = [layout.system.parameters[c] for c in layout.active]
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
@@ -370,6 +370,7 @@ def _apply_slopes(layout: Layout) -> str:
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply_slopes", "event, y, s, theta, fixed", body, "STRICT")
 
+
 def _reset(layout: Layout) -> str:
     resets = layout.system.timetable.resets
     names = [f"new{i}" for i, _ in resets]
@@ -394,7 +395,6 @@ def _reset_slopes(layout: Layout) -> str:
     for name, (row, q, _) in zip(names[len(by_state) :], direct, strict=True):
         body.append(f"s[{resets[row][0]} * P + {q}] += {name}")
     return function("reset_slopes", "theta, fixed, y, s", body, "STRICT")
-
 
 
 def _stop_slopes(layout: Layout) -> str:
