@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from nfanneal.arrays import Array, Bools
-from nfanneal.model.priors import PRIORS, Prior, Quantile
+from nfanneal.model.bounded import AnyPrior, BoundedPrior, Ends, stacked
+from nfanneal.model.priors import PRIORS, Quantile
 
 NAMED_COLUMNS = 12
 """A message names at most so many parameters."""
@@ -29,7 +30,7 @@ class Parameter:
     """A free parameter: one prior for each of its `size` independent components."""
 
     name: str
-    prior: Prior
+    prior: AnyPrior
     size: int | None = None
     label: str | None = None
     unit: str | None = None
@@ -74,8 +75,7 @@ class LatentMap:
         """Classes of two or more columns whose priors are equal."""
         classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for parameter, where in zip(self.parameters, self.slices().values(), strict=True):
-            prior = parameter.prior
-            classes[prior.name, *prior.arguments.values()] += range(where.start, where.stop)
+            classes[parameter.prior.identity] += range(where.start, where.stop)
         return tuple(tuple(columns) for columns in classes.values() if len(columns) > 1)
 
     @property
@@ -124,17 +124,28 @@ def point_in_words(names: Sequence[str], values: Sequence[float] | Array) -> str
 
 @dataclass(frozen=True)
 class _Family:
-    """The columns of θ whose priors are of one kind, and their arguments, (k,) each."""
+    """The columns of θ whose priors are of one kind, and their arguments, (k,) each.
+
+    `ends` are those of priors with bounds.
+    """
 
     columns: NDArray[np.int64]
     below: Quantile
     above: Quantile
     arguments: tuple[Array, ...]
+    ends: Ends | None
 
     def quantiles(self, tail: Array, lower: Bools) -> Array:
         """θ (n, k) from tail probabilities (n, k), taken from below where `lower`."""
-        below = self.below(tail, *self.arguments)
-        return np.where(lower, below, self.above(tail, *self.arguments))
+        if self.ends is None:
+            return self._of_whole(tail, tail, lower)
+        below, above = self.ends.probabilities(tail, lower)
+        theta = self._of_whole(np.minimum(below, 0.5), np.minimum(above, 0.5), below <= above)
+        return np.clip(theta, self.ends.low, self.ends.high)
+
+    def _of_whole(self, below: Array, above: Array, lower: Bools) -> Array:
+        from_below = self.below(below, *self.arguments)
+        return np.where(lower, from_below, self.above(above, *self.arguments))
 
 
 @dataclass(frozen=True)
@@ -169,14 +180,16 @@ class Transform:
 def transform_of(latent: LatentMap) -> Transform:
     """The closed forms of a joint prior."""
     priors = [p.prior for p in latent.parameters for _ in range(p.columns)]
-    by_name: dict[str, list[int]] = defaultdict(list)
+    by_kind: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for column, prior in enumerate(priors):
-        by_name[prior.name].append(column)
-    families = (_family([priors[c] for c in columns], columns) for columns in by_name.values())
+        by_kind[prior.name, isinstance(prior, BoundedPrior)].append(column)
+    families = (_family([priors[c] for c in columns], columns) for columns in by_kind.values())
     return Transform(len(priors), tuple(families))
 
 
-def _family(priors: list[Prior], columns: list[int]) -> _Family:
+def _family(priors: list[AnyPrior], columns: list[int]) -> _Family:
     values = np.array([list(prior.arguments.values()) for prior in priors])
     below, above = PRIORS[priors[0].name].tails
-    return _Family(np.array(columns), below, above, tuple(values.T.copy()))
+    ends = [prior.ends for prior in priors if isinstance(prior, BoundedPrior)]
+    arguments = tuple(values.T.copy())
+    return _Family(np.array(columns), below, above, arguments, stacked(ends) if ends else None)

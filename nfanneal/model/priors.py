@@ -61,6 +61,39 @@ def _truncnormal_below(q: Array, mean: Array, sd: Array, low: Array, high: Array
     return np.asarray(mean + sd * np.clip(x, a, b))
 
 
+@dataclass(frozen=True)
+class _OfLogarithm:
+    """The distribution of a positive θ whose logarithm has `base`, as scipy.stats would have it.
+
+    Densities and tails go through log θ, which neither over- nor underflows.
+    """
+
+    base: Any
+
+    def logpdf(self, theta: Array) -> Array:
+        """log p(θ) = log p(log θ) − log θ."""
+        inside = np.asarray(theta) > 0
+        x = np.log(np.where(inside, theta, 1.0))
+        return np.where(inside, self.base.logpdf(x) - x, -np.inf)
+
+    def logcdf(self, theta: Array) -> Array:
+        """log P(below θ)."""
+        return np.asarray(self.base.logcdf(_log_or_less(theta)))
+
+    def logsf(self, theta: Array) -> Array:
+        """log P(above θ)."""
+        return np.asarray(self.base.logsf(_log_or_less(theta)))
+
+    def support(self) -> tuple[float, float]:
+        """All positive numbers."""
+        return 0.0, math.inf
+
+
+def _log_or_less(theta: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.maximum(theta, 0.0)))
+
+
 SQRT_2 = 2.0**0.5
 HALFNORMAL: tuple[Quantile, Quantile] = (
     lambda q, s: s * SQRT_2 * special.erfinv(q),
@@ -69,6 +102,10 @@ HALFNORMAL: tuple[Quantile, Quantile] = (
 BETA: tuple[Quantile, Quantile] = (
     lambda q, a, b: special.betaincinv(a, b, q),
     lambda q, a, b: special.betainccinv(a, b, q),
+)
+LOGLAPLACE: tuple[Quantile, Quantile] = (
+    lambda q, m, s: np.exp(m + s * np.log(2.0 * q)),
+    lambda q, m, s: np.exp(m - s * np.log(2.0 * q)),
 )
 """Quantiles that scipy.stats does not have to the ends of the tails."""
 
@@ -193,6 +230,31 @@ PRIORS: dict[str, PriorKind] = {
         ),
         positive=("scale",),
     ),
+    "loglaplace": PriorKind(
+        ("mu", "scale"),
+        lambda m, s: _OfLogarithm(stats.laplace(m, s)),
+        LOGLAPLACE,
+        positive=("scale",),
+        exact=LOGLAPLACE,
+    ),
+    "rayleigh": PriorKind(
+        ("scale",),
+        lambda s: stats.rayleigh(scale=s),
+        (
+            lambda q, s: s * np.sqrt(-2.0 * np.log1p(-q)),
+            lambda q, s: s * np.sqrt(-2.0 * np.log(q)),
+        ),
+        positive=("scale",),
+    ),
+    "chisquare": PriorKind(
+        ("df",),
+        stats.chi2,
+        (
+            lambda q, v: 2.0 * special.gammaincinv(0.5 * v, q),
+            lambda q, v: 2.0 * special.gammainccinv(0.5 * v, q),
+        ),
+        positive=("df",),
+    ),
 }
 
 
@@ -204,6 +266,17 @@ class Prior:
     arguments: dict[str, float]
     distribution: Any = field(repr=False, compare=False)
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """The least and the largest θ."""
+        low, high = self.distribution.support()
+        return float(low), float(high)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What equal priors share."""
+        return (self.name, *self.arguments.values())
+
     def log_density(self, theta: Array) -> Array:
         """log p(θ), −inf outside the support; any shape."""
         return np.asarray(self.distribution.logpdf(theta))
@@ -212,13 +285,15 @@ class Prior:
         """θ = F⁻¹(Φ(z)), by the survival function for z > 0 so that both tails are exact."""
         tail = special.ndtr(-np.abs(z))
         lower = z <= 0
-        from_below, from_above = self._quantiles()
+        from_below, from_above = self.quantiles
         theta = np.empty_like(z)
         theta[lower] = from_below(tail[lower])
         theta[~lower] = from_above(tail[~lower])
         return theta
 
-    def _quantiles(self) -> tuple[Quantile, Quantile]:
+    @property
+    def quantiles(self) -> tuple[Quantile, Quantile]:
+        """θ from a tail's probability q ≤ ½, from below and from above."""
         own = PRIORS[self.name].exact
         if own is None:
             return self.distribution.ppf, self.distribution.isf
@@ -232,8 +307,13 @@ class Prior:
 
     def latent_slope(self, z: Array, theta: Array) -> Array:
         """dθ/dz = φ(z)/p(θ), by the implicit function theorem on F(θ) = Φ(z)."""
-        log_slope = -0.5 * z * z - LOG_SQRT_2PI - self.log_density(theta)
-        return np.exp(np.where(np.isfinite(log_slope), log_slope, -np.inf))
+        return slope_of_map(z, self.log_density(theta))
+
+
+def slope_of_map(z: Array, log_density: Array) -> Array:
+    """dθ/dz = φ(z)/p(θ) from log p(θ) of the same shape; 0 where that is not finite."""
+    log_slope = -0.5 * z * z - LOG_SQRT_2PI - log_density
+    return np.exp(np.where(np.isfinite(log_slope), log_slope, -np.inf))
 
 
 def make_prior(name: str, arguments: Arguments) -> Prior:

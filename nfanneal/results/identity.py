@@ -210,7 +210,8 @@ def _data_files(checked: CheckedSpec) -> Iterator[tuple[str, Path]]:
     """The files of data, with the keys that name them."""
     for experiment in checked.data:
         key = f"experiments.{experiment}.data.file" if experiment else "data.file"
-        yield key, checked.data_file(experiment)
+        if (file := checked.data_file(experiment)) is not None:
+            yield key, file
 
 
 def _data_digest(likelihood: DataLikelihood) -> str:

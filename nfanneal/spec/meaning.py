@@ -9,6 +9,7 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import Complaint, nearest
+from nfanneal.model.bounded import AnyPrior, bounded
 from nfanneal.model.latent import Parameter
 from nfanneal.model.priors import PRIORS, make_prior
 from nfanneal.spec.document import Document, KeyPath
@@ -86,11 +87,18 @@ class SpecReader(MeasuredReader, EquationsReader, TimingReader):
             signature = ", ".join(PRIORS[family].arguments)
             self.complain((*path, family), f"{name}: expected numbers, {family}: [{signature}]")
             return None
+        prior: AnyPrior
         try:
             prior = make_prior(family, arguments)
         except ValueError as error:
             self.complain((*path, family), f"{name}: {error}")
             return None
+        if given.bounds is not None:
+            try:
+                prior = bounded(prior, *given.bounds)
+            except ValueError as error:
+                self.complain(("parameters", name, "bounds"), f"{name}: {error}")
+                return None
         return Parameter(name, prior, given.shape, given.label, given.unit)
 
     def _of_experiments(self, parameter: Parameter, given: ParameterSpec) -> list[Parameter]:

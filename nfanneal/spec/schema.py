@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 from pydantic import Discriminator, Field, Tag
 
 from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
-from nfanneal.spec.fields import Expression, Finite, Interval, Number, Section, Whole, Word
+from nfanneal.spec.fields import Ends, Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
 from nfanneal.spec.kinds.ode import EventList, InputSpec
 
@@ -16,6 +16,11 @@ class ParameterSpec(Section):
     """A free parameter."""
 
     prior: dict[str, Any] = Field(description="{name: arguments}, such as {normal: [0, 1]}")
+    bounds: Ends | None = Field(
+        None,
+        description="[low, high]: the prior is cut to this interval and normalised anew; .inf and "
+        "-.inf cut nothing off",
+    )
     shape: Whole | None = Field(None, ge=1, le=10_000, description="length of a vector parameter")
     per: Literal["experiment"] | None = Field(
         None, description="experiment: each experiment has its own, called name[experiment]"
@@ -27,7 +32,10 @@ class ParameterSpec(Section):
 class DataSpec(Section):
     """Where the data are."""
 
-    file: Word = Field(description="CSV or TSV file with a header, relative to this file")
+    file: Word | None = Field(
+        None, description="CSV or TSV file with a header, relative to this file"
+    )
+    table: Word | None = Field(None, description="the text of such a file, instead of one")
     time: Word = Field("t", description="column of the times")
     columns: dict[str, Word] = Field(
         {}, description="observable: column; by default a column named like the observable"
@@ -45,6 +53,19 @@ class ExperimentSpec(Section):
     states: dict[str, Expression] = Field({}, description="state: its initial value here")
     start: Finite | None = Field(None, description="time of the initial values here")
     events: EventList = Field([], description="events of this experiment alone")
+    initial: Literal["given", "steady_state"] | None = Field(
+        None, description="where trajectories start here, if not as the model says"
+    )
+    pre_equilibration: dict[str, Expression] | None = Field(
+        None,
+        description="values while the steady state is found here, which go before the model's; "
+        "an empty mapping: none",
+    )
+    reset: dict[str, Expression] | None = Field(
+        None,
+        description="state: its value once the start is found here, which goes before the model's; "
+        "an empty mapping: none",
+    )
     parameters: dict[str, Expression] = Field(
         {}, description="parameter: what stands for it here, such as k: 0 or k: k*fold"
     )

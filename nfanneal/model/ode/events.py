@@ -60,10 +60,12 @@ class Tables:
 class Timetable:
     """Everything that happens at certain times; `held` are the symbols that it sets.
 
-    With `steady`, a trajectory starts where f = 0, found from the initial values; meanwhile the
-    symbol `before` is 1. Where one of the `intervals`, expressions of parameters, is not above 0,
-    there is no trajectory. The `triggers` are for what happens at times that only the trajectory
-    tells, besides what the switches of their conditions tell before.
+    With `steady`, a trajectory starts where f = 0, found from the initial values, if the expression
+    of parameters `equilibrates` is above 0; meanwhile the symbol `before` is 1. Where one of the
+    `intervals`, expressions of parameters, is not above 0, there is no trajectory. Then the states
+    with the numbers in `resets` take values, expressions of the states before and of parameters.
+    The `triggers` are for what happens at times that only the trajectory tells, besides what the
+    switches of their conditions tell before.
     """
 
     switches: tuple[Switch, ...] = ()
@@ -73,6 +75,8 @@ class Timetable:
     intervals: tuple[sympy.Expr, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
+    equilibrates: sympy.Expr = sympy.S.One
+    resets: tuple[tuple[int, sympy.Expr], ...] = ()
 
     @property
     def moments(self) -> tuple[sympy.Expr, ...]:
@@ -93,7 +97,8 @@ class Timetable:
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
         """All expressions of parameters, and of triggers."""
-        parts = [*(dose.after for dose in self.doses), *self.intervals, self.tables.number]
+        parts = [*(dose.after for dose in self.doses), *(value for _, value in self.resets)]
+        parts += [*self.intervals, self.tables.number, self.equilibrates]
         for trigger in self.triggers:
             parts += trigger.expressions
         return (*self.moments, *parts)

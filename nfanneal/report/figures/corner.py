@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
-from nfanneal.model.priors import Prior
+from nfanneal.model.bounded import AnyPrior
 from nfanneal.report.figures.style import (
     COLORS,
     GREY,
@@ -47,7 +47,7 @@ def corner_figure(
     columns = _columns(results, wanted)
     first = next(iter(results.values()))
     labels = column_labels(first)
-    supports = {n: p.distribution.support() for n, p in prior_of_column(first).items()}
+    supports = {n: p.support for n, p in prior_of_column(first).items()}
     ranges = [_range([_column(r, n) for r in results.values()], supports[n]) for n in columns]
     size = max(1.05 * len(columns) + 0.6, 3.0)
     figure = Figure(figsize=(size, size))
@@ -149,7 +149,7 @@ def _add_priors(
         axes[i, i].set_xlim(low, high)
 
 
-def prior_of_column(result: Result) -> dict[str, Prior]:
+def prior_of_column(result: Result) -> dict[str, AnyPrior]:
     """The prior of each column of θ."""
     free = spec_from_text(result.spec_yaml).meaning.free
     return {name: p.prior for p in free for name in p.column_names}

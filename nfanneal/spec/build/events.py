@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sympy
 
 from nfanneal.model.expressions import symbol
-from nfanneal.model.expressions.functions import Where, compare
+from nfanneal.model.expressions.functions import compare
 from nfanneal.model.ode import (
     Dose,
     InputTable,
@@ -58,6 +58,7 @@ class TimeCourse:
             table,
             switches=tuple(replace(s, time=known(s.time)) for s in table.switches),
             doses=tuple(replace(d, time=known(d.time), after=known(d.after)) for d in table.doses),
+            resets=tuple((state, known(value)) for state, value in table.resets),
             intervals=tuple(e for e in map(known, table.intervals) if not e.is_Number),
             triggers=tuple(trigger for trigger in triggers if trigger.condition != sympy.false),
         )
@@ -86,16 +87,11 @@ def time_course(checked: CheckedSpec, model: OdeSpec) -> TimeCourse:
     variables = {symbol(name): symbol(f"{name}(now)") for name in names if name not in states}
     instead |= variables
     triggers, of_experiments = _triggers(checked, [*states, *map(str, variables)])
-    steady = model.initial == "steady_state" or bool(timing.before)
     doses = tuple(
         Dose(states.index(d.state), d.time, symbol(d.state) + d.amount, d.late)
         for d in timing.doses
     )
-    table = Timetable(tuple(switches), doses, tables, steady, timing.intervals, triggers)
-    for name, value in timing.before.items():
-        meanwhile = compare(sympy.Gt, table.before, sympy.Rational(1, 2))
-        otherwise = instead.get(symbol(name), symbol(name))
-        instead[symbol(name)] = Where(meanwhile, value, otherwise)
+    table = Timetable(tuple(switches), doses, tables, intervals=timing.intervals, triggers=triggers)
     return TimeCourse(instead, table, differences | of_experiments, variables)
 
 
@@ -156,10 +152,11 @@ def on_log_scale(system: OdeSystem, count: int) -> OdeSystem:
         )
         for trigger in table.triggers
     )
+    resets = tuple((state, value(state, e.xreplace(back))) for state, e in table.resets)
     return replace(
         system,
         initial=tuple(value(i, e) for i, e in enumerate(system.initial)),
         equations=tuple(map(rate, system.states, system.equations)),
         observables=tuple(observable.xreplace(back) for observable in system.observables),
-        timetable=replace(table, doses=tuple(doses), triggers=tuple(triggers)),
+        timetable=replace(table, doses=tuple(doses), resets=resets, triggers=tuple(triggers)),
     )

@@ -8,43 +8,17 @@ from dataclasses import dataclass
 
 import sympy
 
-from nfanneal.errors import Complaint, Location, SpecError
-from nfanneal.model.expressions import symbol, with_numbers
+from nfanneal.errors import Complaint, SpecError
+from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
 from nfanneal.model.ode_model import UNSCALED, OdeExperiment, OdeSimulator, SystemParameters
 from nfanneal.spec.build.events import on_log_scale, time_course
+from nfanneal.spec.build.numbers import Differences, known_numbers, substituted
+from nfanneal.spec.build.starts import with_starts
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
 from nfanneal.spec.kinds.ode import OdeSpec
-
-Differences = dict[sympy.Symbol, tuple[sympy.Expr, ...]]
-"""What stands for a symbol in each experiment."""
-
-
-def known_numbers(checked: CheckedSpec) -> dict[str, float]:
-    """Constants and fixed parameters, also those that an experiment has to itself."""
-    constants = checked.spec.model.names_of("constants")
-    own = [experiment.numbers for experiment in checked.meaning.experiments]
-    return {**constants, **checked.meaning.fixed, **{k: v for part in own for k, v in part.items()}}
-
-
-def substituted(
-    expression: sympy.Expr, known: Mapping[str, float], where: Location | None = None
-) -> sympy.Expr:
-    """The expression with numbers for names.
-
-    Raises:
-        SpecError: some part of it is not a finite real number then.
-    """
-    used = {k: v for k, v in known.items() if symbol(k) in expression.free_symbols}
-    try:
-        return with_numbers(expression, {symbol(k): v for k, v in used.items()}, {})
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        numbers = ", ".join(f"{k} = {v:g}" for k, v in used.items())
-        shown = str(expression)[:200]
-        message = f"with {numbers}, '{shown}' is not a finite real number"
-        raise SpecError([Complaint(message, where)]) from None
 
 
 def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
@@ -109,11 +83,14 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
         message += "equations conserve would be lost on the way to it"
         place = checked.place("model", "positive")
         raise SpecError([Complaint(message, place, "leave out positive")])
-    for state, value in zip(model.states, mechanism.initial, strict=False):
+    states = list(model.states)
+    begins = [("states", s, v) for s, v in zip(states, mechanism.initial, strict=False)]
+    begins += [("reset", states[i], value) for i, value in mechanism.timetable.resets]
+    for section, state, value in begins:
         values = mechanism.differences.get(value, ()) if value.is_Symbol else (value,)
         if any(v.is_Number and not v > 0 for v in values):
             message = f"the initial value of '{state}' must be above 0 with positive: true"
-            place = checked.place("model", "states", state)
+            place = checked.place("model", section, state)
             raise SpecError([Complaint(message, place, "leave out positive")])
 
 
@@ -147,7 +124,7 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
     same = {s: e[0] for s, e in everywhere.items() if s not in differences}
     known = {name: v for name, v in numbers.items() if symbol(name) not in differences}
 
-    course = time_course(checked, model)
+    course = with_starts(checked, time_course(checked, model))
 
     def at_times(expression: sympy.Expr) -> sympy.Expr:
         return substituted(expression.xreplace(same), known, checked.place("model"))

@@ -111,11 +111,11 @@ class OdeSpec(ModelSpec):
         "events": EventSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
-        "solver", "inputs", "doses", "changes", "events", "initial", "pre_equilibration",
+        "solver", "inputs", "doses", "changes", "events", "initial", "pre_equilibration", "reset",
         "positive",
     )  # fmt: skip
     in_experiments: ClassVar[tuple[str, ...]] = (
-        "constants", "inputs", "states", "start", "events",
+        "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events",
     )  # fmt: skip
     transparent: ClassVar[bool] = True
 
@@ -140,6 +140,9 @@ class OdeSpec(ModelSpec):
     )
     pre_equilibration: dict[str, Expression] = Field(
         {}, description="constant or parameter: its value while the steady state is found"
+    )
+    reset: dict[str, Expression] = Field(
+        {}, description="state: its value once the start is found, of states and parameters"
     )
     positive: bool = Field(
         False, description="solve for the logarithms of the states, which are positive"

@@ -33,8 +33,8 @@ SIX = {
         {"when": "wait > full", "set": {"wait": "wait - full"}, "delay": "late + 0*wait"},
     ],
     "observables": {
-        name: name for name in ("h", "volt", "spikes", "temp", "heat", "cell", "gone", "a", "b",
-                                "wait")
+        "h": "h", "volt": "volt", "beats": "spikes", "temp": "temp", "heating": "heat",
+        "cell": "cell", "gone": "gone", "a": "a", "b": "b", "wait": "wait",
     },
 }  # fmt: skip
 NAMES = "h0 g e current tau cool power low hot grow size swap b0 full fill late"

@@ -43,10 +43,10 @@ class Layout:
     def taken(self) -> int:
         """The first elements of `fixed`: what the timetable holds, then the times of its stops,
 
-        and the number of the inputs' table.
+        the number of the inputs' table, and whether the start is a steady state.
         """
         table = self.system.timetable
-        return len(table.held) + len(table.moments) + table.stops
+        return len(table.held) + len(table.moments) + table.stops + table.steady
 
 
 def function(

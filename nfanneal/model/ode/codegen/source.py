@@ -82,7 +82,7 @@ def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     *before, last = stepper.parts
     order = (
         "constants", *before, "example_system", "step_control", "linear_solve", last, "events",
-        "triggers", "crossings", "steady_state", "outputs", "integrate",
+        "triggers", "crossings", "steady_state", "outputs", "handing_over", "integrate",
     )  # fmt: skip
     parts = [part for part in order if needs.get(part, True)]
     return "\n".join([_head(), *(own.get(part) or _part(part) for part in parts)])
@@ -127,7 +127,7 @@ def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     memory, end = memory_sizes(layout, fixed)
     return f"""N, P = {n}, {p}
 FIXED, PARTIALS = {end}, {jacobian + n * p}
-TIMED, STEADY = {table.stops}, {table.steady}
+TIMED, STEADY, RESETS = {table.stops}, {table.steady}, {bool(table.resets)}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
 COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
 NEW = {stepper.abreast}
@@ -169,6 +169,7 @@ def _prepare(layout: Layout) -> str:
     targets = [layout.names[symbol] for symbol in layout.fixed.values()]
     table = layout.system.timetable
     timed = [*table.moments, table.tables.number] if table.stops else []
+    timed += [table.equilibrates] if table.steady else []
     targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
     expressions = [*layout.fixed, *timed]
     return arithmetic("prepare", "theta, fixed", assign(layout, targets, expressions))
@@ -308,10 +309,13 @@ def _timetable(layout: Layout) -> list[str]:
     if table.stops:
         sources += [_tables(layout), _spaced(layout), _apply(layout)]
         sources += [_apply_slopes(layout), _stop_slopes(layout)]
+    if table.resets:
+        sources += [_reset(layout), _reset_slopes(layout)]
     if table.steady:
         columns = [layout.system.parameters[c] for c in layout.active]
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
+        sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
         sources += [_matrix(layout, "steady_jacobian", layout.system.states)]
         sources += [_matrix(layout, "steady_direct", columns)]
     return sources
@@ -329,9 +333,10 @@ def _tables(layout: Layout) -> str:
     knots = [knot for each in tables.knots for knot in each]
     late = [False] * len(table.switches) + [dose.late for dose in table.doses]
     first = [0, *itertools.accumulate(map(len, tables.knots))]
+    table_at = layout.taken - 1 - table.steady
     return (
         f"STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = {numbers}\n"
-        f"TABLE, FIRST_KNOT = {layout.taken - 1}, np.array({first}, dtype=np.int64)\n"
+        f"TABLE, FIRST_KNOT = {table_at}, np.array({first}, dtype=np.int64)\n"
         f"KNOTS = np.array({knots}, dtype=np.float64)\n"
         f"LATE = np.array({late}, dtype=np.bool_)\n"
         f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"
@@ -369,6 +374,32 @@ def _apply_slopes(layout: Layout) -> str:
         lines += [f"s[{dose.state} * P + {q}] += h{q}" for _, q, _ in direct]
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply_slopes", "event, y, s, theta, fixed", body, "STRICT")
+
+
+def _reset(layout: Layout) -> str:
+    resets = layout.system.timetable.resets
+    names = [f"new{i}" for i, _ in resets]
+    body = assign(layout, names, [value for _, value in resets])
+    body += [f"y[{i}] = new{i}" for i, _ in resets]
+    return function("reset", "theta, fixed, y", body, "STRICT")
+
+
+def _reset_slopes(layout: Layout) -> str:
+    """∂R/∂y·s + ∂R/∂θ in the rows of s of the states that become R(y, θ)."""
+    system, resets = layout.system, layout.system.timetable.resets
+    columns = [system.parameters[c] for c in layout.active]
+    values = [value for _, value in resets]
+    by_state, direct = nonzero(values, system.states), nonzero(values, columns)
+    names = [f"h{n}" for n in range(len(by_state) + len(direct))]
+    body = assign(layout, names, [e for _, _, e in (*by_state, *direct)])
+    body += ["for q in range(P):"]
+    for row, (i, _) in enumerate(resets):
+        terms = [f"h{n} * s[{j} * P + q]" for n, (r, j, _) in enumerate(by_state) if r == row]
+        body.append(f"    new{i} = {' + '.join(terms) or '0.0'}")
+    body += [f"    s[{i} * P + q] = new{i}" for i, _ in resets]
+    for name, (row, q, _) in zip(names[len(by_state) :], direct, strict=True):
+        body.append(f"s[{resets[row][0]} * P + {q}] += {name}")
+    return function("reset_slopes", "theta, fixed, y, s", body, "STRICT")
 
 
 def _stop_slopes(layout: Layout) -> str:

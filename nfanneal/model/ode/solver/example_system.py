@@ -6,7 +6,7 @@ from numba import njit
 from nfanneal.model.ode.solver.constants import INLINE, LINEAR, LINEAR_INLINE, STRICT
 from nfanneal.model.ode.solver.tsit5_tableau import A21
 
-TIMED, STEADY = False, False
+TIMED, STEADY, RESETS = False, False, False
 N, P = 1, 1
 FIXED, PARTIALS, SECOND = 1, 2, 1
 KEPT = 2
@@ -123,6 +123,8 @@ STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = 1, 0, 0, 1, 1
 state's other constants, the inputs and the times of stops begin. Switches stand first."""
 TABLE, FIRST_KNOT = 2, np.array([0, 0], dtype=np.int64)
 """Where `fixed` has the number of the inputs' table, and where the knots of each table begin."""
+EQUILIBRATES = 3
+"""Where it has whether the trajectory starts at a steady state: above 0, if so."""
 KNOTS, ROWS = np.empty(0), np.empty((1, 0))
 LATE = np.array([False])
 """When inputs change, and what `fixed` holds of them before a table's first time and after each."""
@@ -150,6 +152,21 @@ def apply_slopes(event, y, s, theta, fixed):
 
 
 @njit(**STRICT)
+def reset(theta, fixed, y):
+    """What states are set to before the trajectory goes on from its start."""
+    new0 = 2.0 * y[0]
+    y[0] = new0
+
+
+@njit(**STRICT)
+def reset_slopes(theta, fixed, y, s):
+    """∂R/∂y·s + ∂R/∂θ in the place of s, for states that become R(y, θ)."""
+    for q in range(P):
+        new0 = 2.0 * s[0 * P + q]
+        s[0 * P + q] = new0
+
+
+@njit(**STRICT)
 def stop_slopes(event, theta, fixed, moved):
     """∂τ/∂θ of an event, added to zeros."""
     if event == 0:
@@ -164,9 +181,9 @@ COUNT, AT_ONCE, LAST, ORDER = MEMORY, MEMORY + 1, MEMORY + 2, MEMORY + 3
 HOLDS, CROSSED_AT, TRUE = MEMORY + 4, MEMORY + 5, MEMORY + 6
 """Which relations hold, when they turned within a step, and which conditions are true."""
 QUEUE = MEMORY + 7
-"""Places for what is to be set: the time, the order, the event, whether at once, its values, ∂/∂θ of
+"""Places for what is to be set: the time, the order, the event, whether at once, its values, ∂/∂θ
 
-the time, and of each value."""
+of the time, and of each value."""
 HOLDS_NEW, TRUE_NEW, TRUE_THEN, BEFORE_AT = MEMORY + 14, MEMORY + 15, MEMORY + 16, MEMORY + 17
 NOW, TRIED_AT, POINT = MEMORY + 18, MEMORY + 20, MEMORY + 22
 EVENTS, RELATIONS, MOVING = 1, 1, 1

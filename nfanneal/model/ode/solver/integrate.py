@@ -19,7 +19,6 @@ from nfanneal.model.ode.solver.constants import (
     DUE,
     ENTRY,
     ERROR,
-    FOR_STIFF,
     GOAL,
     GROWTH,
     INLINE,
@@ -38,7 +37,6 @@ from nfanneal.model.ode.solver.constants import (
     SEEN_LAST,
     STEP,
     STEP_TOO_SMALL,
-    STIFF_TRIED,
     STRICT,
     SUSPECTED,
     TIME,
@@ -52,26 +50,23 @@ from nfanneal.model.ode.solver.crossings import go_to_cuts, told, watch
 from nfanneal.model.ode.solver.events import align, next_stop, pass_stops, set_switches
 from nfanneal.model.ode.solver.example_system import (
     BEFORE,
-    COLUMNS,
-    KEPT_UNTIL,
+    EQUILIBRATES,
     LANES,
-    MEMORY,
     MOVING,
-    S_COLUMN,
-    S_ROW,
-    S_STAGE,
-    STAGE,
+    RESETS,
     STEADY,
     TIMED,
     TRIGGERED,
     N,
-    P,
     hold_constants,
     initial,
     initial_slopes,
     prepare,
+    reset,
+    reset_slopes,
     spaced,
 )
+from nfanneal.model.ode.solver.handing_over import leave, put_down, take_cut, take_up
 from nfanneal.model.ode.solver.outputs import due, record, record_here
 from nfanneal.model.ode.solver.steady_state import find_steady
 from nfanneal.model.ode.solver.step_control import (
@@ -85,7 +80,7 @@ from nfanneal.model.ode.solver.step_control import (
     first_step,
     shrinkage,
 )
-from nfanneal.model.ode.solver.triggers import align_due, arm, forget, pass_all, strike
+from nfanneal.model.ode.solver.triggers import align_due, arm, pass_all, strike
 from nfanneal.model.ode.solver.tsit5 import (
     CLOSE,
     LOOK,
@@ -124,11 +119,17 @@ def begin(lane, theta, start, times, rtol, atol, parts):
     if TIMED and not spaced(theta):
         return DOSE_INTERVAL
     if STEADY:
+        fixed[BEFORE] = 0.0
+    if STEADY and fixed[EQUILIBRATES] > 0.0:
         fixed[BEFORE] = 1.0
         found = find_steady(start, y, s, gradient, theta, fixed, rtol, atol)
         fixed[BEFORE] = 0.0
         if not found:
             return NO_STEADY_STATE
+    if RESETS:
+        if gradient:
+            reset_slopes(theta, fixed, y, s)
+        reset(theta, fixed, y)
     status = MINE
     if TRIGGERED:
         status = arm(start, y, s, gradient, theta, fixed)
@@ -147,45 +148,6 @@ def happen(t, y, s, times, gradient, theta, fixed, late):
     else:
         pass_stops(t, y, s, gradient, theta, fixed, late)
     return status
-
-
-@njit(**STRICT)
-def take_up(lane, row, theta, t, times, held, parts):
-    """Go on where the other stepper stopped."""
-    gradient = parts[1]
-    (y, _, _, _), s, fixed, _ = opened(lane, parts)
-    prepare(theta, fixed)
-    if TIMED:
-        align(times, fixed)
-    for i in range(N):
-        y[i] = held[row, i]
-    for i in range(N if gradient else 0):
-        for q in range(COLUMNS):
-            s[i * P + q] = held[row, N + i * COLUMNS + q]
-    if TRIGGERED:
-        forget(fixed)
-        for i in range(MEMORY, KEPT_UNTIL):
-            fixed[i] = held[row, N + N * COLUMNS + i - MEMORY]
-    if TIMED:
-        set_switches(t, fixed, True)
-    if STEADY:
-        fixed[BEFORE] = 0.0
-
-
-@njit(**STRICT)
-def put_down(lane, row, held, parts):
-    """Keep what the other stepper needs to go on."""
-    gradient = parts[1]
-    load(lane, parts)
-    if gradient:
-        load_slopes(lane, parts)
-    (y, _, _, _), s, fixed, _ = opened(lane, parts)
-    for i in range(N):
-        held[row, i] = y[i]
-        for q in range(COLUMNS if gradient else 0):
-            held[row, N + i * COLUMNS + q] = s[i * P + q]
-    for i in range(MEMORY, KEPT_UNTIL):
-        held[row, N + N * COLUMNS + i - MEMORY] = fixed[i]
 
 
 @njit(**STRICT)
@@ -324,25 +286,6 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
     if not depart(lane, theta, end, end - t, rtol, atol, max_step, run, parts):
         return NON_FINITE
     return aim(lane, end - start, limits, run)
-
-
-@njit(**STRICT)
-def take_cut(lane, y, s, parts):
-    """States and sensitivities from the places for stages."""
-    store, gradient = parts[0], parts[1]
-    for i in range(N):
-        y[i] = store[STAGE + i * LANES + lane]
-        for q in range(P if gradient else 0):
-            s[i * P + q] = store[S_STAGE + i * S_ROW + q * S_COLUMN + lane]
-
-
-@njit(**STRICT)
-def leave(lane, row, progress, run):
-    """Note how far a trajectory came."""
-    for field in range(PROGRESS):
-        progress[row, field] = run[field, lane]
-    if MINE == FOR_STIFF:
-        progress[row, STIFF_TRIED] += run[TRIED, lane] - run[TRIED_BEFORE, lane]
 
 
 @njit(**STRICT)
