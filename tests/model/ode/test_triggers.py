@@ -272,10 +272,10 @@ def test_the_start_steady_states_experiments_and_parameters_that_events_set(tmp_
     plain = np.stack([x, t > 2.5, 1101 * one, u, none], axis=1)
     np.testing.assert_allclose(values[:4], plain, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(slopes[:4, 3], fall, rtol=1e-7, atol=1e-9)
-    pushed = plain + np.outer(t >= 3, [0, 0, 0, 0, 1 + r])
+    pushed = plain + np.outer(t >= 3, [0, 0, 0, 0, 1 + after])
     pushed[:, 0] += np.where(t < 3, 0.0, np.exp(3 - t))
     np.testing.assert_allclose(values[4:], pushed, rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(slopes[4:, 4], t >= 3, atol=1e-9)
+    np.testing.assert_allclose(slopes[4:, 4], (t >= 3) * (1 + 0.5 * np.exp(r)), atol=1e-9)
     again = simulator.precise(100.0).predict(np.array([[r]]), [t, t], False)
     np.testing.assert_allclose(again.values[0][:, names], values, rtol=1e-8, atol=1e-9)
 
