@@ -156,8 +156,8 @@ _ADVICE = {
     Status.TOO_MANY_EVENTS: (
         "events followed one another without end, in no time or in ever shorter times, or too many "
         "of them were delayed at once; let what an event sets lead away from its condition: with a "
-        "threshold to come back, a smallest size, or a delay; raise model.solver.max_steps where so "
-        "many are meant"
+        "threshold to come back, a smallest size, or a delay; where so many are meant, raise "
+        "model.solver.max_steps"
     ),
     Status.EVENT_DELAY: (
         "the delay of an event was below 0 or no number; narrow the priors of what it depends on"
