@@ -120,7 +120,8 @@ def test_what_has_no_value_is_refused_unless_it_is_estimated_or_unused():
         to_model_section(model)
     assert "k" not in to_model_section(model, parameters=["k"])["constants"]
     unused = PLAIN["Parameters"] + parameter("unused")
-    assert "unused" not in to_model_section(read(file(**PLAIN | {"Parameters": unused})))["constants"]
+    found = to_model_section(read(file(**PLAIN | {"Parameters": unused})))
+    assert "unused" not in found["constants"]
 
 
 def test_a_model_in_which_nothing_changes_is_refused():
