@@ -33,12 +33,15 @@ COMMANDS = {
     "bench": "Run other samplers on the same likelihood, and say what each costs.",
     "slurm": "Print a batch script for SLURM that runs a spec.",
     "init": "Write a commented example to start from.",
+    "import": "Make a spec of a model in SBML.",
     "schema": "Print the JSON Schema of a spec, for editors.",
     "guide": "Show a page of the guide: models, results, clusters and more.",
 }
 
 WITHIN = {"bench engine": "engine", "bench calls": "calls"}
 """Commands of two words, and the module of each."""
+MODULES = {"import": "import_"}
+"""Commands that are words of Python, and their modules."""
 
 
 class LazyGroup(click.Group):
@@ -52,7 +55,7 @@ class LazyGroup(click.Group):
         """The command of this name, from `nfanneal.cli.NAME`."""
         if cmd_name not in COMMANDS:
             return None
-        return self._command_in(cmd_name)
+        return self._command_in(MODULES.get(cmd_name, cmd_name))
 
     @staticmethod
     def _command_in(module: str) -> click.Command:
