@@ -21,6 +21,7 @@ from nfanneal.version import __version__
 COMMANDS = {
     "run": "Estimate the posterior and the evidence; write them to an HDF5 file.",
     "check": "Validate a spec and try its likelihood on draws from the prior.",
+    "evaluate": "Evaluate the posterior at one point: likelihood, prior, gradients, data.",
     "summary": "Show the evidence, the diagnostics and the parameters of a result.",
     "prune": "Take the largest weights out of a result, and say what that costs.",
     "sample": "Draw more from the flow of a result.",
