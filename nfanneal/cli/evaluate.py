@@ -34,7 +34,7 @@ def _files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option(
     "--at", "given", multiple=True, metavar="NAME=VALUE,…|FILE", shell_complete=_files,
     help="The point: k=0.3, x[0]=1 of a vector, k[control]=2 of an experiment, or a YAML or JSON "
-    "file; repeatable, later ones win. [medians of the priors]",
+    "file; repeatable, later ones win. [medians of the priors; nominal values of a PEtab problem]",
 )  # fmt: skip
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the spec; repeatable."
@@ -61,7 +61,7 @@ def command(
     """
     said = _said(given)
     checked = read_spec(spec, overrides)
-    theta = point_of(checked, said)
+    theta = point_of(checked, said, checked.nominal)
     if pointwise and checked.spec.model.likelihood_key is not None:
         raise click.UsageError("--pointwise: the model gives its log-likelihood itself: no data")
     set_threads(threads)

@@ -17,9 +17,11 @@ from nfanneal.spec.importers import imported
 )
 @click.option("--force", is_flag=True, help="Overwrite the output.")
 def command(file: Path, output: Path | None, force: bool) -> None:
-    """Make a spec of FILE, a model in SBML.
+    """Make a spec of FILE: a model in SBML, or a PEtab problem.
 
-    What such a file does not say is marked TODO in the spec: priors, data and likelihood.
+    What a model does not say is marked TODO in the spec: priors, data and likelihood. A problem
+    becomes a spec that runs, with comments where its numbers came from; `run`, `check` and
+    `evaluate` take the problem itself, too.
     """
     if output is not None:
         refuse_existing(output, force, file)
@@ -30,4 +32,5 @@ def command(file: Path, output: Path | None, force: bool) -> None:
         click.echo(found.text, nl=False)
         return
     write_text(output, found.text)
-    click.echo(f"wrote {output}; fill in what is marked TODO, then: nfanneal check {output}")
+    todo = "" if found.whole else "fill in what is marked TODO, then: "
+    click.echo(f"wrote {output}; {todo}nfanneal check {output}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nfanneal.errors import Complaint, SpecError
 from nfanneal.runtime.files import read_bytes
+from nfanneal.spec.document import read_document
 
 LARGEST_FILE = 20_000_000
 LOOKED_AT = 4096
@@ -16,10 +17,15 @@ LOOKED_AT = 4096
 
 @dataclass(frozen=True)
 class Imported:
-    """The YAML text of a spec, and what the user should know about it."""
+    """The YAML text of a spec, and what the user should know about it.
+
+    If it is `whole`, it runs as it is. `nominal` are values of its parameters that were given.
+    """
 
     text: str
     notes: tuple[str, ...] = ()
+    whole: bool = False
+    nominal: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,4 +65,17 @@ def _read_sbml(path: Path) -> Imported:
     return Imported(commented(model), model.notes)
 
 
-IMPORTERS = (Importer("a model in SBML (level 2 or 3)", _is_xml, _read_sbml),)
+def _is_petab(path: Path, start: bytes) -> bool:
+    return any(line.startswith(b"format_version") for line in start.splitlines())
+
+
+def _read_petab(path: Path) -> Imported:
+    from nfanneal.spec.petab.importing import petab_spec  # noqa: PLC0415
+
+    return petab_spec(read_document(path), path.parent)
+
+
+IMPORTERS = (
+    Importer("a model in SBML (level 2 or 3)", _is_xml, _read_sbml),
+    Importer("a PEtab problem (its YAML file)", _is_petab, _read_petab),
+)

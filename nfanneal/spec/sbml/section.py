@@ -36,7 +36,7 @@ def to_model_section(
     free = {name: symbol(name) for name in parameters if name in (*model.initial, *model.unset)}
     start = resolved(model, {**(overrides or {}), **free})
     writer = _Writer(model)
-    states = [*model.states, *_only_by_events(model)]
+    states = [*model.states, *only_by_events(model)]
     for name in (*states, *_needed(model)):
         if name in model.unset and name not in start:
             hint = "give it a value in the file, or make it a parameter"
@@ -62,7 +62,19 @@ def to_model_section(
     return {key: value for key, value in found.items() if value not in ({}, [])}
 
 
-def _only_by_events(model: SbmlModel) -> list[str]:
+def event_sections(model: SbmlModel) -> list[dict[str, Any]]:
+    """The model's events as a spec has them.
+
+    Raises:
+        SpecError: one does what events of a spec cannot do.
+    """
+    writer = _Writer(model)
+    found = [writer.event(event) for event in model.events]
+    writer.end()
+    return found
+
+
+def only_by_events(model: SbmlModel) -> list[str]:
     """Ids that events change and nothing else does, in the order of the events."""
     changed = dict.fromkeys(n for event in model.events for n in event.assignments)
     return [name for name in changed if name not in model.states]
