@@ -74,10 +74,10 @@ def _add(found: Measured, observable: PetabObservable, own: Sequence[Measurement
         if said not in variants[each.experiment]:
             variants[each.experiment].append(said)
     names = (*observable.placeholders, *observable.noise_placeholders)
-    said = {(*a, *b) for several in variants.values() for a, b in several}
+    together = {(*a, *b) for several in variants.values() for a, b in several}
     always = {
         name: values[0]
-        for name, values in zip(names, zip(*said, strict=True), strict=True)
+        for name, values in zip(names, zip(*together, strict=True), strict=True)
         if len(set(values)) == 1
     }
     for i in range(max(map(len, variants.values()))):
