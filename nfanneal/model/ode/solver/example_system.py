@@ -173,6 +173,10 @@ def stop_slopes(event, theta, fixed, moved):
         moved[0] += 0.0
 
 
+LAWS, LAW_ROWS = np.empty((0, 1)), np.empty(0, dtype=np.int64)
+"""What is conserved, W (laws, N), and the row of f = 0 that each law takes the place of."""
+
+
 @njit(**STRICT)
 def steady_jacobian(t, y, theta, fixed, matrix):
     """∂f/∂y where it is not zero everywhere."""
