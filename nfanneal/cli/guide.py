@@ -16,6 +16,7 @@ TOPICS = (
     "experiments",
     "events",
     "programs",
+    "petab",
     "solver",
     "results",
     "stopping",

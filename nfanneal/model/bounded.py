@@ -89,6 +89,11 @@ class BoundedPrior:
         inside = (theta >= self.ends.low) & (theta <= self.ends.high)
         return np.where(inside, self.whole.log_density(theta) - self.log_mass, -np.inf)
 
+    def score(self, theta: Array) -> Array:
+        """d log p/dθ, nan outside the bounds; any shape."""
+        inside = (theta >= self.ends.low) & (theta <= self.ends.high)
+        return np.where(inside, self.whole.score(theta), np.nan)
+
     def from_latent(self, z: Array) -> Array:
         """θ = F⁻¹(F(a) + Φ(z)·(F(b) − F(a))), from the side where that is at most ½."""
         below, above = self.ends.probabilities(special.ndtr(-np.abs(z)), z <= 0)

@@ -110,6 +110,10 @@ class LatentMap:
         """log prior density of θ of shape (n, d), summed over columns: (n,)."""
         return self._by_block("log_density", theta).sum(axis=1)
 
+    def score(self, theta: Array) -> Array:
+        """Gradient of the log prior density at θ, (n, d); nan outside a prior's support."""
+        return self._by_block("score", theta)
+
     def in_words(self, z: Array) -> str:
         """The parameters at one latent point z (d,): `a = 1.2, k = 0.3`."""
         return point_in_words(self.column_names, self.from_latent(z[None])[0])

@@ -29,12 +29,14 @@ class PriorKind:
 
     `tails` are its quantiles in closed form, θ from a tail's probability q ≤ ½, from below and from
     above: they take arrays of arguments, and so many parameters at once. `exact` ones, of numbers,
-    replace those of scipy.stats in the latent map where these lose the tails.
+    replace those of scipy.stats in the latent map where these lose the tails. `score` is the
+    derivative d log p/dθ within the support, of θ and the arguments.
     """
 
     arguments: tuple[str, ...]
     distribution: Callable[..., Any]
     tails: tuple[Quantile, Quantile]
+    score: Callable[..., Array]
     positive: tuple[str, ...] = ()
     increasing: tuple[str, str] | None = None
     may_be_infinite: tuple[str, ...] = ()
@@ -94,6 +96,14 @@ def _log_or_less(theta: Array) -> Array:
         return np.asarray(np.log(np.maximum(theta, 0.0)))
 
 
+def _normal_score(x: Array, mean: float | Array, sd: float | Array) -> Array:
+    return (mean - x) / sd**2
+
+
+def _laplace_score(x: Array, loc: float | Array, scale: float | Array) -> Array:
+    return np.asarray(np.sign(loc - x) / scale)
+
+
 SQRT_2 = 2.0**0.5
 HALFNORMAL: tuple[Quantile, Quantile] = (
     lambda q, s: s * SQRT_2 * special.erfinv(q),
@@ -117,6 +127,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, b: a + (b - a) * q,
             lambda q, a, b: b - (b - a) * q,
         ),
+        lambda x, a, b: 0.0 * x,
         increasing=("low", "high"),
     ),
     "loguniform": PriorKind(
@@ -126,6 +137,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, b: a * np.exp(q * np.log(b / a)),
             lambda q, a, b: b * np.exp(-q * np.log(b / a)),
         ),
+        lambda x, a, b: -1.0 / x,
         positive=("low",),
         increasing=("low", "high"),
     ),
@@ -136,6 +148,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: m + s * special.ndtri(q),
             lambda q, m, s: m - s * special.ndtri(q),
         ),
+        _normal_score,
         positive=("sd",),
     ),
     "lognormal": PriorKind(
@@ -145,12 +158,14 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: np.exp(m + s * special.ndtri(q)),
             lambda q, m, s: np.exp(m - s * special.ndtri(q)),
         ),
+        lambda x, m, s: (_normal_score(np.log(x), m, s) - 1.0) / x,
         positive=("sigma",),
     ),
     "halfnormal": PriorKind(
         ("sd",),
         lambda s: stats.halfnorm(scale=s),
         HALFNORMAL,
+        lambda x, s: _normal_score(x, 0.0, s),
         positive=("sd",),
         exact=HALFNORMAL,
     ),
@@ -161,6 +176,7 @@ PRIORS: dict[str, PriorKind] = {
             _truncnormal_below,
             lambda q, m, s, a, b: -_truncnormal_below(q, -m, s, -b, -a),
         ),
+        lambda x, m, s, a, b: _normal_score(x, m, s),
         positive=("sd",),
         increasing=("low", "high"),
         may_be_infinite=("low", "high"),
@@ -173,6 +189,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, r: -np.log1p(-q) / r,
             lambda q, r: -np.log(q) / r,
         ),
+        lambda x, r: 0.0 * x - r,
         positive=("rate",),
     ),
     "gamma": PriorKind(
@@ -182,6 +199,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, r: special.gammaincinv(a, q) / r,
             lambda q, a, r: special.gammainccinv(a, q) / r,
         ),
+        lambda x, a, r: (a - 1.0) / x - r,
         positive=("shape", "rate"),
     ),
     "inversegamma": PriorKind(
@@ -191,9 +209,17 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, s: s / special.gammainccinv(a, q),
             lambda q, a, s: s / special.gammaincinv(a, q),
         ),
+        lambda x, a, s: (s / x - a - 1.0) / x,
         positive=("shape", "scale"),
     ),
-    "beta": PriorKind(("a", "b"), stats.beta, BETA, positive=("a", "b"), exact=BETA),
+    "beta": PriorKind(
+        ("a", "b"),
+        stats.beta,
+        BETA,
+        lambda x, a, b: (a - 1.0) / x - (b - 1.0) / (1.0 - x),
+        positive=("a", "b"),
+        exact=BETA,
+    ),
     "studentt": PriorKind(
         ("df", "loc", "scale"),
         stats.t,
@@ -201,6 +227,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, v, m, s: m + s * special.stdtrit(v, q),
             lambda q, v, m, s: m - s * special.stdtrit(v, q),
         ),
+        lambda x, v, m, s: -(v + 1.0) * (x - m) / (v * s * s + (x - m) ** 2),
         positive=("df", "scale"),
     ),
     "cauchy": PriorKind(
@@ -210,6 +237,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: m - s / np.tan(np.pi * q),
             lambda q, m, s: m + s / np.tan(np.pi * q),
         ),
+        lambda x, m, s: -2.0 * (x - m) / (s * s + (x - m) ** 2),
         positive=("scale",),
     ),
     "halfcauchy": PriorKind(
@@ -219,6 +247,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, s: s * np.tan(0.5 * np.pi * q),
             lambda q, s: s / np.tan(0.5 * np.pi * q),
         ),
+        lambda x, s: -2.0 * x / (s * s + x * x),
         positive=("scale",),
     ),
     "laplace": PriorKind(
@@ -228,12 +257,14 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: m + s * np.log(2.0 * q),
             lambda q, m, s: m - s * np.log(2.0 * q),
         ),
+        _laplace_score,
         positive=("scale",),
     ),
     "loglaplace": PriorKind(
         ("mu", "scale"),
         lambda m, s: _OfLogarithm(stats.laplace(m, s)),
         LOGLAPLACE,
+        lambda x, m, s: (_laplace_score(np.log(x), m, s) - 1.0) / x,
         positive=("scale",),
         exact=LOGLAPLACE,
     ),
@@ -244,6 +275,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, s: s * np.sqrt(-2.0 * np.log1p(-q)),
             lambda q, s: s * np.sqrt(-2.0 * np.log(q)),
         ),
+        lambda x, s: 1.0 / x - x / (s * s),
         positive=("scale",),
     ),
     "chisquare": PriorKind(
@@ -253,6 +285,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, v: 2.0 * special.gammaincinv(0.5 * v, q),
             lambda q, v: 2.0 * special.gammainccinv(0.5 * v, q),
         ),
+        lambda x, v: (0.5 * v - 1.0) / x - 0.5,
         positive=("df",),
     ),
 }
@@ -280,6 +313,14 @@ class Prior:
     def log_density(self, theta: Array) -> Array:
         """log p(θ), −inf outside the support; any shape."""
         return np.asarray(self.distribution.logpdf(theta))
+
+    def score(self, theta: Array) -> Array:
+        """d log p/dθ, nan outside the support; any shape."""
+        low, high = self.support
+        inside = (theta >= low) & (theta <= high)
+        with np.errstate(all="ignore"):
+            slope = PRIORS[self.name].score(theta, *self.arguments.values())
+        return np.where(inside, slope, np.nan)
 
     def from_latent(self, z: Array) -> Array:
         """θ = F⁻¹(Φ(z)), by the survival function for z > 0 so that both tails are exact."""

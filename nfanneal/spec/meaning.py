@@ -70,7 +70,9 @@ class SpecReader(MeasuredReader, EquationsReader, TimingReader):
             if parameter is not None:
                 free += self._of_experiments(parameter, given)
         if not free and not self.complaints:
-            self.complain_key(("parameters",), "no parameter has a prior: nothing to estimate")
+            hint = "in place of a number, write a prior: k: {prior: {loguniform: [0.1, 10]}}"
+            message = "no parameter has a prior: nothing to estimate"
+            self.complain_key(("parameters",), message, hint)
         return tuple(free), fixed
 
     def _free(self, name: str, given: ParameterSpec) -> Parameter | None:

@@ -80,6 +80,8 @@ def test_the_density_is_the_priors_over_its_mass_between(name, ends):
     outside = beyond[np.isfinite(beyond)]
     assert len(outside) == sum(abs(z) < INF for z in ends)
     assert (prior.log_density(outside) == -np.inf).all()
+    assert np.isnan(prior.score(outside)).all()
+    np.testing.assert_array_equal(prior.score(theta), whole.score(theta))
 
 
 @each_case

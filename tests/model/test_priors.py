@@ -110,6 +110,31 @@ def test_slope_is_the_derivative_of_the_map(name, z):
 
 
 @each_prior
+@settings(max_examples=30, deadline=None)
+@given(z=st.floats(-3, 3).filter(lambda z: abs(z) > 1e-2))  # Laplace's density has a kink
+def test_score_is_the_derivative_of_the_log_density(name, z):
+    prior = make_prior(name, EXAMPLES[name])
+    points = np.array([z])
+    theta = prior.from_latent(points)
+    h = 1e-3 * prior.latent_slope(points, theta)
+    at = [prior.log_density(theta + k * h)[0] for k in (-2, -1, 1, 2)]
+    difference = (8 * (at[2] - at[1]) - (at[3] - at[0])) / (12 * h[0])
+    # in units of the step; θ + h is rounded by 1e-16 of θ
+    room = 1e-11 + 1e-15 * abs(theta[0] / h[0])
+    assert (prior.score(theta)[0] - difference) * h[0] == pytest.approx(0.0, abs=room)
+
+
+@each_prior
+def test_there_is_no_score_outside_the_support(name):
+    prior = make_prior(name, EXAMPLES[name])
+    low, high = prior.support
+    beyond = np.array([low - 1.0, high + 1.0])
+    assert np.isnan(prior.score(beyond[np.isfinite(beyond)])).all()
+    inside = np.array([low, 0.7, high]) if name == "uniform" else np.array([0.7])
+    assert np.isfinite(prior.score(inside)).all()
+
+
+@each_prior
 def test_extreme_latents_give_no_nan(name):
     z = np.array([-1e3, -40.0, -37.0, 37.0, 40.0, 1e3])
     prior = make_prior(name, EXAMPLES[name])

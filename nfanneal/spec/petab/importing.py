@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from nfanneal.errors import SpecError
 from nfanneal.spec.document import Document
+from nfanneal.spec.importers import Imported
 from nfanneal.spec.petab.reading import read_problem
 from nfanneal.spec.petab.spec_of import spec_mapping
 from nfanneal.spec.petab.tables import Complaints
@@ -15,16 +14,7 @@ from nfanneal.spec.petab.writing import spec_text
 from nfanneal.spec.sbml.model import read_sbml
 
 
-@dataclass(frozen=True)
-class PetabSpec:
-    """The text of a spec, the nominal values of its parameters, and what is to be told."""
-
-    text: str
-    nominal: Mapping[str, float]
-    notes: tuple[str, ...] = ()
-
-
-def petab_spec(document: Document, folder: Path) -> PetabSpec:
+def petab_spec(document: Document, folder: Path) -> Imported:
     """The spec of a problem, whose files are named relative to `folder`.
 
     Raises:
@@ -45,4 +35,5 @@ def petab_spec(document: Document, folder: Path) -> PetabSpec:
     mapping = spec_mapping(problem, model, wrong)
     wrong.tell()
     nominal = {p.name: p.nominal for p in problem.parameters if p.nominal is not None}
-    return PetabSpec(spec_text(mapping, problem, model), nominal, model.notes)
+    text = spec_text(mapping, problem, model)
+    return Imported(text, model.notes, whole=True, nominal=nominal)

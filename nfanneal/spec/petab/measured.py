@@ -39,9 +39,8 @@ def measured(
 ) -> Measured:
     """Observables as they are measured, and the data.
 
-    Where an observable's placeholders always have the same values, these stand in its formula.
-    Else each experiment says its own; and if it has several, at different times, the observable
-    is there several times.
+    What a placeholder always stands for is put into the formula. Else each experiment says its
+    own; and if it has several, at different times, the observable is there several times.
     """
     found = Measured()
     by_observable = defaultdict[str, list[Measurement]](list)
@@ -75,25 +74,27 @@ def _add(found: Measured, observable: PetabObservable, own: Sequence[Measurement
         if said not in variants[each.experiment]:
             variants[each.experiment].append(said)
     names = (*observable.placeholders, *observable.noise_placeholders)
-    same = len({said for each in variants.values() for said in each}) == 1
-    most = max(map(len, variants.values()))
-    for i in range(most):
+    together = {(*a, *b) for several in variants.values() for a, b in several}
+    always = {
+        name: values[0]
+        for name, values in zip(names, zip(*together, strict=True), strict=True)
+        if len(set(values)) == 1
+    }
+    for i in range(max(map(len, variants.values()))):
         name = observable.name if i == 0 else _another(observable.name, i + 1, found.observables)
-        standing = {symbol(n): symbol(n if i == 0 else f"{n}_{i + 1}") for n in names}
-        if same:
-            (values,) = {(*a, *b) for said in variants.values() for a, b in said}
-            standing = dict(zip(map(symbol, names), values, strict=True))
+        places = {n: n if i == 0 else f"{n}_{i + 1}" for n in names if n not in always}
+        standing = {symbol(n): e for n, e in always.items()}
+        standing |= {symbol(n): symbol(place) for n, place in places.items()}
         found.observables[name] = observable.formula.xreplace(standing)
         found.noise[name] = observable.noise, observable.argument.xreplace(standing)
         for experiment, several in variants.items():
             if i >= len(several):
                 continue
             given, noise_given = several[i]
-            if not same:
-                values = (*given, *noise_given)
-                places = [s.name for s in standing.values()]
-                there = found.instead.setdefault(experiment, {})
-                there |= dict(zip(places, values, strict=True))
+            there = found.instead.setdefault(experiment, {})
+            for placeholder, value in zip(names, (*given, *noise_given), strict=True):
+                if placeholder in places:
+                    there[places[placeholder]] = value
             found.columns.setdefault(experiment, {})[name] = [
                 (each.time, each.value)
                 for each in own

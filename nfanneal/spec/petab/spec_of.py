@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sympy
@@ -14,6 +15,7 @@ from nfanneal.spec.petab.measured import TIME_COLUMN, Measured, measured, table_
 from nfanneal.spec.petab.problem import PetabParameter, PetabProblem, with_names
 from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
+from nfanneal.spec.sbml.section import event_sections
 from nfanneal.spec.sbml.text import value_of
 
 NOISE_ARGUMENTS = {
@@ -136,8 +138,13 @@ def _model(
     renamed = dict(resolved.renamed)
     rates = {s: model.rates[s].xreplace(renamed) for s in model.states}
     named = {n: e.xreplace(renamed) for n, e in model.assignments.items()} | resolved.derived
-    used = _used([*rates.values(), *observables.values(), *resolved.initial.values()], named)
     everything = [*rates.values(), *observables.values(), *resolved.initial.values()]
+    for event in model.events:
+        parts = [event.trigger, *event.assignments.values()]
+        parts += [] if event.delay is None else [event.delay]
+        everything += [part.xreplace(renamed) for part in parts]
+        everything += [symbol(name) for name in event.assignments]
+    used = _used(everything, named)
     everything += [named[n] for n in used]
     symbols = set().union(*map(_names, everything))
     said: dict[str, Any] = {
@@ -150,7 +157,27 @@ def _model(
     }
     if used:
         said["expressions"] = {n: value_of(named[n]) for n in named if n in used}
+    if model.events:
+        said["events"] = event_sections(_with_names(model, renamed))
     return said
+
+
+def _with_names(model: SbmlModel, renamed: Mapping[sympy.Symbol, sympy.Expr]) -> SbmlModel:
+    """The model whose events know other names."""
+    targets = {old.name: new.name for old, new in renamed.items() if isinstance(new, sympy.Symbol)}
+    events = tuple(
+        replace(
+            event,
+            trigger=event.trigger.xreplace(renamed),
+            delay=None if event.delay is None else event.delay.xreplace(renamed),
+            assignments={
+                targets.get(name, name): value.xreplace(renamed)
+                for name, value in event.assignments.items()
+            },
+        )
+        for event in model.events
+    )
+    return replace(model, events=events)
 
 
 def _used(expressions: Iterable[sympy.Expr], named: Mapping[str, sympy.Expr]) -> set[str]:

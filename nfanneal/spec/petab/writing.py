@@ -31,7 +31,9 @@ def spec_text(spec: Mapping[str, Any], problem: PetabProblem, model: SbmlModel) 
 
 def _scalar(value: Any) -> str:
     """A value on one line, as YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 

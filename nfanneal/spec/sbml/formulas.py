@@ -22,8 +22,8 @@ from nfanneal.spec.sbml.operators import ARITHMETIC, AVOGADRO, REFUSED, RELATION
 
 DEEPEST = 150
 """Levels of operators, functions written out; sums and products of many terms are one level."""
-MOST_NODES = 200_000
-"""Of all formulas of a file, functions written out."""
+MOST_NODES = 60_000
+"""Of all formulas of a file, functions written out: thrice what a spec can hold."""
 
 
 @dataclass(frozen=True)

@@ -28,20 +28,9 @@ def document_of(text: str, path: str) -> Any:
     """The document that libsbml reads from a text that is safe.
 
     Raises:
-        SpecError: libsbml finds errors in it, each with its line.
+        SpecError: libsbml finds errors in it, each with its line; warnings are left alone.
     """
-    document = libsbml().readSBMLFromString(text)
-    refuse_errors(document, path)
-    return document
-
-
-def refuse_errors(document: Any, path: str) -> None:
-    """Raise the errors that libsbml has logged; warnings are left alone.
-
-    Raises:
-        SpecError: there are some.
-    """
-    severe = libsbml().LIBSBML_SEV_ERROR
+    document, severe = libsbml().readSBMLFromString(text), libsbml().LIBSBML_SEV_ERROR
     found: dict[Complaint, None] = {}
     for i in range(document.getNumErrors()):
         error = document.getError(i)
@@ -50,6 +39,7 @@ def refuse_errors(document: Any, path: str) -> None:
             found[Complaint(message, Location(path, max(1, error.getLine())))] = None
     if found:
         raise SpecError(sorted(found, key=lambda c: c.location.line if c.location else 0)[:100])
+    return document
 
 
 @cache

@@ -30,7 +30,7 @@ def rules_of(source: Source) -> Rules:
             hint = "solve it for one of its ids, and make it an assignment rule"
             source.complaints.add(rule.getLine(), ALGEBRAIC, hint)
             continue
-        name = _target(source, rule.getVariable(), rule, "rule")
+        name = _target(source, rule.getVariable(), rule, "a rule")
         if name is None:
             continue
         if name in found.assignments or name in found.rates:
@@ -42,7 +42,7 @@ def rules_of(source: Source) -> Rules:
             message = f"'{rule.getVariable()}' is constant, but has a rule"
             source.complaints.add(rule.getLine(), message)
     for assignment in items(source.model, "InitialAssignment"):
-        name = _target(source, assignment.getSymbol(), assignment, "initial assignment")
+        name = _target(source, assignment.getSymbol(), assignment, "an initial assignment")
         if name is None:
             continue
         if name in found.initial or name in found.assignments:
@@ -63,6 +63,6 @@ def _target(source: Source, identifier: str, element: Any, what: str) -> str | N
     name = source.name(identifier)
     if name in source.elements:
         return name
-    message = f"a {what} for '{identifier}', which is no species, compartment or parameter"
+    message = f"{what} for '{identifier}', which is no species, compartment or parameter"
     source.complaints.add(element.getLine(), message, nearest(identifier, source.elements))
     return None

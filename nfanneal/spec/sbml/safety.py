@@ -19,6 +19,7 @@ DEEPEST = 250
 WIDEST = 2_000
 """Operands of one operator: libsbml keeps a sum of n terms n levels deep."""
 MOST_ELEMENTS = 500_000
+SBML = "http://www.sbml.org/sbml/"
 MATHML = "http://www.w3.org/1998/Math/MathML"
 
 
@@ -60,10 +61,12 @@ class _Watch:
         if name.startswith(MATHML) and self._children[-1] > WIDEST:
             raise self._refuse(f"an operator with more than {WIDEST:,} operands")
         self._children.append(0)
-        if self._elements == 1 and not name.endswith(" sbml"):
-            shown = name.rsplit(" ", 1)[-1][:40]
-            raise self._refuse(f"no SBML: the outermost element is <{shown}>")
         if self._elements == 1:
+            space, _, shown = name.rpartition(" ")
+            if shown != "sbml" or not space.startswith(SBML):
+                wanted = f'<sbml xmlns="{SBML}…">'
+                message = f"no SBML: the outermost element is <{shown[:40]}>, not {wanted}"
+                raise self._refuse(message)
             self._refuse_packages(attributes)
 
     def _refuse_packages(self, attributes: dict[str, str]) -> None:

@@ -81,6 +81,15 @@ def starting_numbers(model: SbmlModel) -> dict[str, float]:
     return {s.name: float(value) for s, value in known.items() if s.name in given}
 
 
+def refuse_circles(model: SbmlModel) -> None:
+    """Values at the start must not determine one another.
+
+    Raises:
+        SpecError: they do, as the file has them.
+    """
+    _order(model, _definitions(model, {}))
+
+
 def _replaced(expression: sympy.Expr, values: Values) -> sympy.Expr | None:
     try:
         return replaced(expression, values)

@@ -32,6 +32,7 @@ from nfanneal.model.ode.codegen.sensitivities import (
     place,
     variation_body,
 )
+from nfanneal.model.ode.codegen.steady import steady_sources
 from nfanneal.model.ode.codegen.triggers import memory_sizes, trigger_functions
 from nfanneal.model.ode.system import OdeSystem
 
@@ -312,12 +313,10 @@ def _timetable(layout: Layout) -> list[str]:
     if table.resets:
         sources += [_reset(layout), _reset_slopes(layout)]
     if table.steady:
-        columns = [layout.system.parameters[c] for c in layout.active]
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
         sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
-        sources += [_matrix(layout, "steady_jacobian", layout.system.states)]
-        sources += [_matrix(layout, "steady_direct", columns)]
+        sources += steady_sources(layout)
     return sources
 
 
@@ -410,10 +409,3 @@ def _stop_slopes(layout: Layout) -> str:
         if lines:
             body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("stop_slopes", "event, theta, fixed, moved", body, "STRICT")
-
-
-def _matrix(layout: Layout, name: str, symbols: Sequence[sympy.Symbol]) -> str:
-    partials = nonzero(layout.system.equations, symbols)
-    targets = [f"matrix[{i}, {j}]" for i, j, _ in partials]
-    body = assign(layout, targets, [with_fixed(layout, e) for *_, e in partials])
-    return arithmetic(name, "t, y, theta, fixed, matrix", body, "STRICT")

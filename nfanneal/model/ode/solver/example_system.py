@@ -173,6 +173,10 @@ def stop_slopes(event, theta, fixed, moved):
         moved[0] += 0.0
 
 
+LAWS, LAW_ROWS = np.empty((0, 1)), np.empty(0, dtype=np.int64)
+"""What is conserved, W (laws, N), and the row of f = 0 that each law takes the place of."""
+
+
 TRIGGERED, MEMORY, KEPT_UNTIL = False, FIXED, FIXED
 """Whether there are events with conditions; where `fixed` has what is remembered of them, and until
 where that goes to the other stepper with a trajectory. The rest is worked with."""
