@@ -124,10 +124,10 @@ def _first_conditions(layout: Layout, triggers: Sequence[Trigger]) -> str:
 
 
 def _relation_rate(layout: Layout, conditions: Conditions) -> str:
-    """∂c/∂y and ∂c/∂θ of a relation's difference c, added to zeros; returns ∂c/∂t."""
+    """∂c/∂y and ∂c/∂θ of the difference c of one that moves, added to zeros; returns ∂c/∂t."""
     system, body = layout.system, list[str]()
     columns = _columns(layout)
-    for r, relation in enumerate(conditions.relations):
+    for r, relation in enumerate(conditions.relations[: conditions.moving]):
         c = relation.difference
         by_state, direct = nonzero([c], system.states), nonzero([c], columns)
         targets = [f"by_y[{i}]" for _, i, _ in by_state]
@@ -152,7 +152,7 @@ def _assigned(layout: Layout, triggers: Sequence[Trigger]) -> str:
 
 
 def _assigned_slopes(layout: Layout, triggers: Sequence[Trigger]) -> str:
-    """d/dθ of those values, and at last of the delay, at a time that moves by `moved`.
+    """d/dθ of those values, and at last of a delay, at a time that moves by `moved`.
 
     `total` is dy/dθ at that time. Both have rows of P numbers; `slopes` has rows of COLUMNS.
     """
@@ -160,9 +160,10 @@ def _assigned_slopes(layout: Layout, triggers: Sequence[Trigger]) -> str:
     columns = _columns(layout)
     for event, trigger in enumerate(triggers):
         lines = list[str]()
-        for v, value in enumerate((*(value for _, value in trigger.values), _delay(trigger))):
-            row = v if v < len(trigger.values) else "VALUES"
-            lines += _slopes_of(layout, value, system, columns, row)
+        for v, (_, value) in enumerate(trigger.values):
+            lines += _slopes_of(layout, value, system, columns, v)
+        if trigger.delay is not None:
+            lines += _slopes_of(layout, trigger.delay, system, columns, "VALUES")
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     arguments = "event, t, y, total, moved, theta, fixed, slopes"
     return function("assigned_slopes", arguments, body, "STRICT")
