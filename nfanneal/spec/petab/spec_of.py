@@ -54,7 +54,8 @@ def _parameter(parameter: PetabParameter) -> Any:
     said: dict[str, Any] = {"prior": dict(parameter.prior)}
     if parameter.bounds is not None:
         said["bounds"] = list(parameter.bounds)
-    if parameter.scale != "linear":
+    above_zero = next(iter(parameter.prior)).startswith("log")
+    if parameter.scale != "linear" and (above_zero or (parameter.bounds or (-1.0, 0.0))[0] >= 0):
         said["scale"] = parameter.scale
     return said
 
