@@ -15,6 +15,7 @@ TOPICS = (
     "models",
     "experiments",
     "events",
+    "sbml",
     "programs",
     "petab",
     "solver",

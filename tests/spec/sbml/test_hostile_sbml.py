@@ -78,7 +78,7 @@ def test_large_files_are_not_even_read(tmp_path):
     path = tmp_path / "large.xml"
     with path.open("wb") as sparse:
         sparse.truncate(10**11)
-    with pytest.raises(SpecError, match=r"100,000,000,000 bytes; a SBML file has at most"):
+    with pytest.raises(SpecError, match=r"100,000,000,000 bytes; a model in SBML has at most"):
         read_sbml(path)
     refused(b" " * (LARGEST_FILE + 1))
 
