@@ -27,8 +27,8 @@ test-long: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
-	for target in expression spec table sbml; do \
-		$(BIN)/python tests/fuzz/run.py $$target -max_total_time=$$(($(FUZZ_SECONDS) / 4)) \
+	for target in expression spec table sbml petab; do \
+		$(BIN)/python tests/fuzz/run.py $$target -max_total_time=$$(($(FUZZ_SECONDS) / 5)) \
 		|| exit 1; \
 	done
 

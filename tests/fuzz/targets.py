@@ -5,13 +5,15 @@ Each target is run by atheris (`make fuzz`) and, for a few seconds, by hypothesi
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import petab_tables
 import sbml
 
-from nfanneal.errors import DataError, SpecError
+from nfanneal.errors import DataError, InputError, SpecError
 from nfanneal.model.expressions import (
     ExpressionError,
     cost_of,
@@ -22,7 +24,7 @@ from nfanneal.model.expressions import (
     with_numbers,
 )
 from nfanneal.runtime.files import decoded
-from nfanneal.spec.load import spec_from_text
+from nfanneal.spec.load import load_spec, spec_from_text
 from nfanneal.spec.sbml.model import sbml_of, to_model_section
 from nfanneal.spec.table import table_of
 
@@ -31,6 +33,8 @@ RENAME = {symbol(name): name for name in NAMES} | {symbol(f"v[{i}]"): f"v{i}" fo
 KNOWN = {symbol("k"): 1e4, symbol("n"): 0.5}
 AFFORDABLE = 2_000
 """Derivatives of larger expressions take a fuzzer too long."""
+BETWEEN = b"=====\n"
+"""Between the tables of a PEtab problem."""
 SEEDS = {
     "expression": (
         b"a1 / (1 + x3**h) - d1*x1", b"hill(x, k, n)*where(t > 5 and x < 1, min(x, y), v[2])",
@@ -64,6 +68,7 @@ SEEDS = {
             Rules=sbml.assignment("log", sbml.apply("power", "A", "1.5")),
         ).encode(),
     ),
+    "petab": (BETWEEN.join(text.encode() for text in petab_tables.FIRST.values()),),
     "table": (
         b"t,x,y\n0,1,2\n1,,3\n", b'# why\n"t";"x"\n0;"1"\n1;NA\n', b"t\tx\r\n1e-3\t-2.5\r\n",
     ),
@@ -132,4 +137,21 @@ def table(raw: bytes) -> None:
     assert not np.isinf(found.values).any()
 
 
-TARGETS = {"expression": expression, "spec": spec, "table": table, "sbml": sbml_file}
+def petab(raw: bytes) -> None:
+    """A PEtab problem is refused with places in its files, or its spec reads as it was written."""
+    tables = raw.split(BETWEEN)[: len(petab_tables.FIRST)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = petab_tables.problem(Path(folder))
+        for name, content in zip(petab_tables.FIRST, tables, strict=False):
+            Path(folder, name).write_bytes(content)
+        try:
+            checked = load_spec(path)
+        except InputError as error:
+            assert error.complaints
+            return
+    assert spec_from_text(checked.yaml).spec == checked.spec
+
+
+TARGETS = {
+    "expression": expression, "spec": spec, "table": table, "sbml": sbml_file, "petab": petab
+}  # fmt: skip
