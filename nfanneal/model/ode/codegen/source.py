@@ -73,9 +73,9 @@ def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     own = {"example_system": _system_source(system, stepper)}
     table = system.timetable
     needs = {
-        "linear_solve": stepper.linear or table.steady,
+        "linear_solve": stepper.linear or table.rests,
         "events": table.stops,
-        "steady_state": table.steady,
+        "steady_state": table.rests,
     }
     *before, last = stepper.parts
     order = (
@@ -124,6 +124,7 @@ def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     return f"""N, P = {n}, {p}
 FIXED, PARTIALS = {fixed}, {jacobian + n * p}
 TIMED, STEADY, RESETS = {table.stops}, {table.steady}, {bool(table.resets)}
+ENDLESS, HALTS = {table.endless}, {table.endless or table.stops}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
 COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
 NEW = {stepper.abreast}
@@ -305,12 +306,13 @@ def _timetable(layout: Layout) -> list[str]:
     if table.stops:
         sources += [_tables(layout), _spaced(layout), _apply(layout)]
         sources += [_apply_slopes(layout), _stop_slopes(layout)]
-    if table.steady:
     if table.resets:
         sources += [_reset(layout), _reset_slopes(layout)]
+    if table.steady:
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
         sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
+    if table.rests:
         sources += steady_sources(layout)
     return sources
 
@@ -369,6 +371,7 @@ def _apply_slopes(layout: Layout) -> str:
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply_slopes", "event, y, s, theta, fixed", body, "STRICT")
 
+
 def _reset(layout: Layout) -> str:
     resets = layout.system.timetable.resets
     names = [f"new{i}" for i, _ in resets]
@@ -393,7 +396,6 @@ def _reset_slopes(layout: Layout) -> str:
     for name, (row, q, _) in zip(names[len(by_state) :], direct, strict=True):
         body.append(f"s[{resets[row][0]} * P + {q}] += {name}")
     return function("reset_slopes", "theta, fixed, y, s", body, "STRICT")
-
 
 
 def _stop_slopes(layout: Layout) -> str:
