@@ -39,6 +39,7 @@ HOMES = {
     "sympy": ("model", "spec", "bench/solvers"),
     "torch": ("anneal", "model/python_model.py", "model/python_file.py", "runtime/threads.py",
               "results/sample.py", "runs", "bench"),
+    "libsbml": ("spec/sbml",),
     "filelock": ("runtime",),
     "threadpoolctl": ("runtime", "bench"),
     "distributed": ("model/executors/dask.py",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,13 @@ class CheckedSpec:
     def place(self, *path: str) -> Location:
         """Where the value at `path` stands."""
         return self.document.place(path).value
+
+    @property
+    def nominal(self) -> Mapping[str, float] | None:
+        """Values that an importer found for all free parameters; None if it did not."""
+        known = self.document.nominal
+        names = [name for p in self.meaning.free for name in p.column_names]
+        return {n: known[n] for n in names} if names and set(names) <= known.keys() else None
 
     @property
     def data(self) -> dict[str, DataSpec]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, Tag
 
+from nfanneal.model.latent import Scale
 from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
-from nfanneal.spec.fields import Expression, Finite, Interval, Number, Section, Whole, Word
+from nfanneal.spec.fields import Ends, Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
 from nfanneal.spec.kinds.ode import InputSpec
 
@@ -16,12 +17,22 @@ class ParameterSpec(Section):
     """A free parameter."""
 
     prior: dict[str, Any] = Field(description="{name: arguments}, such as {normal: [0, 1]}")
+    bounds: Ends | None = Field(
+        None,
+        description="[low, high]: the prior is cut to this interval and normalised anew; .inf and "
+        "-.inf cut nothing off",
+    )
     shape: Whole | None = Field(None, ge=1, le=10_000, description="length of a vector parameter")
     per: Literal["experiment"] | None = Field(
         None, description="experiment: each experiment has its own, called name[experiment]"
     )
     label: Word | None = Field(None, description="how figures name it; may hold LaTeX")
     unit: Word | None = Field(None, description="its unit")
+    scale: Scale = Field(
+        "linear",
+        description="of the axis that figures draw it on: linear, or log or log10 for a positive "
+        "one; nothing else depends on it",
+    )
 
 
 class DataSpec(Section):

@@ -126,6 +126,16 @@ ONE = {
         ("uniform: [0, 1]", "uniform: [0, 1], normal: [0, 1]"),
         "9:14: k: a prior is one name",
     ),
+    **{
+        f"bounds: {given}": (("{uniform: [0, 1]}", f"{{uniform: [0, 1]}}, bounds: {given}"), told)
+        for given, told in (
+            ("[1]", "9:41: parameters.k.bounds must be two numbers, [low, high]"),
+            ("{low: 0}", "9:41: parameters.k.bounds must be two numbers, [low, high]"),
+            ("[0, a]", "9:45: parameters.k.bounds.1 must be a number, not 'a'"),
+            ("[1, 0]", "9:41: k: bounds: the first must be below the second, not [1, 0]"),
+            ("[2, 3]", "9:41: k: bounds: uniform has nothing within [2, 3], its support is"),
+        )
+    },
     "parameter": (
         ("{prior: {uniform: [0, 1]}}", "abc"),
         "9:6: parameters.k must be a number, or {prior: …}, not 'abc'",
