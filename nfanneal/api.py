@@ -62,7 +62,8 @@ def evaluate(
     Arguments:
         spec: path of a YAML file, or its content as a mapping (paths from the current folder).
         at: numbers by name on the natural scale, `x[0]` or a list for a vector, `k[control]` or a
-            mapping for what each experiment has its own of; None: the medians of the priors.
+            mapping for what each experiment has its own of; None: the medians of the priors, or the
+            nominal values of a PEtab problem, which also stand for what is not given.
         overrides: texts like `model.solver.rtol=1e-9`.
         gradient: derivatives of log-likelihood and log-posterior by every parameter, too.
         pointwise: the part of every datum, too, where there are data.
@@ -77,7 +78,7 @@ def evaluate(
         >>> found.log_likelihood, found.log_prior, found.failed  # doctest: +SKIP
     """
     checked = read_spec(spec, overrides)
-    theta = point_of(checked, at)
+    theta = point_of(checked, at, checked.nominal)
     set_threads(threads)
     problem = build_problem(checked)
     return evaluate_at(problem, theta, gradient=gradient, pointwise=pointwise)

@@ -17,6 +17,7 @@ TOPICS = (
     "events",
     "programs",
     "petab",
+    "sbml",
     "solver",
     "results",
     "stopping",

@@ -34,7 +34,7 @@ COMMANDS = {
     "bench": "Run other samplers on the same likelihood, and say what each costs.",
     "slurm": "Print a batch script for SLURM that runs a spec.",
     "init": "Write a commented example to start from.",
-    "import": "Make a spec of a model in SBML.",
+    "import": "Make a spec of a model in SBML or of a PEtab problem.",
     "schema": "Print the JSON Schema of a spec, for editors.",
     "guide": "Show a page of the guide: models, results, clusters and more.",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from nfanneal.arrays import Array, Bools
 from nfanneal.model.bounded import AnyPrior, BoundedPrior, Ends, stacked
 from nfanneal.model.priors import PRIORS, Quantile
 
+Scale = Literal["linear", "log", "log10"]
 NAMED_COLUMNS = 12
 """A message names at most so many parameters."""
 SMALLEST, LARGEST = 1e-100, 1.0 - 2.0**-53
@@ -27,13 +29,17 @@ def element_names(name: str, size: int | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A free parameter: one prior for each of its `size` independent components."""
+    """A free parameter: one prior for each of its `size` independent components.
+
+    Figures draw it with its label and unit, on an axis of its scale.
+    """
 
     name: str
     prior: AnyPrior
     size: int | None = None
     label: str | None = None
     unit: str | None = None
+    scale: Scale = "linear"
 
     @property
     def columns(self) -> int:

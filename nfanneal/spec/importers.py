@@ -79,3 +79,4 @@ IMPORTERS = (
     Importer("a model in SBML (level 2 or 3)", _is_xml, _read_sbml),
     Importer("a PEtab problem (its YAML file)", _is_petab, _read_petab),
 )
+"""In the order in which they are asked."""

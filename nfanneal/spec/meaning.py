@@ -101,7 +101,10 @@ class SpecReader(MeasuredReader, EquationsReader, TimingReader):
             except ValueError as error:
                 self.complain(("parameters", name, "bounds"), f"{name}: {error}")
                 return None
-        return Parameter(name, prior, given.shape, given.label, given.unit)
+        if given.scale != "linear" and prior.support[0] < 0.0:
+            message = f"{name}: a {given.scale} axis has no negative numbers, the prior does"
+            self.complain(("parameters", name, "scale"), message, "say bounds: [0, .inf] if so")
+        return Parameter(name, prior, given.shape, given.label, given.unit, given.scale)
 
     def _of_experiments(self, parameter: Parameter, given: ParameterSpec) -> list[Parameter]:
         """The parameter, or one for each experiment that has its own."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, Tag
 
+from nfanneal.model.latent import Scale
 from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
 from nfanneal.spec.fields import Ends, Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
@@ -27,6 +28,11 @@ class ParameterSpec(Section):
     )
     label: Word | None = Field(None, description="how figures name it; may hold LaTeX")
     unit: Word | None = Field(None, description="its unit")
+    scale: Scale = Field(
+        "linear",
+        description="of the axis that figures draw it on: linear, or log or log10 for a positive "
+        "one; nothing else depends on it",
+    )
 
 
 class DataSpec(Section):

@@ -133,6 +133,18 @@ def test_bounds_of_a_prior_are_read_and_come_back():
         assert whole == make_prior("normal", [1, 2])
 
 
+def test_the_scale_of_an_axis_is_read_and_must_fit_the_prior():
+    text = edited(("{uniform: [0, 1]}", "{uniform: [0, 1]}, scale: log10"))
+    assert read(text).meaning.free[0].scale == "log10"
+    assert read(BASE).meaning.free[0].scale == "linear"
+    (complaint,) = complaints(text, ["parameters.k.prior={normal: [0, 1]}"])
+    assert "9:40: k: a log10 axis has no negative numbers, the prior does" in complaint
+    (complaint,) = complaints(edited(("log10", "lg"), base=text))
+    assert "9:40: parameters.k.scale must be 'linear', 'log' or 'log10', not 'lg'" in complaint
+    above = ["parameters.k.prior={normal: [0, 1]}", "parameters.k.bounds=[0, .inf]"]
+    assert read(text, above).meaning.free[0].scale == "log10"
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -64,6 +64,7 @@ class Timetable:
     of parameters `equilibrates` is above 0; meanwhile the symbol `before` is 1. Where one of the
     `intervals`, expressions of parameters, is not above 0, there is no trajectory. Then the states
     with the numbers in `resets` take values, expressions of the states before and of parameters.
+    With `endless`, outputs may be at time infinity: of the steady state that the end leads to.
     The `triggers` are for what happens at times that only the trajectory tells, besides what the
     switches of their conditions tell before.
     """
@@ -77,6 +78,7 @@ class Timetable:
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
     equilibrates: sympy.Expr = sympy.S.One
     resets: tuple[tuple[int, sympy.Expr], ...] = ()
+    endless: bool = False
 
     @property
     def moments(self) -> tuple[sympy.Expr, ...]:
@@ -87,6 +89,11 @@ class Timetable:
     def stops(self) -> bool:
         """Whether there is any time to stop at."""
         return bool(self.moments or self.tables.symbols or self.triggers)
+
+    @property
+    def rests(self) -> bool:
+        """Whether steady states are looked for, at the start or at the end."""
+        return self.steady or self.endless
 
     @property
     def held(self) -> tuple[sympy.Symbol, ...]:

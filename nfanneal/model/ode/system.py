@@ -101,6 +101,8 @@ class SolverSettings:
 
     def watchful(self, looks: int = LOOKS) -> SolverSettings:
         """Steps so short that few things that happen in time are stepped over."""
+        if not self.span > 0.0:
+            return self  # outputs at the start, or at rest
         return self.with_steps_of(min(self.max_step / 4.0, self.span / looks))
 
     def with_steps_of(self, most: float) -> SolverSettings:
@@ -147,8 +149,8 @@ _ADVICE = {
         "negative number); narrow the priors or rewrite the equation"
     ),
     Status.NO_STEADY_STATE: (
-        "no steady state was found from the initial values, where model.initial or "
-        "model.pre_equilibration asks for one; narrow the priors, or begin closer to it"
+        "no steady state was found, where initial: steady_state, pre_equilibration or data at time "
+        "inf ask for one; narrow the priors, or begin closer to it"
     ),
     Status.DOSE_INTERVAL: (
         "the time between doses (every) was not above 0; narrow the priors of what it depends on"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sympy
 
+from nfanneal.arrays import Array
 from nfanneal.errors import Complaint, SpecError
 from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
 from nfanneal.model.ode_model import UNSCALED, OdeExperiment, OdeSimulator, SystemParameters
+from nfanneal.spec.build.endless import refuse_restless
 from nfanneal.spec.build.events import on_log_scale, time_course
 from nfanneal.spec.build.numbers import Differences, known_numbers, substituted
 from nfanneal.spec.build.starts import with_starts
@@ -21,11 +23,14 @@ from nfanneal.spec.events import start_of
 from nfanneal.spec.kinds.ode import OdeSpec
 
 
-def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
+def ode_simulator(
+    checked: CheckedSpec, model: OdeSpec, latent: LatentMap, times: Sequence[Array]
+) -> OdeSimulator:
     """The system, compiled; what differs between experiments is a parameter of it.
 
     Raises:
-        SpecError: with its constants, an expression is not a finite real number.
+        SpecError: with its constants, an expression is not a finite real number; or there are data
+            at time infinity, and no steady state that they could be of.
     """
     mechanism = _mechanism(checked, model)
     columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
@@ -43,6 +48,10 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
         given=tuple(numbers),
         timetable=mechanism.timetable,
     )
+    endless = [bool(at[-1] == math.inf) for at in times]
+    if any(endless):
+        system = replace(system, timetable=replace(system.timetable, endless=True))
+        refuse_restless(checked, system, endless)
     if model.positive:
         _check_positive(checked, model, mechanism)
         system = on_log_scale(system, len(model.states))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nfanneal.errors import Complaint, DataError, SpecError
+from nfanneal.errors import Complaint, DataError, Location, SpecError
 from nfanneal.model.calls import on_threads
 from nfanneal.model.executors.choice import Workers
 from nfanneal.model.expressions import symbol
@@ -80,7 +80,7 @@ def _data_likelihood(
     _check_starts(checked, data)
     times = tuple(data[e.name].times for e in checked.meaning.experiments)
     pilots = np.random.default_rng(0).standard_normal((PILOTS, latent.dimension))
-    simulator = checked.spec.model.simulator(checked, latent)
+    simulator = checked.spec.model.simulator(checked, latent, times)
     simulator = simulator.prepared(latent.from_latent(pilots), times)
     return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
 
@@ -108,7 +108,12 @@ def read_observations(checked: CheckedSpec) -> dict[str, Observations]:
         names = [n.observable for n in experiment.noise]
         columns = {name: said.columns.get(name, name) for name in names}
         table = checked.data_table(experiment.name)
-        found[experiment.name] = observations(table, said.time, columns)
+        own = found[experiment.name] = observations(table, said.time, columns)
+        if own.times[-1] == np.inf and not checked.spec.model.settles:
+            line = table.lines[int(np.argmax(table.column(said.time, infinite=True) == np.inf))]
+            message = f"the model is {checked.spec.model.words}: it has no steady state to predict"
+            hint = "data at time inf are for models of ordinary differential equations"
+            raise DataError([Complaint(message, Location(table.path, line), hint)])
     return found
 
 

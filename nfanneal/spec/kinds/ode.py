@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from nfanneal.arrays import Array
 from nfanneal.spec.fields import Expression, Finite, Section, Whole, Word
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 
@@ -118,6 +119,7 @@ class OdeSpec(ModelSpec):
         "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events",
     )  # fmt: skip
     transparent: ClassVar[bool] = True
+    settles: ClassVar[bool] = True
 
     kind: Literal["ode"]
     time: Word = Field("t", description="name of the time in expressions")
@@ -172,8 +174,10 @@ class OdeSpec(ModelSpec):
         """Doses, changes, inputs and the state to start from."""
         return reader.timing(self, experiments)
 
-    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> OdeSimulator:
+    def simulator(
+        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+    ) -> OdeSimulator:
         """The system, compiled once for all experiments."""
         from nfanneal.spec.build.ode_model import ode_simulator  # noqa: PLC0415  (compilers)
 
-        return ode_simulator(checked, self, latent)
+        return ode_simulator(checked, self, latent, times)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import sympy
 
-from nfanneal.errors import nearest
+from nfanneal.errors import Location, nearest
 from nfanneal.model.expressions import symbol
 from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
 from nfanneal.spec.petab.tables import Complaints
@@ -64,6 +64,7 @@ def resolve(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> Resol
     renamed: dict[sympy.Symbol, sympy.Expr] = {
         symbol(t): symbol(n) for t, n in names.items() if t != n
     }
+    model = _with_values(model, {*estimated, *moved}, problem, wrong)
     base = _Base(model, estimated, names)
     experiments = {e.name: _parts(e, base, wrong) for e in problem.experiments}
     fixed = {names[t]: base.dummy(t) for t in moved}
@@ -79,6 +80,31 @@ def resolve(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> Resol
         if not value.is_number and name not in (*model.states, *estimated, *moved)
     }
     return Resolved(initial, fixed, constants, derived, renamed, experiments)
+
+
+def _with_values(
+    model: SbmlModel, known: set[str], problem: PetabProblem, wrong: Complaints
+) -> SbmlModel:
+    """The model with a number for states without an initial value that every experiment sets."""
+    place = Location(model.path, 1, 1)
+    values = dict(model.initial)
+    for name in model.unset:
+        where = replace(place, line=model.lines.get(name, 1))
+        if name in model.states:
+            first = [e.before or e.periods[0] for e in problem.experiments]
+            values[name] = sympy.S.Zero
+            if any(period.changes.get(name) is None for period in first):
+                wrong.add(f"'{name}' has no initial value, neither here nor in conditions", where)
+        elif name not in known and name in _used_by(model):
+            message = f"'{name}' has no value here, nor in the tables of parameters and conditions"
+            wrong.add(message, where)
+    return replace(model, initial=values)
+
+
+def _used_by(model: SbmlModel) -> set[str]:
+    """Names in the model's rates and rules."""
+    formulas = (*model.rates.values(), *model.assignments.values())
+    return {s.name for formula in formulas for s in formula.free_symbols}
 
 
 def _targets(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> list[str]:

@@ -54,7 +54,8 @@ def _parameter(parameter: PetabParameter) -> Any:
     said: dict[str, Any] = {"prior": dict(parameter.prior)}
     if parameter.bounds is not None:
         said["bounds"] = list(parameter.bounds)
-    if parameter.scale != "linear":
+    above_zero = next(iter(parameter.prior)).startswith("log")
+    if parameter.scale != "linear" and (above_zero or (parameter.bounds or (-1.0, 0.0))[0] >= 0):
         said["scale"] = parameter.scale
     return said
 
@@ -80,6 +81,11 @@ def _check_names(
     known = {p.name for p in problem.parameters} | set(resolved.fixed) | {model.time}
     in_model = {*model.states, *model.assignments, *model.initial}
     observables = {o.name for o in problem.observables}
+    for parameter in problem.parameters:
+        what = "a state" if parameter.name in model.states else "given by a rule"
+        if parameter.name in (*model.states, *model.assignments):
+            message = f"'{parameter.name}' is {what} of the model: no value can be given to it"
+            wrong.add(message, parameter.place, "name it in a condition, or use another name")
     for observable in problem.observables:
         own = {*observable.placeholders, *observable.noise_placeholders}
         for what, expression, more in (

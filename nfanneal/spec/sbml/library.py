@@ -36,7 +36,8 @@ def document_of(text: str, path: str) -> Any:
         error = document.getError(i)
         if error.getSeverity() >= severe:
             message = f"{_said(error)} (SBML rule {error.getErrorId()})"
-            found[Complaint(message, Location(path, max(1, error.getLine())))] = None
+            line = min(max(1, error.getLine()), text.count("\n") + 1)  # it may say one beyond
+            found[Complaint(message, Location(path, line))] = None
     if found:
         raise SpecError(sorted(found, key=lambda c: c.location.line if c.location else 0)[:100])
     return document

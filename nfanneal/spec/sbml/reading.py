@@ -149,7 +149,8 @@ def _unit(definition: Any) -> str:
         return " ".join(str(definition.getName()).split())[:60]
     parts = []
     for unit in items(definition, "Unit"):
-        factor = unit.getMultiplier() * 10.0 ** unit.getScale()
+        scale = max(-300, min(300, unit.getScale()))  # of a hostile file
+        factor = unit.getMultiplier() * 10.0**scale
         exponent = unit.getExponentAsDouble()
         shown = libsbml().UnitKind_toString(unit.getKind())
         shown = shown if factor == 1 else f"({factor:g} {shown})"

@@ -107,7 +107,7 @@ def safe_text(raw: bytes, path: Path) -> str:
             requires packages of SBML.
     """
     if len(raw) > LARGEST_FILE:
-        raise SpecError(f"{path}: {len(raw):,} bytes; an SBML file has at most {LARGEST_FILE:,}")
+        raise SpecError(f"{path}: {len(raw):,} bytes; a model in SBML has at most {LARGEST_FILE:,}")
     text = decoded(raw, path, SpecError)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
@@ -122,4 +122,4 @@ def read_file(path: Path) -> bytes:
     Raises:
         SpecError: it is not there, no regular file, or too large.
     """
-    return read_bytes(path, LARGEST_FILE, SpecError, "SBML file")
+    return read_bytes(path, LARGEST_FILE, SpecError, "model in SBML")

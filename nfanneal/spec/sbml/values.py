@@ -120,9 +120,9 @@ def _at(model: SbmlModel, name: str, message: str) -> Complaint:
 def _affordable(expression: sympy.Expr, name: str, sizes: dict[str, tuple[int, int]]) -> bool:
     """Whether the expression stays small when all that it depends on is written out."""
     cost = cost_of(expression)
-    inner = [sizes[s.name] for s in expression.free_symbols if s.name in sizes]
-    most = max((size for size, _ in inner), default=0)
-    size = cost.operations * max(1, most)
+    used = [n.name for n in sympy.preorder_traversal(expression) if n.is_Symbol]
+    inner = [sizes[n] for n in used if n in sizes]
+    size = cost.operations + sum(size for size, _ in inner)
     depth = cost.depth + max((depth for _, depth in inner), default=0)
     sizes[name] = (1, 1) if expression.is_Number else (size, depth)
     return size <= MOST_OPERATIONS and depth <= DEEPEST

@@ -1,9 +1,14 @@
 """Hostile files: refused within bounded time and memory, with a place."""
 
+import copy
 import time
 from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
+from fuzz.targets import SEEDS, TARGETS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sbml import HERE, TIME, apply, assignment, file, function, parameter, read
 
 from nfanneal.errors import SpecError
@@ -78,7 +83,7 @@ def test_large_files_are_not_even_read(tmp_path):
     path = tmp_path / "large.xml"
     with path.open("wb") as sparse:
         sparse.truncate(10**11)
-    with pytest.raises(SpecError, match=r"100,000,000,000 bytes; a SBML file has at most"):
+    with pytest.raises(SpecError, match=r"100,000,000,000 bytes; a model in SBML has at most"):
         read_sbml(path)
     refused(b" " * (LARGEST_FILE + 1))
 
@@ -158,3 +163,38 @@ def test_what_is_no_sbml_is_refused(raw, message):
 def test_control_characters_of_names_do_not_reach_the_terminal():
     text = file(Parameters='<parameter id="p" name="a&#x9b;31m" value="q" constant="true"/>')
     assert "\x9b" not in str(SpecError(refused(text)))
+
+
+OPERATORS = ["plus", "minus", "times", "power", "root", "ln", "tan", "arctan", "floor", "eq", "and",
+             "not", "xor", "piecewise", "max", "implies", "log", "factorial"]  # fmt: skip
+WORDS = ["0", "-1", "1e308", "NaN", "INF", "", "2147483648", "true", "false", "A", "c", "k", "p"]
+SPACE = "{http://www.w3.org/1998/Math/MathML}"
+
+
+def changed(raw, edits):
+    """A file in which elements are removed, doubled, moved and given other values."""
+    tree = ElementTree.fromstring(raw)
+    ElementTree.register_namespace("", tree.tag[1:].split("}")[0])
+    for kind, place, other, word in edits:
+        nodes = list(tree.iter())
+        node, pick = nodes[place % len(nodes)], nodes[other % len(nodes)]
+        if kind == 0 and len(node):
+            node.remove(node[other % len(node)])
+        elif kind == 1:
+            node.append(copy.deepcopy(pick))
+        elif kind == 2 and node.attrib:
+            node.set(sorted(node.attrib)[other % len(node.attrib)], WORDS[word % len(WORDS)])
+        elif kind == 3 and node.tag == f"{SPACE}apply" and len(node):
+            node[0].tag = SPACE + OPERATORS[word % len(OPERATORS)]
+        elif kind == 4 and node.tag in (f"{SPACE}ci", f"{SPACE}cn"):
+            node.text = WORDS[word % len(WORDS)]
+    return ElementTree.tostring(tree)
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from(SEEDS["sbml"]),
+    st.lists(st.tuples(st.integers(0, 4), *[st.integers(0, 1000)] * 3), min_size=1, max_size=4),
+)
+def test_files_whose_elements_are_changed_are_refused_or_sound(raw, edits):
+    TARGETS["sbml"](changed(raw, edits))

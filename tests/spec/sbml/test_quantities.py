@@ -1,5 +1,7 @@
 """Amounts and concentrations, compartments of any size, and values at the start."""
 
+from itertools import pairwise
+
 import pytest
 import sympy
 from sbml import apply, compartment, file, initially, parameter, reaction, read, species
@@ -67,3 +69,30 @@ def test_what_has_no_value_is_needed_only_where_it_is_used():
     with pytest.raises(SpecError, match=r"model.xml:4: 'm' starts from 'k', which has no value"):
         resolved(model)
     assert resolved(model, {"k": symbol("q")})["m"] == symbol("q")
+
+
+def test_long_ways_to_an_initial_value_are_written_out_unless_they_double_each_time():
+    def chain(step):
+        names = [f"p{i}" for i in range(41)]
+        starts = "".join(initially(b, step(a)) for a, b in pairwise(names))
+        return read(file(Parameters="".join(map(parameter, names)), InitialAssignments=starts))
+
+    first = {"p0": symbol("q")}
+    found = resolved(chain(lambda a: apply("plus", apply("times", "2", a), "1")), first)
+    assert found["p40"].subs(symbol("q"), 1) == 2**41 - 1
+    with pytest.raises(SpecError, match="is too long, written out"):
+        resolved(chain(lambda a: apply("plus", apply("sin", a), apply("cos", a))), first)
+
+
+def test_units_are_shown_as_the_file_has_them():
+    unit = '<unit kind="{}" exponent="{}" scale="{}" multiplier="{}"/>'
+    inner = unit.format("mole", 1, -9, 1) + unit.format("litre", -1, 0, 1)
+    units = f'<unitDefinition id="nM"><listOfUnits>{inner}</listOfUnits></unitDefinition>'
+    hostile = unit.format("second", 1, 2147483647, 2)
+    units += f'<unitDefinition id="x"><listOfUnits>{hostile}</listOfUnits></unitDefinition>'
+    units += '<unitDefinition id="y" name="per day"><listOfUnits/></unitDefinition>'
+    keys = {"a": "nM", "b": "second", "c": "x", "d": "y"}
+    ids = "".join(parameter(k, 1, extra=f'units="{u}"') for k, u in keys.items())
+    assert read(file(UnitDefinitions=units, Parameters=ids)).units == {
+        "a": "(1e-09 mole) litre^-1", "b": "second", "c": "(2e+300 second)", "d": "per day",
+    }  # fmt: skip

@@ -74,11 +74,11 @@ def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     own = {"example_system": _system_source(system, stepper)}
     table = system.timetable
     needs = {
-        "linear_solve": stepper.linear or table.steady,
+        "linear_solve": stepper.linear or table.rests,
         "events": table.stops,
         "triggers": bool(table.triggers),
         "crossings": bool(table.triggers),
-        "steady_state": table.steady,
+        "steady_state": table.rests,
     }
     *before, last = stepper.parts
     order = (
@@ -129,6 +129,7 @@ def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     return f"""N, P = {n}, {p}
 FIXED, PARTIALS = {end}, {jacobian + n * p}
 TIMED, STEADY, RESETS = {table.stops}, {table.steady}, {bool(table.resets)}
+ENDLESS, HALTS = {table.endless}, {table.endless or table.stops}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
 COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
 NEW = {stepper.abreast}
@@ -316,6 +317,7 @@ def _timetable(layout: Layout) -> list[str]:
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
         sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
+    if table.rests:
         sources += steady_sources(layout)
     return sources
 

@@ -26,7 +26,7 @@ from nfanneal.model.ode.solver.constants import (
     TRIED,
     WANTED,
 )
-from nfanneal.model.ode.solver.events import ROUNDING
+from nfanneal.model.ode.solver.events import rounding_of
 from nfanneal.model.ode.solver.example_system import (
     BEFORE_AT,
     COUNT,
@@ -163,7 +163,7 @@ def keep_sides(fixed):
 def cut(lane, part, which, times, run, fixed):
     """Let the step end where a relation turns."""
     at = run[TIME, lane] + part * run[STEP, lane]
-    if abs(run[DUE, lane] - at) <= ROUNDING * max(abs(times[0]), abs(times[-1])):
+    if abs(run[DUE, lane] - at) <= rounding_of(times):
         at = run[DUE, lane]
     run[GOAL, lane] = min(at, run[GOAL, lane])
     run[ARRIVES, lane], run[CUT, lane], run[CROSSED, lane] = 1.0, part, which

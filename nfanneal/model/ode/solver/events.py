@@ -5,6 +5,8 @@ At a stop of time τ(θ) the states y⁻ become y⁺ = g(y⁻, θ) and f⁻ beco
 itself is s + f·∂τ/∂θ on both sides, s⁺ = ∂g/∂y·(s⁻ + f⁻·∂τ/∂θ) + ∂g/∂θ − f⁺·∂τ/∂θ.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -70,6 +72,19 @@ def next_stop(t, end, fixed):
 
 
 @njit(**STRICT)
+def last_stop(earliest, fixed):
+    """The last stop at a finite time, if it is not before the `earliest`, which is told else."""
+    last = earliest
+    for event in range(STOPS):
+        if last < fixed[STOP + event] < math.inf:
+            last = fixed[STOP + event]
+    table = int(fixed[TABLE])
+    if FIRST_KNOT[table] < FIRST_KNOT[table + 1]:
+        last = max(last, KNOTS[FIRST_KNOT[table + 1] - 1])
+    return last
+
+
+@njit(**STRICT)
 def hold(t, fixed, included=True):
     """The inputs from time t on, or just before it if that is not `included`."""
     table = int(fixed[TABLE])  # each has one row more than knots
@@ -79,11 +94,21 @@ def hold(t, fixed, included=True):
 
 
 @njit(**STRICT)
+def rounding_of(times):
+    """Times that differ by no more are the same."""
+    largest = 0.0
+    for output in times:
+        largest = max(largest, abs(output) if output < math.inf else 0.0)
+    return ROUNDING * largest
+
+
+@njit(**STRICT)
 def align(times, fixed):
     """Stops that miss an output by rounding are at it: 0.1 + 2·0.1 is not 0.3."""
+    rounding = rounding_of(times)
     for event in range(STOPS):
         for output in times:
-            if abs(fixed[STOP + event] - output) <= ROUNDING * max(abs(times[0]), abs(times[-1])):
+            if abs(fixed[STOP + event] - output) <= rounding:
                 fixed[STOP + event] = output
 
 

@@ -6,7 +6,7 @@ from numba import njit
 from nfanneal.model.ode.solver.constants import INLINE, LINEAR, LINEAR_INLINE, STRICT
 from nfanneal.model.ode.solver.tsit5_tableau import A21
 
-TIMED, STEADY, RESETS = False, False, False
+TIMED, STEADY, RESETS, ENDLESS, HALTS = False, False, False, False, False
 N, P = 1, 1
 FIXED, PARTIALS, SECOND = 1, 2, 1
 KEPT = 2

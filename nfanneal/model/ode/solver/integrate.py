@@ -17,6 +17,7 @@ from nfanneal.model.ode.solver.constants import (
     CUT,
     DOSE_INTERVAL,
     DUE,
+    END,
     ENTRY,
     ERROR,
     GOAL,
@@ -47,10 +48,18 @@ from nfanneal.model.ode.solver.constants import (
     WANTED,
 )
 from nfanneal.model.ode.solver.crossings import go_to_cuts, told, watch
-from nfanneal.model.ode.solver.events import align, next_stop, pass_stops, set_switches
+from nfanneal.model.ode.solver.events import (
+    align,
+    last_stop,
+    next_stop,
+    pass_stops,
+    set_switches,
+)
 from nfanneal.model.ode.solver.example_system import (
     BEFORE,
+    ENDLESS,
     EQUILIBRATES,
+    HALTS,
     LANES,
     MOVING,
     RESETS,
@@ -119,13 +128,10 @@ def begin(lane, theta, start, times, rtol, atol, parts):
     if TIMED and not spaced(theta):
         return DOSE_INTERVAL
     if STEADY:
-        fixed[BEFORE] = 0.0
-    if STEADY and fixed[EQUILIBRATES] > 0.0:
-        fixed[BEFORE] = 1.0
-        found = find_steady(start, y, s, gradient, theta, fixed, rtol, atol)
-        fixed[BEFORE] = 0.0
-        if not found:
+        fixed[BEFORE] = 1.0 if fixed[EQUILIBRATES] > 0.0 else 0.0
+        if fixed[BEFORE] > 0.0 and not find_steady(start, y, s, gradient, theta, fixed, rtol, atol):
             return NO_STEADY_STATE
+        fixed[BEFORE] = 0.0
     if RESETS:
         if gradient:
             reset_slopes(theta, fixed, y, s)
@@ -151,6 +157,38 @@ def happen(t, y, s, times, gradient, theta, fixed, late):
 
 
 @njit(**STRICT)
+def last_time(start, times, fixed):
+    """The last output's time; of one at infinity, that from which on nothing happens any more."""
+    end = times[-1]
+    if ENDLESS and end == math.inf:
+        end = start
+        for time in times:
+            end = max(end, time) if time < math.inf else end
+        if TIMED:
+            end = last_stop(end, fixed)
+    return end
+
+
+@njit(**STRICT)
+def rest(lane, row, theta, times, rtol, atol, values, slopes, held, run, parts):
+    """Go on from what was opened to the steady state, and record it; returns the status."""
+    gradient = parts[1]
+    (y, _, _, _), s, fixed, _ = opened(lane, parts)
+    t = run[TIME, lane]
+    if not all_finite(y):
+        return NON_FINITE
+    if not find_steady(t, y, s, gradient, theta, fixed, rtol, atol):
+        return NO_STEADY_STATE
+    if not settle(lane, t, theta, parts):
+        return NON_FINITE
+    for i in range(N):
+        held[row, i] = y[i]
+    run[TIME, lane] = math.inf
+    record_here(lane, row, times, values, slopes, run, parts)
+    return OK
+
+
+@njit(**STRICT)
 def depart(lane, theta, end, span, rtol, atol, max_step, run, parts):
     """Choose the first step from what was opened; returns whether f is finite there."""
     t = run[TIME, lane]
@@ -169,7 +207,6 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
     """Begin a trajectory, or go on where the other stepper stopped; returns the status."""
     start, rtol, atol, max_step, _, _ = limits
     theta = theta[row]
-    end = times[-1]
     run[:, lane] = 0.0
     if progress[row, TRIED] < 0.0:
         run[TIME, lane] = start
@@ -178,12 +215,15 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
             return status
         (y, _, _, _), s, fixed, _ = opened(lane, parts)
         hold_constants(lane, theta, fixed, parts[0])
+        run[END, lane] = end = last_time(start, times, fixed)
         if record_here(lane, row, times, values, slopes, run, parts):
             return OK
         if TIMED:
             status = happen(start, y, s, times, parts[1], theta, fixed, True)
             if status != MINE:
                 return status
+        if ENDLESS and not start < end:
+            return rest(lane, row, theta, times, rtol, atol, values, slopes, held, run, parts)
         if not depart(lane, theta, end, end - start, rtol, atol, max_step, run, parts):
             return NON_FINITE
     else:
@@ -195,6 +235,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         if not settle(lane, t, theta, parts):
             return NON_FINITE
         _, _, fixed, _ = opened(lane, parts)
+        run[END, lane] = end = last_time(start, times, fixed)
         run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
     (y, _, _, _), _, _, direction = opened(lane, parts)
     any_direction(y, direction, rtol, atol)
@@ -221,7 +262,7 @@ def aim(lane, span, limits, run):
 def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     """What an attempted step leads to: another try, or the next step; returns the status."""
     start, rtol, atol, max_step, _, may_switch = limits
-    h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], times[-1]
+    h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], run[END, lane]
     run[TRIED, lane] += 1.0
     if not error <= 1.0:
         run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
@@ -229,13 +270,13 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
             run[STEP, lane] = h * run[WANTED, lane]
         run[REJECTED, lane] = 1.0
         return aim(lane, end - start, limits, run)
-    if run[DUE, lane] == math.inf:
+    if run[DUE, lane] == math.inf and run[OUTPUT, lane] >= len(times):
         run[TIME, lane] = after
         return OK
     if TRIGGERED and run[CUT, lane] > 0.0:
         run[TIME, lane], run[REJECTED, lane] = after, 0.0
         run[ACCEPTED, lane] += 1.0
-        return stop(lane, row, theta, times, limits, values, slopes, run, parts)
+        return stop(lane, row, theta, times, limits, values, slopes, held, run, parts)
     most = 1.0 if run[REJECTED, lane] > 0.0 else GROW
     factor, pace = min(most, run[GROWTH, lane]), h * run[RATE, lane]
     h *= factor
@@ -250,8 +291,8 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     run[STEP, lane] = h = min(h, longest(run[RATE, lane]), max_step)
     run[SUSPECTED, lane] = suspicion(run[SUSPECTED, lane], pace, error)
     run[LIMITED, lane] += pace > CLOSE
-    if TIMED and run[ARRIVES, lane] > 0.0:
-        return stop(lane, row, theta, times, limits, values, slopes, run, parts)
+    if HALTS and run[ARRIVES, lane] > 0.0:
+        return stop(lane, row, theta, times, limits, values, slopes, held, run, parts)
     if may_switch and run[SUSPECTED, lane] >= PATIENCE and end - after > WORTH * run[STEP, lane]:
         put_down(lane, row, held, parts)
         return OTHER
@@ -259,11 +300,11 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
 
 
 @njit(**STRICT)
-def stop(lane, row, theta, times, limits, values, slopes, run, parts):
+def stop(lane, row, theta, times, limits, values, slopes, held, run, parts):
     """Let happen what happens at this time, and depart; returns the status."""
     start, rtol, atol, max_step, _, _ = limits
     theta = theta[row]
-    t, end = run[TIME, lane], times[-1]
+    t, end = run[TIME, lane], run[END, lane]
     gradient, status = parts[1], MINE
     (y, _, _, _), s, fixed, _ = opened(lane, parts)
     if TRIGGERED and run[CUT, lane] > 0.0:
@@ -273,16 +314,19 @@ def stop(lane, row, theta, times, limits, values, slopes, run, parts):
         load(lane, parts)
         if gradient:
             load_slopes(lane, parts)
-    if status == MINE:
+    if TIMED and status == MINE:
         status = happen(t, y, s, times, gradient, theta, fixed, False)
     if status != MINE:
         return status
     hold_constants(lane, theta, fixed, parts[0])
     if record_here(lane, row, times, values, slopes, run, parts):
         return OK if all_finite(y) else NON_FINITE
-    status = happen(t, y, s, times, gradient, theta, fixed, True)
+    if TIMED:
+        status = happen(t, y, s, times, gradient, theta, fixed, True)
     if status != MINE:
         return status
+    if ENDLESS and not t < end:
+        return rest(lane, row, theta, times, rtol, atol, values, slopes, held, run, parts)
     if not depart(lane, theta, end, end - t, rtol, atol, max_step, run, parts):
         return NON_FINITE
     return aim(lane, end - start, limits, run)

@@ -24,7 +24,7 @@ from nfanneal.model.ode.solver.constants import (
     STRICT,
     TOO_MANY_EVENTS,
 )
-from nfanneal.model.ode.solver.events import ROUNDING, hold, pass_slopes, set_switches
+from nfanneal.model.ode.solver.events import hold, pass_slopes, rounding_of, set_switches
 from nfanneal.model.ode.solver.example_system import (
     AT_ONCE,
     AT_START,
@@ -326,8 +326,9 @@ def set_sides(t, event, before, after, fixed):
 @njit(**STRICT)
 def align_due(times, fixed):
     """What is due at an output but for rounding is due at it."""
+    rounding = rounding_of(times)
     for place in range(QUEUE, QUEUE + PLACES * OF_PLACE, OF_PLACE):
         if fixed[place] < math.inf:
             for output in times:
-                if abs(fixed[place] - output) <= ROUNDING * max(abs(times[0]), abs(times[-1])):
+                if abs(fixed[place] - output) <= rounding:
                     fixed[place] = output
