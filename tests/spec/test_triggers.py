@@ -3,8 +3,10 @@
 import pytest
 from specs import complaints, edited, read
 
+from nfanneal.errors import SpecError
+from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.json_schema import json_schema
-from nfanneal.spec.load import spec_from_text
+from nfanneal.spec.load import load_spec, spec_from_text
 
 FINE = "events: [{when: x > 1, set: {x: x/2, k: 2*k}, delay: 0.5}]"
 
@@ -96,3 +98,14 @@ def test_the_resolved_spec_and_the_schema_have_them():
     assert {"when", "set", "delay", "at_start", "name"} == set(
         json_schema()["$defs"]["EventSpec"]["properties"]
     )
+
+
+def test_events_that_wait_for_a_state_do_not_go_with_data_at_infinity(tmp_path):
+    (tmp_path / "d.csv").write_text("t,y\n1,1\ninf,1\n")
+    section = "events: [{when: x < 1, set: {k: 0.5}}]"
+    (tmp_path / "spec.yaml").write_text(with_events(section))
+    words = (
+        r"spec.yaml:5:11: events that wait for a state or a delay do not go with data at time inf"
+    )
+    with pytest.raises(SpecError, match=words):
+        build_problem(load_spec(tmp_path / "spec.yaml"))
