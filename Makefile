@@ -1,7 +1,7 @@
 # make demo   the main job on the repressilator, in a virtual environment of its own
 # make test   the tests; make lint style and types
 # make test-long  what make test leaves out as too long: whole runs, systems slow to compile
-# make fuzz   atheris on expressions, specs, tables and SBML, FUZZ_SECONDS (600) in all
+# make fuzz   atheris on expressions, conditions, specs, tables and SBML, FUZZ_SECONDS (600) in all
 # make accuracy  the guide's accuracy table, hours; it goes on where it was stopped; ACCURACY='-k waves'
 #   or ACCURACY=--calibration for other runs; make reference  slow comparisons with other samplers
 # make petab COLLECTION=path  a folder of PEtab problems: log-likelihood, gradient, speed; PETAB=--run too
@@ -27,8 +27,8 @@ test-long: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
-	for target in expression spec table sbml petab; do \
-		$(BIN)/python tests/fuzz/run.py $$target -max_total_time=$$(($(FUZZ_SECONDS) / 5)) \
+	for target in expression condition spec table sbml petab; do \
+		$(BIN)/python tests/fuzz/run.py $$target -max_total_time=$$(($(FUZZ_SECONDS) / 6)) \
 		|| exit 1; \
 	done
 

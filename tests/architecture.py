@@ -51,7 +51,8 @@ HOMES = {
 }  # fmt: skip
 """The only places that import a library."""
 KINDS_AT_HOME = ("spec/kinds", "spec/build", "spec/equations.py", "spec/events.py",
-                 "spec/starts.py", "model/ode_model.py", "model/python_model.py")  # fmt: skip
+                 "spec/starts.py", "spec/triggers.py", "model/ode_model.py",
+                 "model/python_model.py")  # fmt: skip
 """Where a model's kind has a name."""
 KIND_NAMES = {"OdeSpec", "PythonSpec", "OdeSimulator", "PythonSimulator"}
 SEAM = {"executor": ("model/problem.py",), "simulator.predict": ("model/likelihood.py",),

@@ -17,6 +17,7 @@ from nfanneal.spec.inputs import inputs_of
 from nfanneal.spec.kinds.ode import DoseSpec, InputSpec, OdeSpec
 from nfanneal.spec.schema import ParameterSpec, Spec
 from nfanneal.spec.starts import StartMeaning, StartsReader
+from nfanneal.spec.triggers import EventMeaning, TriggersReader
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class DoseMeaning:
 
 @dataclass(frozen=True)
 class TimingMeaning:
-    """Doses, changes (name: times and values), and how each experiment's trajectory begins.
+    """Doses, changes (name: times and values), events, and how each trajectory begins.
 
     The `intervals` between doses must be above 0.
     """
@@ -43,14 +44,16 @@ class TimingMeaning:
     changes: Mapping[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]] = field(default_factory=dict)
     starts: tuple[StartMeaning, ...] = ()
     intervals: tuple[sympy.Expr, ...] = ()
+    events: tuple[EventMeaning, ...] = ()
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
-        """All expressions of parameters."""
+        """All expressions and conditions."""
         doses = [e for dose in self.doses for e in (dose.time, dose.amount)]
         changes = [e for each in self.changes.values() for change in each for e in change]
         starts = [e for each in self.starts for e in each.expressions]
-        return (*doses, *changes, *starts, *self.intervals)
+        events = [e for event in self.events for e in event.expressions]
+        return (*doses, *changes, *starts, *self.intervals, *events)
 
 
 def start_of(spec: Spec, experiment: str) -> tuple[float, Sequence[str]]:
@@ -61,7 +64,7 @@ def start_of(spec: Spec, experiment: str) -> tuple[float, Sequence[str]]:
     return said.start, ("experiments", experiment, "start")
 
 
-class TimingReader(StartsReader):
+class TimingReader(StartsReader, TriggersReader):
     """Reads the sections of an ODE model that say what happens at certain times."""
 
     def timing(self, model: OdeSpec, experiments: Sequence[ExperimentMeaning]) -> TimingMeaning:
@@ -73,7 +76,11 @@ class TimingReader(StartsReader):
         self._check_targets(model.changes, names, "changes", "constant or parameter")
         starts = self.starts(model, experiments)
         doses, intervals = self._doses(model, names, experiments)
-        return TimingMeaning(doses, self._changes(model, names), starts, intervals)
+        changes, events = self._changes(model, names), self._events(model)
+        of_doses = [e for dose in doses for e in (dose.time, dose.amount)]
+        of_changes = [e for each in changes.values() for change in each for e in change]
+        self._check_used_before(events, {"doses": of_doses, "changes": of_changes})
+        return TimingMeaning(doses, changes, starts, intervals, events)
 
     def _check_targets(
         self, given: Mapping[str, Any], known: Mapping[str, Any], section: str, what: str

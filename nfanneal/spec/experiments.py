@@ -17,7 +17,7 @@ from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader
 from nfanneal.spec.schema import DataSpec, ExperimentSpec, ParameterSpec
 
-OWN = ("constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset")
+OWN = ("constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events")
 """Sections of an experiment that not every kind of model has."""
 PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
 """What the result file appends to an observable: with its data, and in predictions."""
@@ -157,7 +157,7 @@ class MeasuredReader(Reader):
         model = self._spec.model
         absent = [section for section in OWN if section not in model.in_experiments]
         for section in absent:
-            if getattr(given, section) not in ({}, None):
+            if getattr(given, section) not in ({}, [], None):
                 self.complain_key((*path, section), f"a {model.kind} model has no {section}")
         for section, what in (("inputs", "input"), ("states", "state")):
             if section not in absent:

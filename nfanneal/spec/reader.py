@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sympy
 
 from nfanneal.errors import Complaint, Location
-from nfanneal.model.expressions import FUNCTIONS, Cost, ExpressionError, Names, cost_of, parse
+from nfanneal.model.expressions import (
+    FUNCTIONS,
+    Cost,
+    ExpressionError,
+    Names,
+    cost_of,
+    parse,
+    parse_condition,
+)
 from nfanneal.model.latent import element_names
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.schema import ParameterSpec, Spec
@@ -70,10 +78,19 @@ class Reader:
 
     def _expression(self, text: Any, path: KeyPath, names: Names) -> sympy.Expr | None:
         """Parse one expression; errors are placed at the exact column where that is known."""
+        return self._parsed(parse, text, path, names)
+
+    def _condition(self, text: Any, path: KeyPath, names: Names) -> Any:
+        """The same for a condition."""
+        return self._parsed(parse_condition, text, path, names)
+
+    def _parsed(
+        self, parsing: Callable[[Any, Names], Any], text: Any, path: KeyPath, names: Names
+    ) -> Any:
         if len(self.complaints) >= MOST_COMPLAINTS or self._cost.operations > MOST_OPERATIONS:
             return None
         try:
-            return self._affordable(parse(text, names), path)
+            return self._affordable(parsing(text, names), path)
         except ExpressionError as error:
             place = self._document.place(path)
             where = place.value

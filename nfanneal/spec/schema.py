@@ -10,7 +10,7 @@ from nfanneal.model.latent import Scale
 from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
 from nfanneal.spec.fields import Ends, Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
-from nfanneal.spec.kinds.ode import InputSpec
+from nfanneal.spec.kinds.ode import EventList, InputSpec
 
 
 class ParameterSpec(Section):
@@ -58,6 +58,7 @@ class ExperimentSpec(Section):
     )
     states: dict[str, Expression] = Field({}, description="state: its initial value here")
     start: Finite | None = Field(None, description="time of the initial values here")
+    events: EventList = Field([], description="events of this experiment alone")
     initial: Literal["given", "steady_state"] | None = Field(
         None, description="where trajectories start here, if not as the model says"
     )

@@ -19,10 +19,12 @@ from nfanneal.model.expressions import (
     cost_of,
     differentiate,
     parse,
+    parse_condition,
     symbol,
     to_python,
     with_numbers,
 )
+from nfanneal.model.ode.triggers import as_number
 from nfanneal.runtime.files import decoded
 from nfanneal.spec.load import load_spec, spec_from_text
 from nfanneal.spec.sbml.model import sbml_of, to_model_section
@@ -40,10 +42,15 @@ SEEDS = {
         b"a1 / (1 + x3**h) - d1*x1", b"hill(x, k, n)*where(t > 5 and x < 1, min(x, y), v[2])",
         b"sqrt(x**2 + (k*y)**2)^0.5", b"log10(abs(x)) + exp(-tanh(sin(x)))", b"9**9**9*x - 1e-6/pi",
     ),
+    "condition": (b"x > 3 and not t < k", b"0 < x <= y or hill(x, k, n) >= v[2]", b"not not x > 1"),
     "spec": (
         b"name: decay\nmodel:\n  kind: ode\n  states: {x: x0, y: 0}\n  equations:\n    x: -k*x\n"
         b"    y: k*x\nparameters:\n  k: {prior: {uniform: [0, 1]}}\n  x0: 2\ndata: {file: d.csv}\n"
         b"likelihood:\n  y: {normal: {sigma: 0.3}}\nseed: 2\n",
+        b"model:\n  kind: ode\n  states: {x: 1}\n  equations: {x: -k*x}\n  events:\n"
+        b"    - {when: x < c and not t < 2, set: {x: x + 1, c: c/2}, delay: 0.5, name: more}\n"
+        b"parameters: {k: {prior: {uniform: [0, 1]}}, c: 0.3}\ndata: {file: d.csv}\n"
+        b"likelihood: {x: {normal: 1}}\n",
         b"model: {kind: python, file: m.py, log_likelihood: f}\n"
         b"parameters: {x: {shape: 3, prior: {normal: [0, 1]}, label: '$x$'}}\n"
         b"flow: {kind: maf, hidden: [8]}\nanneal: {preset: quick, draws: 1e3}\n",
@@ -90,6 +97,18 @@ def expression(raw: bytes) -> None:
             to_python(differentiate(found, symbol(name)), RENAME)
         with suppress(OverflowError, TypeError, ValueError, ZeroDivisionError):  # told as such
             to_python(with_numbers(found, KNOWN, {}), RENAME)
+
+
+def condition(raw: bytes) -> None:
+    """A condition is refused with a column inside it, or has finite source."""
+    text = raw.decode("utf-8", errors="surrogateescape")
+    try:
+        found = parse_condition(text, NAMES)
+    except ExpressionError as error:
+        assert 1 <= error.column <= len(text) + 1
+        assert error.message
+        return
+    to_python(as_number(found), RENAME)
 
 
 def spec(raw: bytes) -> None:
@@ -153,5 +172,6 @@ def petab(raw: bytes) -> None:
 
 
 TARGETS = {
-    "expression": expression, "spec": spec, "table": table, "sbml": sbml_file, "petab": petab
+    "expression": expression, "condition": condition, "spec": spec, "table": table,
+    "sbml": sbml_file, "petab": petab,
 }  # fmt: skip

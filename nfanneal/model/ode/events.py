@@ -15,6 +15,7 @@ import sympy
 
 from nfanneal.model.expressions import symbol
 from nfanneal.model.expressions.functions import Least, Magnitude, Where, compare
+from nfanneal.model.ode.triggers import Trigger
 
 HALF = sympy.Rational(1, 2)
 
@@ -64,6 +65,8 @@ class Timetable:
     `intervals`, expressions of parameters, is not above 0, there is no trajectory. Then the states
     with the numbers in `resets` take values, expressions of the states before and of parameters.
     With `endless`, outputs may be at time infinity: of the steady state that the end leads to.
+    The `triggers` are for what happens at times that only the trajectory tells, besides what the
+    switches of their conditions tell before.
     """
 
     switches: tuple[Switch, ...] = ()
@@ -71,6 +74,7 @@ class Timetable:
     tables: Tables = Tables()
     steady: bool = False
     intervals: tuple[sympy.Expr, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
     equilibrates: sympy.Expr = sympy.S.One
     resets: tuple[tuple[int, sympy.Expr], ...] = ()
@@ -84,7 +88,7 @@ class Timetable:
     @property
     def stops(self) -> bool:
         """Whether there is any time to stop at."""
-        return bool(self.moments or self.tables.symbols)
+        return bool(self.moments or self.tables.symbols or self.triggers)
 
     @property
     def rests(self) -> bool:
@@ -99,11 +103,12 @@ class Timetable:
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
-        """All expressions of parameters."""
-        doses = (dose.after for dose in self.doses)
-        resets = (value for _, value in self.resets)
-        others = (self.tables.number, self.equilibrates)
-        return (*self.moments, *doses, *resets, *self.intervals, *others)
+        """All expressions of parameters, and of triggers."""
+        parts = [*(dose.after for dose in self.doses), *(value for _, value in self.resets)]
+        parts += [*self.intervals, self.tables.number, self.equilibrates]
+        for trigger in self.triggers:
+            parts += trigger.expressions
+        return (*self.moments, *parts)
 
 
 def with_switches(

@@ -39,21 +39,31 @@ class OdeSystem:
 
 
 def with_stops(system: OdeSystem) -> OdeSystem:
-    """The system with switches for the conditions in its equations that are linear in time."""
-    table = system.timetable
-    equations, switches = with_switches(system.equations, system.time, system.states, table)
+    """The system with switches for conditions in its equations, and of its triggers, that turn at
+
+    times which are known before."""
+    table, n = system.timetable, len(system.equations)
+    conditions = tuple(trigger.condition for trigger in table.triggers)
+    found, switches = with_switches(
+        (*system.equations, *conditions), system.time, system.states, table
+    )
     if not switches:
         return system
-    table = replace(table, switches=(*table.switches, *switches))
-    return replace(system, equations=equations, timetable=table)
+    triggers = zip(table.triggers, found[n:], strict=True)
+    table = replace(
+        table,
+        switches=(*table.switches, *switches),
+        triggers=tuple(replace(trigger, watched=watched) for trigger, watched in triggers),
+    )
+    return replace(system, equations=found[:n], timetable=table)
 
 
 def jumps(system: OdeSystem) -> bool:
-    """Whether conditions are left in its equations that no stop of the solver stands for."""
-    held = set(with_stops(system).timetable.held)
-    conditions = {
-        c for equation in with_stops(system).equations for c in equation.atoms(Relational)
-    }
+    """Whether conditions are left in it that no stop of the solver stands for."""
+    stopping = with_stops(system)
+    held = set(stopping.timetable.held)
+    parts = (*stopping.equations, *(trigger.turns for trigger in stopping.timetable.triggers))
+    conditions = {c for part in parts for c in part.atoms(Relational)}
     return any(c.free_symbols - held - set(system.parameters) for c in conditions)
 
 
@@ -111,6 +121,8 @@ class Status(IntEnum):
     NO_STEADY_STATE = 4
     TOO_STIFF = 5
     DOSE_INTERVAL = 6
+    TOO_MANY_EVENTS = 7
+    EVENT_DELAY = 8
 
     @property
     def advice(self) -> str:
@@ -142,5 +154,14 @@ _ADVICE = {
     ),
     Status.DOSE_INTERVAL: (
         "the time between doses (every) was not above 0; narrow the priors of what it depends on"
+    ),
+    Status.TOO_MANY_EVENTS: (
+        "events followed one another without end, in no time or in ever shorter times, or too many "
+        "of them were delayed at once; let what an event sets lead away from its condition: with a "
+        "threshold to come back, a smallest size, or a delay; where so many are meant, raise "
+        "model.solver.max_steps"
+    ),
+    Status.EVENT_DELAY: (
+        "the delay of an event was below 0 or no number; narrow the priors of what it depends on"
     ),
 }

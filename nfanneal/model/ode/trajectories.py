@@ -220,7 +220,8 @@ def _aligned(size: int) -> Array:
 
 def _load(source: str, what: str) -> _Kernel:
     module: Any = load_module(source, what)
-    return _Kernel(module.solve, module.N * (1 + module.COLUMNS), module.SIZE, module.LANES)
+    held = module.N * (1 + module.COLUMNS) + module.KEPT_UNTIL - module.MEMORY
+    return _Kernel(module.solve, held, module.SIZE, module.LANES)
 
 
 def compile_system(system: OdeSystem, method: str = "auto") -> CompiledSystem:

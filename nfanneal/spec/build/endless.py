@@ -9,9 +9,10 @@ from sympy.core.relational import Relational
 
 from nfanneal.errors import Complaint, SpecError
 from nfanneal.model.expressions.functions import compare
-from nfanneal.model.ode import OdeSystem
+from nfanneal.model.ode import OdeSystem, Trigger
 from nfanneal.model.ode.system import with_stops
 from nfanneal.spec.checked import CheckedSpec
+from nfanneal.spec.experiments import ExperimentMeaning
 
 
 def refuse_restless(checked: CheckedSpec, system: OdeSystem, endless: Sequence[bool]) -> None:
@@ -21,8 +22,9 @@ def refuse_restless(checked: CheckedSpec, system: OdeSystem, endless: Sequence[b
     conditions in time are over some day; after that nothing may depend on time but by them.
 
     Raises:
-        SpecError: an equation does, or an observable that is measured at time infinity; or states
-            are logarithms, which would lose what the equations conserve.
+        SpecError: an equation does, or an observable that is measured at time infinity; an event
+            waits for a state; or states are logarithms, which would lose what the equations
+            conserve.
     """
     complaints = list(_complaints(checked, system, endless))
     if complaints:
@@ -35,14 +37,20 @@ def _complaints(
     experiments = [
         e for e, rests in zip(checked.meaning.experiments, endless, strict=True) if rests
     ]
+    stopping = with_stops(system)
     there = f"the data of {experiments[0].name} at" if experiments[0].name else "data at"
     if getattr(checked.spec.model, "positive", False):
         message = f"positive: true has no steady state, as {there} time inf need it: in "
         message += "logarithms, what the equations conserve would be lost on the way to it"
         yield Complaint(message, checked.place("model", "positive"), "leave out positive")
         return
+    if any(_is_unforeseen(trigger, system, experiments) for trigger in stopping.timetable.triggers):
+        message = f"events that wait for a state or a delay do not go with {there} time inf: "
+        message += "they could happen on the way"
+        hint = "events in time do: when: t >= …"
+        yield Complaint(message, checked.place("model", "events"), hint)
     level = {s: sympy.S.Zero for s in system.timetable.tables.symbols if _is_slope(s)}
-    for state, equation in zip(system.states, with_stops(system).equations, strict=True):
+    for state, equation in zip(system.states, stopping.equations, strict=True):
         if system.time in equation.xreplace(level).free_symbols:
             message = f"time goes on in the equation of '{state}': {there} time inf need a "
             hint = "conditions in time (where(t > …, …)), inputs, doses and changes are over in the"
@@ -54,6 +62,17 @@ def _complaints(
         if name in measured and system.time in rest.free_symbols:
             message = f"'{name}' depends on time: it has no value at time inf"
             yield Complaint(message, checked.place("model", "observables", name))
+
+
+def _is_unforeseen(
+    trigger: Trigger, system: OdeSystem, experiments: Sequence[ExperimentMeaning]
+) -> bool:
+    """Whether an event can happen in some of the experiments at a time that no stop tells."""
+    symbols = trigger.turns.free_symbols
+    own = {str(s) for s in symbols if str(s).startswith("_in[")}
+    if own and not own & {f"_in[{experiment.name}]" for experiment in experiments}:
+        return False
+    return trigger.delay is not None or bool(symbols & {system.time, *system.states})
 
 
 def _is_slope(symbol: sympy.Symbol) -> bool:

@@ -40,7 +40,7 @@ def ode_simulator(
     numbers = [s for s in differing if not any(e.free_symbols for e in mechanism.differences[s])]
     system = OdeSystem(
         time=symbol(model.time),
-        states=tuple(symbol(s) for s in model.states),
+        states=mechanism.states,
         parameters=(*shared, *differing),
         initial=mechanism.initial,
         equations=mechanism.equations,
@@ -54,7 +54,7 @@ def ode_simulator(
         refuse_restless(checked, system, endless)
     if model.positive:
         _check_positive(checked, model, mechanism)
-        system = on_log_scale(system)
+        system = on_log_scale(system, len(model.states))
     compiled = compile_system(system, model.solver.method)
     experiments = tuple(
         OdeExperiment(
@@ -93,7 +93,7 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
         place = checked.place("model", "positive")
         raise SpecError([Complaint(message, place, "leave out positive")])
     states = list(model.states)
-    begins = [("states", s, v) for s, v in zip(states, mechanism.initial, strict=True)]
+    begins = [("states", s, v) for s, v in zip(states, mechanism.initial, strict=False)]
     begins += [("reset", states[i], value) for i, value in mechanism.timetable.resets]
     for section, state, value in begins:
         values = mechanism.differences.get(value, ()) if value.is_Symbol else (value,)
@@ -107,6 +107,7 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
 class _Mechanism:
     """A model's expressions, in which symbols stand for what differs between experiments."""
 
+    states: tuple[sympy.Symbol, ...]
     initial: tuple[sympy.Expr, ...]
     equations: tuple[sympy.Expr, ...]
     observables: tuple[sympy.Expr, ...]
@@ -152,12 +153,18 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
         s: symbol(f"{s}(start)") if symbol(f"{s}(start)") in starts else meaning.initial[s]
         for s in model.states
     }
+    at_start = (
+        substituted(e.xreplace(same), known, checked.place("model", "states", s))
+        for s, e in initial.items()
+    )
+    variables = course.variables
     return _Mechanism(
-        tuple(
-            substituted(e.xreplace(same), known, checked.place("model", "states", s))
-            for s, e in initial.items()
+        (*map(symbol, model.states), *variables.values()),
+        (*at_start, *map(at_times, variables)),
+        (
+            *shown("equations", {s: meaning.equations[s] for s in model.states}),
+            *(sympy.S.Zero for _ in variables),
         ),
-        shown("equations", {s: meaning.equations[s] for s in model.states}),
         shown("observables", meaning.observables),
         differences | starts | course.differences,
         course.finished(at_times),

@@ -68,6 +68,22 @@ class ChangeSpec(Section):
     value: Expression = Field(description="its value from then on, an expression of parameters")
 
 
+class EventSpec(Section):
+    """What happens where a condition turns from false to true."""
+
+    when: Expression = Field(
+        description="a condition of states, time, parameters and constants, such as x > 3"
+    )
+    set: dict[str, Expression] = Field(
+        min_length=1, description="state, constant or parameter: its value from then on"
+    )
+    delay: Expression | None = Field(None, description="the assignment happens so much later")
+    at_start: Literal["fire", "nothing"] = Field(
+        "nothing", description="what a condition does that is true at the start"
+    )
+    name: Word | None = Field(None, description="how messages call it")
+
+
 def _list_of(kind: Any, words: str) -> BeforeValidator:
     """One mapping may stand without a list; `words` say what is expected."""
 
@@ -81,6 +97,7 @@ def _list_of(kind: Any, words: str) -> BeforeValidator:
 
 
 DoseList = Annotated[list[DoseSpec], _list_of(DoseSpec, "{time: …, amount: …}")]
+EventList = Annotated[list[EventSpec], _list_of(EventSpec, "{when: …, set: {…}}")]
 ChangeList = Annotated[list[ChangeSpec], _list_of(ChangeSpec, "{time: …, value: …}")]
 
 
@@ -92,13 +109,14 @@ class OdeSpec(ModelSpec):
         "inputs": InputSpec,
         "doses": DoseSpec,
         "changes": ChangeSpec,
+        "events": EventSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
-        "solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "reset",
+        "solver", "inputs", "doses", "changes", "events", "initial", "pre_equilibration", "reset",
         "positive",
     )  # fmt: skip
     in_experiments: ClassVar[tuple[str, ...]] = (
-        "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset",
+        "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events",
     )  # fmt: skip
     transparent: ClassVar[bool] = True
     settles: ClassVar[bool] = True
@@ -118,6 +136,7 @@ class OdeSpec(ModelSpec):
     changes: dict[str, ChangeList] = Field(
         {}, description="constant or parameter: its values from certain times on"
     )
+    events: EventList = Field([], description="what happens where conditions turn true")
     initial: Literal["given", "steady_state"] = Field(
         "given", description="steady_state: start where nothing changes, found from the states"
     )

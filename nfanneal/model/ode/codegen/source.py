@@ -33,6 +33,7 @@ from nfanneal.model.ode.codegen.sensitivities import (
     variation_body,
 )
 from nfanneal.model.ode.codegen.steady import steady_sources
+from nfanneal.model.ode.codegen.triggers import memory_sizes, trigger_functions
 from nfanneal.model.ode.system import OdeSystem
 
 HEAD = """import math
@@ -75,12 +76,14 @@ def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     needs = {
         "linear_solve": stepper.linear or table.rests,
         "events": table.stops,
+        "triggers": bool(table.triggers),
+        "crossings": bool(table.triggers),
         "steady_state": table.rests,
     }
     *before, last = stepper.parts
     order = (
         "constants", *before, "example_system", "step_control", "linear_solve", last, "events",
-        "steady_state", "outputs", "integrate",
+        "triggers", "crossings", "steady_state", "outputs", "handing_over", "integrate",
     )  # fmt: skip
     parts = [part for part in order if needs.get(part, True)]
     return "\n".join([_head(), *(own.get(part) or _part(part) for part in parts)])
@@ -110,6 +113,7 @@ def _system_source(system: OdeSystem, stepper: Stepper) -> str:
     sources += [_observe(layout, stepper.lanes), _observe_slopes(layout, stepper.lanes)]
     sources += [_variation(layout, jacobian, direct)]
     sources += [*stepper.more(layout, jacobian, direct), *_timetable(layout)]
+    sources += trigger_functions(layout)
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
     sizes = _sizes(layout, len(jacobian), stepper)
     helpers = _scalar_functions("\n".join(sources))
@@ -121,8 +125,9 @@ def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     system, n = layout.system, len(layout.system.states)
     fixed, p = layout.taken + len(layout.fixed), layout.columns
     table = system.timetable
+    memory, end = memory_sizes(layout, fixed)
     return f"""N, P = {n}, {p}
-FIXED, PARTIALS = {fixed}, {jacobian + n * p}
+FIXED, PARTIALS = {end}, {jacobian + n * p}
 TIMED, STEADY, RESETS = {table.stops}, {table.steady}, {bool(table.resets)}
 ENDLESS, HALTS = {table.endless}, {table.endless or table.stops}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
@@ -132,7 +137,7 @@ CONSTANTS = NEW + N * LANES
 STAGE = CONSTANTS + {2 + len(system.parameters) + fixed} * LANES
 S_STAGE = STAGE + N * LANES
 S_ROW, S_COLUMN = {"P, 1" if stepper.by_rows else "LANES, N * LANES"}
-"""
+{memory}"""
 
 
 def _layout(system: OdeSystem, stepper: Stepper) -> Layout:
@@ -294,7 +299,7 @@ def _hold_constants(parameters: int) -> str:
         "    store[CONSTANTS + LANES * (2 + i) + lane] = theta[i]",
     ]
     body += [
-        "for i in range(FIXED):",
+        "for i in range(MEMORY):",
         f"    store[CONSTANTS + LANES * ({2 + parameters} + i) + lane] = fixed[i]",
     ]
     return function("hold_constants", "lane, theta, fixed, store", body, "STRICT")

@@ -16,11 +16,15 @@ from nfanneal.model.ode.solver.example_system import (
     FIRST_KNOT,
     KNOTS,
     LATE,
+    OF_PLACE,
+    PLACES,
+    QUEUE,
     ROWS,
     STOP,
     STOPS,
     SWITCHES,
     TABLE,
+    TRIGGERED,
     N,
     P,
     apply,
@@ -52,7 +56,7 @@ def knots_until(t, fixed, included=True):
 
 @njit(**STRICT)
 def next_stop(t, end, fixed):
-    """The first stop after t, or the end."""
+    """The first stop after t, one for an event that waits included, or the end."""
     nearest = end
     for event in range(STOPS):
         if t < fixed[STOP + event] < nearest:
@@ -60,6 +64,10 @@ def next_stop(t, end, fixed):
     knot = knots_until(t, fixed)
     if knot < FIRST_KNOT[int(fixed[TABLE]) + 1] and KNOTS[knot] < nearest:
         nearest = KNOTS[knot]
+    if TRIGGERED:
+        for place in range(QUEUE, QUEUE + PLACES * OF_PLACE, OF_PLACE):
+            if t < fixed[place] < nearest:
+                nearest = fixed[place]
     return nearest
 
 
@@ -86,14 +94,21 @@ def hold(t, fixed, included=True):
 
 
 @njit(**STRICT)
-def align(times, fixed):
-    """Stops that miss an output by rounding are at it: 0.1 + 2·0.1 is not 0.3."""
+def rounding_of(times):
+    """Times that differ by no more are the same."""
     largest = 0.0
     for output in times:
         largest = max(largest, abs(output) if output < math.inf else 0.0)
+    return ROUNDING * largest
+
+
+@njit(**STRICT)
+def align(times, fixed):
+    """Stops that miss an output by rounding are at it: 0.1 + 2·0.1 is not 0.3."""
+    rounding = rounding_of(times)
     for event in range(STOPS):
         for output in times:
-            if abs(fixed[STOP + event] - output) <= ROUNDING * largest:
+            if abs(fixed[STOP + event] - output) <= rounding:
                 fixed[STOP + event] = output
 
 
