@@ -28,7 +28,8 @@ def point_of(
 
     `given` are numbers by name: `k`, an element `x[0]` of a vector, `k[control]` of an experiment;
     or lists of all elements, and mappings from experiment to number. What is not given is as in
-    `default`, which is written alike. With neither, every parameter is at the median of its prior.
+    `default`, which is written alike, and may name parameters that the spec fixes. With neither,
+    every parameter is at the median of its prior.
 
     Raises:
         PointError: a name is unknown or has no value, or a value is no finite number.
@@ -36,7 +37,9 @@ def point_of(
     latent = LatentMap(checked.meaning.free)
     if not given and default is None:
         return latent.from_latent(np.zeros((1, latent.dimension)))[0]
-    said = dict(_flat(default or {})) | dict(_flat(given or {}))
+    fixed = checked.meaning.fixed
+    said = {name: value for name, value in _flat(default or {}) if name not in fixed}
+    said |= dict(_flat(given or {}))
     complaints = [found for item in said.items() if (found := _wrong_with(*item, checked, latent))]
     absent = [name for name in latent.column_names if name not in said]
     if absent and not complaints:

@@ -1,11 +1,15 @@
 """`nfanneal import`: a spec of an SBML file, which says what is missing until it is filled in."""
 
+import json
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from commands import inside
 from sbml import apply, assignment, compartment, file, initially, parameter, rate, reaction, species
+from scipy import stats
 
 from nfanneal.cli.main import MODULES
 from nfanneal.errors import SpecError
@@ -81,6 +85,27 @@ def test_a_spec_that_is_filled_in_as_its_comments_say_is_complete(model):
     checked = spec_from_text(filled(imported(model).text))
     assert [p.name for p in checked.meaning.free] == ["k"]
     assert list(checked.spec.likelihood) == ["A"]
+
+
+def test_the_likelihood_of_an_imported_model_is_that_of_its_closed_form(model, capsys):
+    """A concentration that decays in a compartment that grows: amount and size are known."""
+    growth = rate("c", "g")
+    dilution = apply("divide", apply("times", "A", "g"), "c")
+    decay = rate("A", apply("minus", apply("minus", apply("times", "k", "A")), dilution))
+    ids = parameter("k", 0.3) + parameter("g", 0.5)
+    lists = {"Species": species("A", amount=10, boundary=True), "Parameters": ids}
+    sized = compartment(size=2, constant=False)
+    model.write_text(file(**lists, Compartments=sized, Rules=growth + decay))
+    times, measured = np.array([0.0, 1.0, 2.5, 4.0]), np.array([4.9, 3.0, 1.4, 0.8])
+    rows = [f"{t},{y}" for t, y in zip(times, measured, strict=True)]
+    Path("data.csv").write_text("\n".join(["time,A", *rows]))
+    Path("model.yaml").write_text(filled(imported(model).text))
+    tight = ("--set", "model.solver.rtol=1e-10", "--set", "model.solver.atol=1e-12")
+    code, out, _ = inside(capsys, "evaluate", "model.yaml", "--at", "k=0.4", "--json", *tight)
+    assert code == 0
+    truth = 10 * np.exp(-0.4 * times) / (2 + 0.5 * times)
+    expected = stats.norm.logpdf(measured, truth, 0.1).sum()
+    assert json.loads(out)["log_likelihood"] == pytest.approx(expected, rel=1e-7)
 
 
 def test_a_parameter_without_a_value_is_to_be_filled_in(model):

@@ -11,7 +11,7 @@ CHECKED = read(DIRECT.replace("}}}", "}}, y: {prior: {lognormal: [0, 1]}}, c: 4}
 
 
 def test_a_default_point_stands_for_what_is_not_given():
-    nominal = {"x": [1, 2, 3], "y": 4.0}
+    nominal = {"x": [1, 2, 3], "y": 4.0, "c": 5.0}  # c is fixed
     np.testing.assert_array_equal(point_of(CHECKED, default=nominal), [1, 2, 3, 4])
     given = {"x[1]": 7, "y": 5}
     np.testing.assert_array_equal(point_of(CHECKED, given, nominal), [1, 7, 3, 5])

@@ -38,7 +38,8 @@ def commented(model: SbmlModel) -> str:
     """
     parameters = _parameters(model)
     section = to_model_section(model, parameters=parameters)
-    observable = next(iter(section["states"]))
+    species = [name for name in section["states"] if model.kinds[name] == "species"]
+    observable = next(iter([*species, *section["states"]]))
     lines = [
         _comment(f"From the SBML file {model.path}, line by line as the comments say."),
         *(_comment(f"Note: {note}") for note in model.notes),

@@ -84,11 +84,15 @@ def _diluted(
 ) -> dict[str, sympy.Expr]:
     """Concentrations in compartments that are resized: amounts stay as they are."""
     found = {}
+    gone = [name for name, value in assigned.items() if value == 0]
     for name, element in source.elements.items():
         if source.kinds[name] != "species" or name in assigned or name in rules.assignments:
             continue
         by = compartment_of(source, element)
-        if by is not None and by in assigned:
+        if by in gone:
+            message = f"an event makes compartment '{by}' vanish, with '{name}' in it"
+            source.complaints.add(event.getLine(), message)
+        elif by is not None and by in assigned:
             found[name] = symbol(name) * symbol(by) / assigned[by]
     if found and event.isSetDelay() and event.getUseValuesFromTriggerTime():
         message = "a delayed event resizes a compartment with values from before the delay"

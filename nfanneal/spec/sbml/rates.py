@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import sympy
 
 from nfanneal.model.expressions import differentiate, symbol
-from nfanneal.model.expressions.functions import Where
+from nfanneal.model.expressions.functions import Power, PowerSlope, SafeLog, Where
 from nfanneal.spec.sbml.quantities import compartment_of
 from nfanneal.spec.sbml.reactions import Reactions
 from nfanneal.spec.sbml.rules import Rules
 from nfanneal.spec.sbml.source import Source
+from nfanneal.spec.sbml.text import text_of
 
 
 def rates_of(source: Source, rules: Rules, reactions: Reactions) -> dict[str, sympy.Expr]:
@@ -87,7 +88,10 @@ class _Equations:
             rate = self.rate(by.name) if by.name in self._source.elements else None
             if rate is not None:
                 terms.append(differentiate(whole, by) * rate)
-        total = sympy.Add(*terms)
+        total = _plain(sympy.Add(*terms))
+        if total is None:
+            message = f"the size of '{compartment}' has a derivative that is no expression"
+            self._source.complaints.add(line, message, "a size that changes by a rate rule is read")
         return None if total == 0 else total
 
     def _is_inside(self, name: str, compartment: str) -> bool:
@@ -107,6 +111,17 @@ class _Equations:
             if expression.count_ops() > MOST_OPERATIONS:
                 return None
         return None
+
+
+def _plain(derivative: sympy.Expr) -> sympy.Expr | None:
+    """A derivative without functions that only derivatives have; None if that cannot be."""
+    plain = derivative.replace(PowerSlope, lambda x, n: n * Power(x, n - 1))
+    plain = plain.replace(SafeLog, sympy.log)
+    try:
+        text_of(plain)
+    except TypeError:
+        return None
+    return plain
 
 
 MOST_ROUNDS, MOST_OPERATIONS = 20, 2_000

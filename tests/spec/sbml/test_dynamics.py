@@ -24,7 +24,7 @@ from scipy.integrate import solve_ivp
 
 from nfanneal.errors import SpecError
 from nfanneal.model.expressions import compile_numpy, symbol
-from nfanneal.spec.sbml.model import starting_numbers
+from nfanneal.spec.sbml.model import starting_numbers, to_model_section
 
 TIMES = np.linspace(0.0, 4.0, 9)
 TIGHT = {"rtol": 1e-11, "atol": 1e-13}
@@ -99,6 +99,23 @@ def test_concentrations_in_a_compartment_with_an_assignment_rule():
     a, c = solved(text, "A", "c").T
     assert c == pytest.approx(size, rel=1e-9)
     assert a == pytest.approx(6 * np.exp(-0.3 * TIMES) / size, rel=1e-9)
+
+
+def test_a_compartment_that_grows_as_a_power_of_what_changes():
+    text = file(
+        Compartments=compartment(size=None, constant=False),
+        Species=species("A", amount=6),
+        Parameters=parameter("k", 0.3) + parameter("n", 1.5) + parameter("q", 1, constant=False),
+        Rules=assignment("c", apply("power", "q", "n")) + rate("q", "0.5"),
+        Reactions=DECAY,
+    )
+    (a,) = solved(text, "A").T
+    size = (1 + 0.5 * TIMES) ** 1.5
+    assert a == pytest.approx(6 * np.exp(-0.3 * TIMES) / size, rel=1e-9)
+    assert "equations" in to_model_section(read(text))
+    size_of = apply("root", apply("power", "q", "2"))  # |q|, whose derivative is a sign
+    with pytest.raises(SpecError, match=r"model.xml:4: the size of 'c' has a derivative that is"):
+        read(text.replace(apply("power", "q", "n"), size_of))
 
 
 def test_compartments_that_jump_or_depend_on_what_is_in_them_are_refused():

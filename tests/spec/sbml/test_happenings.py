@@ -77,6 +77,8 @@ def test_a_compartment_that_is_resized_dilutes_what_is_in_it():
     assert found.assignments == {"c": C * K, "A": A / K}
     (both,) = read(with_events(event("e", LATE, {"c": "5", "A": "7"}))).events
     assert both.assignments == {"c": 5, "A": 7}
+    with pytest.raises(SpecError, match=r"model.xml:7: an event makes compartment 'c' vanish"):
+        read(with_events(event("e", LATE, {"c": "0"})))
     with pytest.raises(SpecError, match=r"model.xml:7: a delayed event resizes a compartment"):
         read(with_events(event("e", LATE, {"c": "5"}, after="1")))
 

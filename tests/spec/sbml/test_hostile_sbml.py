@@ -2,6 +2,7 @@
 
 import copy
 import time
+from importlib import resources
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sbml import HERE, TIME, apply, assignment, file, function, parameter, read
 
 from nfanneal.errors import SpecError
+from nfanneal.spec.sbml.formulas import MOST_NODES
 from nfanneal.spec.sbml.model import read_sbml, sbml_of
 from nfanneal.spec.sbml.safety import DEEPEST, LARGEST_FILE, MOST_ELEMENTS, WIDEST
 
@@ -86,6 +88,14 @@ def test_large_files_are_not_even_read(tmp_path):
     with pytest.raises(SpecError, match=r"100,000,000,000 bytes; a model in SBML has at most"):
         read_sbml(path)
     refused(b" " * (LARGEST_FILE + 1))
+
+
+def test_the_guide_names_these_limits():
+    page = " ".join(resources.files("nfanneal").joinpath("guide", "sbml.md").read_text().split())
+    assert (
+        f"at most {LARGEST_FILE / 1e6:g} MB, {MOST_ELEMENTS:,} elements on {DEEPEST} levels, and "
+        f"{MOST_NODES:,} parts of formulas"
+    ) in page
 
 
 def test_functions_that_call_themselves_are_refused():
