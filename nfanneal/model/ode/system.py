@@ -23,7 +23,9 @@ class OdeSystem:
     """dx/dt = f(t, x, θ), x(start) = x₀(θ), observables h(t, x, θ).
 
     `parameters` are the columns of θ; `initial`, `equations` and `observables` are expressions
-    of `time`, `states` and `parameters` (`initial` of parameters only). Nobody asks for the
+    of `time`, `states` and `parameters` (`initial` of parameters only). Equations and observables
+    may hold symbols that are `named`: they stand for an expression each, of these symbols and of
+    others named before; a state is in it, directly or through these. Nobody asks for the
     sensitivities to those that are `given`: they are zero. The `timetable` says what happens at
     certain times; equations and observables may hold the symbols that it sets.
     """
@@ -36,24 +38,44 @@ class OdeSystem:
     observables: tuple[sympy.Expr, ...]
     given: tuple[sympy.Symbol, ...] = ()
     timetable: Timetable = field(default_factory=Timetable)
+    named: tuple[tuple[sympy.Symbol, sympy.Expr], ...] = ()
+
+    @property
+    def moving(self) -> tuple[sympy.Expr, ...]:
+        """The expressions that f is made of: those with a name, and the equations."""
+        return (*(expression for _, expression in self.named), *self.equations)
+
+    @property
+    def written_out(self) -> OdeSystem:
+        """The same without names."""
+        known: dict[sympy.Basic, sympy.Basic] = {}
+        for name, expression in self.named:
+            known[name] = expression.xreplace(known)
+        return replace(
+            self,
+            equations=tuple(e.xreplace(known) for e in self.equations),
+            observables=tuple(e.xreplace(known) for e in self.observables),
+            named=(),
+        )
 
 
 def with_stops(system: OdeSystem) -> OdeSystem:
     """The system with switches for the conditions in its equations that are linear in time."""
     table = system.timetable
-    equations, switches = with_switches(system.equations, system.time, system.states, table)
+    names = tuple(name for name, _ in system.named)
+    unforeseen = (*system.states, *names)
+    moving, switches = with_switches(system.moving, system.time, unforeseen, table)
     if not switches:
         return system
     table = replace(table, switches=(*table.switches, *switches))
-    return replace(system, equations=equations, timetable=table)
+    named = tuple(zip(names, moving[: len(names)], strict=True))
+    return replace(system, equations=moving[len(names) :], named=named, timetable=table)
 
 
 def jumps(system: OdeSystem) -> bool:
     """Whether conditions are left in its equations that no stop of the solver stands for."""
     held = set(with_stops(system).timetable.held)
-    conditions = {
-        c for equation in with_stops(system).equations for c in equation.atoms(Relational)
-    }
+    conditions = {c for part in with_stops(system).moving for c in part.atoms(Relational)}
     return any(c.free_symbols - held - set(system.parameters) for c in conditions)
 
 

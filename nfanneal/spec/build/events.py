@@ -97,5 +97,6 @@ def on_log_scale(system: OdeSystem) -> OdeSystem:
         initial=tuple(sympy.log(value) for value in system.initial),
         equations=equations,
         observables=tuple(observable.xreplace(back) for observable in system.observables),
+        named=tuple((name, expression.xreplace(back)) for name, expression in system.named),
         timetable=replace(system.timetable, doses=doses),
     )
