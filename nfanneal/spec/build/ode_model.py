@@ -68,6 +68,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
         observables=mechanism.observables,
         given=tuple(numbers),
         timetable=mechanism.timetable,
+        named=tuple((symbol(name), e) for name, e in mechanism.named.items()),
     )
     if model.positive:
         _check_positive(checked, model, mechanism)
@@ -124,13 +125,14 @@ class _Mechanism:
     initial: tuple[sympy.Expr, ...]
     equations: tuple[sympy.Expr, ...]
     observables: tuple[sympy.Expr, ...]
+    named: dict[str, sympy.Expr]
     differences: Differences
     timetable: Timetable
 
     @property
     def used(self) -> set[sympy.Symbol]:
         """The symbols of all expressions."""
-        everything = (*self.initial, *self.equations, *self.observables)
+        everything = (*self.initial, *self.equations, *self.observables, *self.named.values())
         everything += self.timetable.expressions
         return set[sympy.Symbol]().union(*(e.free_symbols for e in everything))
 
@@ -173,6 +175,7 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
         ),
         shown("equations", {s: meaning.equations[s] for s in model.states}),
         shown("observables", meaning.observables),
+        dict(zip(meaning.named, shown("expressions", meaning.named), strict=True)),
         differences | starts | course.differences,
         course.finished(at_times),
     )

@@ -93,7 +93,8 @@ class OdeSpec(ModelSpec):
         "changes": ChangeSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
-        "solver", "inputs", "doses", "changes", "initial", "pre_equilibration", "positive",
+        "solver", "expressions", "inputs", "doses", "changes", "initial", "pre_equilibration",
+        "positive",
     )  # fmt: skip
     in_experiments: ClassVar[tuple[str, ...]] = ("constants", "inputs", "states", "start")
     transparent: ClassVar[bool] = True
@@ -106,6 +107,9 @@ class OdeSpec(ModelSpec):
     )
     equations: dict[str, Expression] = Field(
         min_length=1, description="state: its derivative by time"
+    )
+    expressions: dict[str, Expression] = Field(
+        {}, description="name: expression, for use in equations, observables and each other"
     )
     constants: dict[str, Finite] = Field({}, description="name: number")
     inputs: dict[str, InputSpec] = Field({}, description="name: a table of times and values")
