@@ -66,13 +66,16 @@ class Listing:
         return [*runs, range(first, len(self.sizes))] if size else runs
 
     def lines(self, run: range, room: Mapping[int, str]) -> list[str]:
-        """The lines of a run; nodes of other runs stand in `room`, and are put there."""
+        """The lines of a run; nodes of other runs stand in `room`, and are put there.
+
+        Targets come last: whatever is read after them the compiler would have to read again.
+        """
         own = {self.statements[i].node for i in run if self.statements[i].target is None}
         names = {place: f"s{place}" for place in own}
         texts = {**room, **names, **self.texts}
         found = []
-        for statement in (self.statements[i] for i in run):
-            node = statement.node
+        for i in sorted(run, key=lambda i: self.statements[i].target is not None):
+            statement, node = self.statements[i], self.statements[i].node
             if statement.target is not None:
                 found.append(f"{statement.target} = {self._value(node, texts)}")
                 continue
@@ -219,6 +222,9 @@ def _is_sum(graph: Graph, place: int) -> bool:
 
 
 def _sum(terms: Sequence[str]) -> str:
+    """A sum; −a + b is written as b − a, which is the same to the bit."""
+    if terms[0].startswith("-") and not terms[1].startswith("-"):
+        terms = [terms[1], terms[0], *terms[2:]]
     pieces = list[str]()
     for term in terms:
         minus = term.startswith("-")
