@@ -1,6 +1,7 @@
 """nfanneal: Bayesian parameter estimation and model evidence by annealed normalizing flows.
 
-From Python: `nfanneal.run(spec)` estimates, `nfanneal.load(path)` reads a result file.
+From Python: `nfanneal.run(spec)` estimates, `nfanneal.load(path)` reads a result file, and
+`nfanneal.evaluate(spec, at)` evaluates the posterior at one point.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from nfanneal.version import __version__
 
 if TYPE_CHECKING:
-    from nfanneal.api import load, run
+    from nfanneal.api import evaluate, load, run
     from nfanneal.results.result import Result
 
-__all__ = ["Result", "__version__", "load", "run"]
+__all__ = ["Result", "__version__", "evaluate", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: torch and numba take seconds."""
-    if name in ("load", "run"):
+    if name in ("evaluate", "load", "run"):
         from nfanneal import api  # noqa: PLC0415
 
         return getattr(api, name)

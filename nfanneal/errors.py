@@ -93,6 +93,12 @@ class SpecError(InputError):
     """The YAML file, or something it says, is invalid."""
 
 
+class PointError(InputError):
+    """A point of the parameters that is none: a name is unknown, or one is missing."""
+
+    exit_code = ExitCode.USAGE
+
+
 class DataError(InputError):
     """A data file is missing, unreadable or invalid."""
 

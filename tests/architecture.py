@@ -39,6 +39,7 @@ HOMES = {
     "sympy": ("model", "spec", "bench/solvers"),
     "torch": ("anneal", "model/python_model.py", "model/python_file.py", "runtime/threads.py",
               "results/sample.py", "runs", "bench"),
+    "libsbml": ("spec/sbml",),
     "filelock": ("runtime",),
     "threadpoolctl": ("runtime", "bench"),
     "distributed": ("model/executors/dask.py",),
@@ -50,7 +51,8 @@ HOMES = {
 }  # fmt: skip
 """The only places that import a library."""
 KINDS_AT_HOME = ("spec/kinds", "spec/build", "spec/equations.py", "spec/events.py",
-                 "model/ode_model.py", "model/python_model.py")  # fmt: skip
+                 "spec/starts.py", "spec/triggers.py", "model/ode_model.py",
+                 "model/python_model.py")  # fmt: skip
 """Where a model's kind has a name."""
 KIND_NAMES = {"OdeSpec", "PythonSpec", "OdeSimulator", "PythonSimulator"}
 SEAM = {"executor": ("model/problem.py",), "simulator.predict": ("model/likelihood.py",),

@@ -101,4 +101,7 @@ EXAMPLES = {
     "cauchy": [1, 2],
     "halfcauchy": 1.5,
     "laplace": [1, 0.5],
+    "loglaplace": [0.5, 0.4],
+    "rayleigh": 1.5,
+    "chisquare": 3,
 }

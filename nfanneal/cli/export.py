@@ -13,10 +13,14 @@ from nfanneal.errors import ResultError
 from nfanneal.report.summary import summary_json
 from nfanneal.results import store
 from nfanneal.results.export import as_csv, as_getdist, as_json, write_parquet
+from nfanneal.results.petab_tables import as_petab
 from nfanneal.results.result import Result
 from nfanneal.runtime.files import replaced
 
-ENDINGS = {"netcdf": ".nc", "csv": ".csv", "parquet": ".parquet", "getdist": "", "json": ".json"}
+ENDINGS = {"netcdf": ".nc", "csv": ".csv", "parquet": ".parquet", "getdist": "", "json": ".json",
+           "petab": ""}  # fmt: skip
+SEVERAL = {"getdist": as_getdist, "petab": as_petab}
+"""Those of several files, which begin alike."""
 
 
 @click.command("export", epilog="Example: nfanneal export model.h5 --to csv -o - | head")
@@ -24,21 +28,22 @@ ENDINGS = {"netcdf": ".nc", "csv": ".csv", "parquet": ".parquet", "getdist": "",
 @click.option("--to", "kind", type=click.Choice(list(ENDINGS)), required=True)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path),
-    help="New file; the root of GetDist's three files; - for stdout. [RESULT.ending]",
+    help="New file; the root of GetDist's or PEtab's files; - for stdout. [RESULT.ending]",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite files.")
 def command(result: Path, kind: str, output: Path | None, force: bool) -> None:
     """Write the draws of RESULT for other programs.
 
     netcdf: the groups that ArviZ knows. csv, parquet, json: every draw with its weight and its
-    densities. getdist: a chain, .txt, .paramnames and .ranges.
+    densities. getdist: a chain, .txt, .paramnames and .ranges. petab: .parameters.tsv with the
+    best draw as nominal values, and .samples.tsv with draws of equal weight.
     """
     found = store.read(result)
     output = output or result.with_suffix(ENDINGS[kind])
     if str(output) == "-":
         _to_stdout(found, kind)
-    elif kind == "getdist":
-        texts = as_getdist(found)
+    elif kind in SEVERAL:
+        texts = SEVERAL[kind](found)
         paths = {output.with_name(output.name + ending): text for ending, text in texts.items()}
         for path in paths:
             refuse_existing(path, force)
@@ -52,8 +57,8 @@ def command(result: Path, kind: str, output: Path | None, force: bool) -> None:
 
 
 def _to_stdout(found: Result, kind: str) -> None:
-    if kind == "getdist":
-        raise ResultError("GetDist takes three files: give their root with -o")
+    if kind in SEVERAL:
+        raise ResultError(f"{kind} takes several files: give their root with -o")
     if kind in ("csv", "json"):
         sys.stdout.write(_text(found, kind))
         return

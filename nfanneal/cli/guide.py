@@ -16,6 +16,8 @@ TOPICS = (
     "experiments",
     "events",
     "programs",
+    "petab",
+    "sbml",
     "solver",
     "results",
     "stopping",

@@ -21,6 +21,7 @@ from nfanneal.version import __version__
 COMMANDS = {
     "run": "Estimate the posterior and the evidence; write them to an HDF5 file.",
     "check": "Validate a spec and try its likelihood on draws from the prior.",
+    "evaluate": "Evaluate the posterior at one point: likelihood, prior, gradients, data.",
     "summary": "Show the evidence, the diagnostics and the parameters of a result.",
     "prune": "Take the largest weights out of a result, and say what that costs.",
     "sample": "Draw more from the flow of a result.",
@@ -33,12 +34,15 @@ COMMANDS = {
     "bench": "Run other samplers on the same likelihood, and say what each costs.",
     "slurm": "Print a batch script for SLURM that runs a spec.",
     "init": "Write a commented example to start from.",
+    "import": "Make a spec of a model in SBML or of a PEtab problem.",
     "schema": "Print the JSON Schema of a spec, for editors.",
     "guide": "Show a page of the guide: models, results, clusters and more.",
 }
 
 WITHIN = {"bench engine": "engine", "bench calls": "calls"}
 """Commands of two words, and the module of each."""
+MODULES = {"import": "import_"}
+"""Commands that are words of Python, and their modules."""
 
 
 class LazyGroup(click.Group):
@@ -52,7 +56,7 @@ class LazyGroup(click.Group):
         """The command of this name, from `nfanneal.cli.NAME`."""
         if cmd_name not in COMMANDS:
             return None
-        return self._command_in(cmd_name)
+        return self._command_in(MODULES.get(cmd_name, cmd_name))
 
     @staticmethod
     def _command_in(module: str) -> click.Command:

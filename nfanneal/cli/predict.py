@@ -15,7 +15,14 @@ from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
 from nfanneal.results import store
 from nfanneal.results.export import predictions_as_csv
-from nfanneal.results.predict import predict, prior_draws, starts_of, thinned_posterior, times_of
+from nfanneal.results.predict import (
+    at_rest,
+    predict,
+    prior_draws,
+    spans_of,
+    starts_of,
+    thinned_posterior,
+)
 from nfanneal.results.rebuild import revived_problem
 from nfanneal.results.result import Prediction
 from nfanneal.runtime.threads import set_threads
@@ -71,7 +78,7 @@ def command(
     set_threads(threads)
     problem = revived_problem(found, model, workers)
     times = _from_start(
-        _times(wanted, times_of(found, problem)), starts_of(found, problem), observables
+        _times(wanted, spans_of(found, problem)), starts_of(found, problem), observables
     )
     rng = np.random.default_rng(seed)
     drawn = {"predictions": thinned_posterior(found, count, rng)}
@@ -83,6 +90,12 @@ def command(
     }
     store.write(found, output, groups)
     write_text(table, predictions_as_csv(groups))
+    if at_rest(found, problem):
+        click.echo(
+            "data at time inf: no trajectory gets there; what is predicted for them is in the "
+            "result (posterior_predictive)",
+            err=True,
+        )
     for path in (output, table):
         click.echo(f"written to {path}", err=True)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from nfanneal.arrays import Array, Bools
-from nfanneal.model.priors import PRIORS, Prior, Quantile
+from nfanneal.model.bounded import AnyPrior, BoundedPrior, Ends, stacked
+from nfanneal.model.priors import PRIORS, Quantile
 
+Scale = Literal["linear", "log", "log10"]
 NAMED_COLUMNS = 12
 """A message names at most so many parameters."""
 SMALLEST, LARGEST = 1e-100, 1.0 - 2.0**-53
@@ -26,13 +29,17 @@ def element_names(name: str, size: int | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A free parameter: one prior for each of its `size` independent components."""
+    """A free parameter: one prior for each of its `size` independent components.
+
+    Figures draw it with its label and unit, on an axis of its scale.
+    """
 
     name: str
-    prior: Prior
+    prior: AnyPrior
     size: int | None = None
     label: str | None = None
     unit: str | None = None
+    scale: Scale = "linear"
 
     @property
     def columns(self) -> int:
@@ -74,8 +81,7 @@ class LatentMap:
         """Classes of two or more columns whose priors are equal."""
         classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for parameter, where in zip(self.parameters, self.slices().values(), strict=True):
-            prior = parameter.prior
-            classes[prior.name, *prior.arguments.values()] += range(where.start, where.stop)
+            classes[parameter.prior.identity] += range(where.start, where.stop)
         return tuple(tuple(columns) for columns in classes.values() if len(columns) > 1)
 
     @property
@@ -110,6 +116,10 @@ class LatentMap:
         """log prior density of θ of shape (n, d), summed over columns: (n,)."""
         return self._by_block("log_density", theta).sum(axis=1)
 
+    def score(self, theta: Array) -> Array:
+        """Gradient of the log prior density at θ, (n, d); nan outside a prior's support."""
+        return self._by_block("score", theta)
+
     def in_words(self, z: Array) -> str:
         """The parameters at one latent point z (d,): `a = 1.2, k = 0.3`."""
         return point_in_words(self.column_names, self.from_latent(z[None])[0])
@@ -124,17 +134,28 @@ def point_in_words(names: Sequence[str], values: Sequence[float] | Array) -> str
 
 @dataclass(frozen=True)
 class _Family:
-    """The columns of θ whose priors are of one kind, and their arguments, (k,) each."""
+    """The columns of θ whose priors are of one kind, and their arguments, (k,) each.
+
+    `ends` are those of priors with bounds.
+    """
 
     columns: NDArray[np.int64]
     below: Quantile
     above: Quantile
     arguments: tuple[Array, ...]
+    ends: Ends | None
 
     def quantiles(self, tail: Array, lower: Bools) -> Array:
         """θ (n, k) from tail probabilities (n, k), taken from below where `lower`."""
-        below = self.below(tail, *self.arguments)
-        return np.where(lower, below, self.above(tail, *self.arguments))
+        if self.ends is None:
+            return self._of_whole(tail, tail, lower)
+        below, above = self.ends.probabilities(tail, lower)
+        theta = self._of_whole(np.minimum(below, 0.5), np.minimum(above, 0.5), below <= above)
+        return np.clip(theta, self.ends.low, self.ends.high)
+
+    def _of_whole(self, below: Array, above: Array, lower: Bools) -> Array:
+        from_below = self.below(below, *self.arguments)
+        return np.where(lower, from_below, self.above(above, *self.arguments))
 
 
 @dataclass(frozen=True)
@@ -169,14 +190,16 @@ class Transform:
 def transform_of(latent: LatentMap) -> Transform:
     """The closed forms of a joint prior."""
     priors = [p.prior for p in latent.parameters for _ in range(p.columns)]
-    by_name: dict[str, list[int]] = defaultdict(list)
+    by_kind: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for column, prior in enumerate(priors):
-        by_name[prior.name].append(column)
-    families = (_family([priors[c] for c in columns], columns) for columns in by_name.values())
+        by_kind[prior.name, isinstance(prior, BoundedPrior)].append(column)
+    families = (_family([priors[c] for c in columns], columns) for columns in by_kind.values())
     return Transform(len(priors), tuple(families))
 
 
-def _family(priors: list[Prior], columns: list[int]) -> _Family:
+def _family(priors: list[AnyPrior], columns: list[int]) -> _Family:
     values = np.array([list(prior.arguments.values()) for prior in priors])
     below, above = PRIORS[priors[0].name].tails
-    return _Family(np.array(columns), below, above, tuple(values.T.copy()))
+    ends = [prior.ends for prior in priors if isinstance(prior, BoundedPrior)]
+    arguments = tuple(values.T.copy())
+    return _Family(np.array(columns), below, above, arguments, stacked(ends) if ends else None)

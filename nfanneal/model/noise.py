@@ -112,6 +112,15 @@ def _laplace_partials(y: Array, f: Array, scale: Array) -> Partials:
     return np.sign(y - f) / scale, (np.abs(y - f) / scale - 1.0) / scale
 
 
+def _loglaplace(y: Array, f: Array, scale: Array) -> Array:
+    return np.asarray(_laplace(np.log(y), np.log(f), scale) - np.log(y))
+
+
+def _loglaplace_partials(y: Array, f: Array, scale: Array) -> Partials:
+    by_log, by_scale = _laplace_partials(np.log(y), np.log(f), scale)
+    return by_log / f, by_scale
+
+
 def _poisson(y: Array, f: Array) -> Array:
     return np.asarray(xlogy(y, f) - f - gammaln(y + 1.0))
 
@@ -238,6 +247,18 @@ _MODELS = (
         lambda f, scale: (1.0 / scale**2, 1.0 / scale**2),
     ),
     NoiseModel(
+        "loglaplace",
+        ("scale",),
+        _loglaplace,
+        _loglaplace_partials,
+        lambda y, f, scale: np.isfinite(f) & (f > 0) & (scale > 0),
+        lambda rng, f, scale: f * np.exp(rng.laplace(0.0, scale, f.shape)),
+        lambda f, scale: (1.0 / (f * scale) ** 2, 1.0 / scale**2),
+        "a positive number",
+        lambda y: np.isfinite(y) & (y > 0),
+        NOT_NEGATIVE,
+    ),
+    NoiseModel(
         "poisson",
         (),
         _poisson,
@@ -277,8 +298,9 @@ _MODELS = (
 
 NOISE_MODELS: dict[str, NoiseModel] = {model.name: model for model in _MODELS}
 """normal{sigma}; lognormal{sigma}, whose median is the prediction; student_t{df, sigma};
-laplace{scale}; poisson{}, negative_binomial{phi} with variance f + f²/φ, both with the prediction
-f as mean; binomial{trials}, whose probability is the prediction."""
+laplace{scale}; loglaplace{scale}, whose median is the prediction; poisson{},
+negative_binomial{phi} with variance f + f²/φ, both with the prediction f as mean; binomial{trials},
+whose probability is the prediction."""
 
 
 def log_prob(model: NoiseModel, y: Array, prediction: Array, arguments: Sequence[Array]) -> Array:

@@ -15,7 +15,7 @@ from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy, differentiate
 from nfanneal.model.ode import SMALLEST, CompiledSystem, SolverSettings, Status
 from nfanneal.model.ode.forcing import longest_step
-from nfanneal.model.ode.system import LOOKS_FOR_JUMPS, jumps
+from nfanneal.model.ode.system import LOOKS_FOR_JUMPS, jumps, with_stops
 from nfanneal.model.simulator import Coincidence, Outcomes, Predictions
 
 OFF = 30.0
@@ -187,7 +187,7 @@ class OdeSimulator:
         """
         experiments = []
         for each, at in zip(self.experiments, times, strict=True):
-            experiment = _with_span(each, theta, float(at[-1]))
+            experiment = _with_span(each, theta, end_of(each, theta, at))
             if self.has_sizes:
                 experiment = self._with_sizes(experiment, theta, at)
             experiments.append(experiment)
@@ -205,13 +205,14 @@ class OdeSimulator:
 
     def _with_sizes(self, experiment: OdeExperiment, theta: Array, times: Array) -> OdeExperiment:
         """The experiment with tolerances for the states' sizes, and the sizes of observables."""
-        sizes = state_sizes(experiment, theta, float(times[-1]))
+        end, rests = end_of(experiment, theta, times), bool(times[-1] == math.inf)
+        sizes = state_sizes(experiment, theta, end, rests=rests)
         for _ in range(2 if self.scales else 0):  # the first were found for sizes of 1
             atol = np.maximum(UNSCALED * sizes, SMALLEST)
             settings = replace(experiment.settings, atol=tuple(atol.tolist()))
             experiment = replace(experiment, settings=settings)
-            sizes = state_sizes(experiment, theta, float(times[-1]))
-        of_observables = observable_sizes(experiment, theta, sizes, float(times[-1]))
+            sizes = state_sizes(experiment, theta, end, rests=rests)
+        of_observables = observable_sizes(experiment, theta, sizes, end)
         return replace(experiment, sizes=tuple(of_observables))
 
     def outcomes(self, theta: Array, times: Sequence[Array]) -> Outcomes:
@@ -260,6 +261,22 @@ def _with_span(experiment: OdeExperiment, theta: Array, end: float) -> OdeExperi
     return replace(experiment, settings=settings.with_steps_of(most))
 
 
+def end_of(experiment: OdeExperiment, theta: Array, times: Array) -> float:
+    """The last of the data's times (m,).
+
+    If that is infinite, the last finite one, or that from which on nothing happens at certain times
+    any more, at any of the draws θ.
+    """
+    if math.isfinite(times[-1]):
+        return float(times[-1])
+    system, phi = experiment.system.system, experiment.parameters.of(theta)
+    table = with_stops(system).timetable
+    moments = compile_numpy(table.moments, system.parameters)(*phi.T) if table.moments else []
+    knots = [knot for each in table.tables.knots for knot in each]
+    found = np.concatenate([times, knots, *map(np.ravel, moments), [experiment.settings.start]])
+    return float(found[np.isfinite(found)].max())
+
+
 def observable_sizes(
     experiment: OdeExperiment, theta: Array, sizes: Array, end: float
 ) -> list[float]:
@@ -278,16 +295,20 @@ def observable_sizes(
     return [sum(next(medians) for _ in each) for each in terms]
 
 
-def state_sizes(experiment: OdeExperiment, theta: Array, end: float) -> Array:
+def state_sizes(
+    experiment: OdeExperiment, theta: Array, end: float, *, rests: bool = False
+) -> Array:
     """How large each state (N,) becomes: its largest magnitude until `end`, the median of draws θ.
 
-    A state that stays at zero is as large as the smallest of the others.
+    And at the steady state after it, where it `rests`. A state that stays at zero is as large as
+    the smallest of the others.
     """
     settings, phi = experiment.settings, experiment.parameters.of(theta)
     states = len(experiment.system.system.states)
-    if not end > settings.start:
+    moments = [settings.start + share * (end - settings.start) for share in LOOKS]
+    moments = (moments if end > settings.start else []) + [math.inf] * rests
+    if not moments:
         return np.ones(states)
-    moments = (settings.start + share * (end - settings.start) for share in LOOKS)
     at_moments = [experiment.system.states_at(phi, moment, settings) for moment in moments]
     with np.errstate(over="ignore"):
         largest = np.abs(at_moments).max(axis=0)

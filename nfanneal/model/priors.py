@@ -29,12 +29,14 @@ class PriorKind:
 
     `tails` are its quantiles in closed form, θ from a tail's probability q ≤ ½, from below and from
     above: they take arrays of arguments, and so many parameters at once. `exact` ones, of numbers,
-    replace those of scipy.stats in the latent map where these lose the tails.
+    replace those of scipy.stats in the latent map where these lose the tails. `score` is the
+    derivative d log p/dθ within the support, of θ and the arguments.
     """
 
     arguments: tuple[str, ...]
     distribution: Callable[..., Any]
     tails: tuple[Quantile, Quantile]
+    score: Callable[..., Array]
     positive: tuple[str, ...] = ()
     increasing: tuple[str, str] | None = None
     may_be_infinite: tuple[str, ...] = ()
@@ -61,6 +63,47 @@ def _truncnormal_below(q: Array, mean: Array, sd: Array, low: Array, high: Array
     return np.asarray(mean + sd * np.clip(x, a, b))
 
 
+@dataclass(frozen=True)
+class _OfLogarithm:
+    """The distribution of a positive θ whose logarithm has `base`, as scipy.stats would have it.
+
+    Densities and tails go through log θ, which neither over- nor underflows.
+    """
+
+    base: Any
+
+    def logpdf(self, theta: Array) -> Array:
+        """log p(θ) = log p(log θ) − log θ."""
+        inside = np.asarray(theta) > 0
+        x = np.log(np.where(inside, theta, 1.0))
+        return np.where(inside, self.base.logpdf(x) - x, -np.inf)
+
+    def logcdf(self, theta: Array) -> Array:
+        """log P(below θ)."""
+        return np.asarray(self.base.logcdf(_log_or_less(theta)))
+
+    def logsf(self, theta: Array) -> Array:
+        """log P(above θ)."""
+        return np.asarray(self.base.logsf(_log_or_less(theta)))
+
+    def support(self) -> tuple[float, float]:
+        """All positive numbers."""
+        return 0.0, math.inf
+
+
+def _log_or_less(theta: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.maximum(theta, 0.0)))
+
+
+def _normal_score(x: Array, mean: float | Array, sd: float | Array) -> Array:
+    return (mean - x) / sd**2
+
+
+def _laplace_score(x: Array, loc: float | Array, scale: float | Array) -> Array:
+    return np.asarray(np.sign(loc - x) / scale)
+
+
 SQRT_2 = 2.0**0.5
 HALFNORMAL: tuple[Quantile, Quantile] = (
     lambda q, s: s * SQRT_2 * special.erfinv(q),
@@ -69,6 +112,10 @@ HALFNORMAL: tuple[Quantile, Quantile] = (
 BETA: tuple[Quantile, Quantile] = (
     lambda q, a, b: special.betaincinv(a, b, q),
     lambda q, a, b: special.betainccinv(a, b, q),
+)
+LOGLAPLACE: tuple[Quantile, Quantile] = (
+    lambda q, m, s: np.exp(m + s * np.log(2.0 * q)),
+    lambda q, m, s: np.exp(m - s * np.log(2.0 * q)),
 )
 """Quantiles that scipy.stats does not have to the ends of the tails."""
 
@@ -80,6 +127,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, b: a + (b - a) * q,
             lambda q, a, b: b - (b - a) * q,
         ),
+        lambda x, a, b: 0.0 * x,
         increasing=("low", "high"),
     ),
     "loguniform": PriorKind(
@@ -89,6 +137,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, b: a * np.exp(q * np.log(b / a)),
             lambda q, a, b: b * np.exp(-q * np.log(b / a)),
         ),
+        lambda x, a, b: -1.0 / x,
         positive=("low",),
         increasing=("low", "high"),
     ),
@@ -99,6 +148,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: m + s * special.ndtri(q),
             lambda q, m, s: m - s * special.ndtri(q),
         ),
+        _normal_score,
         positive=("sd",),
     ),
     "lognormal": PriorKind(
@@ -108,12 +158,14 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: np.exp(m + s * special.ndtri(q)),
             lambda q, m, s: np.exp(m - s * special.ndtri(q)),
         ),
+        lambda x, m, s: (_normal_score(np.log(x), m, s) - 1.0) / x,
         positive=("sigma",),
     ),
     "halfnormal": PriorKind(
         ("sd",),
         lambda s: stats.halfnorm(scale=s),
         HALFNORMAL,
+        lambda x, s: _normal_score(x, 0.0, s),
         positive=("sd",),
         exact=HALFNORMAL,
     ),
@@ -124,6 +176,7 @@ PRIORS: dict[str, PriorKind] = {
             _truncnormal_below,
             lambda q, m, s, a, b: -_truncnormal_below(q, -m, s, -b, -a),
         ),
+        lambda x, m, s, a, b: _normal_score(x, m, s),
         positive=("sd",),
         increasing=("low", "high"),
         may_be_infinite=("low", "high"),
@@ -136,6 +189,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, r: -np.log1p(-q) / r,
             lambda q, r: -np.log(q) / r,
         ),
+        lambda x, r: 0.0 * x - r,
         positive=("rate",),
     ),
     "gamma": PriorKind(
@@ -145,6 +199,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, r: special.gammaincinv(a, q) / r,
             lambda q, a, r: special.gammainccinv(a, q) / r,
         ),
+        lambda x, a, r: (a - 1.0) / x - r,
         positive=("shape", "rate"),
     ),
     "inversegamma": PriorKind(
@@ -154,9 +209,17 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, a, s: s / special.gammainccinv(a, q),
             lambda q, a, s: s / special.gammaincinv(a, q),
         ),
+        lambda x, a, s: (s / x - a - 1.0) / x,
         positive=("shape", "scale"),
     ),
-    "beta": PriorKind(("a", "b"), stats.beta, BETA, positive=("a", "b"), exact=BETA),
+    "beta": PriorKind(
+        ("a", "b"),
+        stats.beta,
+        BETA,
+        lambda x, a, b: (a - 1.0) / x - (b - 1.0) / (1.0 - x),
+        positive=("a", "b"),
+        exact=BETA,
+    ),
     "studentt": PriorKind(
         ("df", "loc", "scale"),
         stats.t,
@@ -164,6 +227,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, v, m, s: m + s * special.stdtrit(v, q),
             lambda q, v, m, s: m - s * special.stdtrit(v, q),
         ),
+        lambda x, v, m, s: -(v + 1.0) * (x - m) / (v * s * s + (x - m) ** 2),
         positive=("df", "scale"),
     ),
     "cauchy": PriorKind(
@@ -173,6 +237,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: m - s / np.tan(np.pi * q),
             lambda q, m, s: m + s / np.tan(np.pi * q),
         ),
+        lambda x, m, s: -2.0 * (x - m) / (s * s + (x - m) ** 2),
         positive=("scale",),
     ),
     "halfcauchy": PriorKind(
@@ -182,6 +247,7 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, s: s * np.tan(0.5 * np.pi * q),
             lambda q, s: s / np.tan(0.5 * np.pi * q),
         ),
+        lambda x, s: -2.0 * x / (s * s + x * x),
         positive=("scale",),
     ),
     "laplace": PriorKind(
@@ -191,7 +257,36 @@ PRIORS: dict[str, PriorKind] = {
             lambda q, m, s: m + s * np.log(2.0 * q),
             lambda q, m, s: m - s * np.log(2.0 * q),
         ),
+        _laplace_score,
         positive=("scale",),
+    ),
+    "loglaplace": PriorKind(
+        ("mu", "scale"),
+        lambda m, s: _OfLogarithm(stats.laplace(m, s)),
+        LOGLAPLACE,
+        lambda x, m, s: (_laplace_score(np.log(x), m, s) - 1.0) / x,
+        positive=("scale",),
+        exact=LOGLAPLACE,
+    ),
+    "rayleigh": PriorKind(
+        ("scale",),
+        lambda s: stats.rayleigh(scale=s),
+        (
+            lambda q, s: s * np.sqrt(-2.0 * np.log1p(-q)),
+            lambda q, s: s * np.sqrt(-2.0 * np.log(q)),
+        ),
+        lambda x, s: 1.0 / x - x / (s * s),
+        positive=("scale",),
+    ),
+    "chisquare": PriorKind(
+        ("df",),
+        stats.chi2,
+        (
+            lambda q, v: 2.0 * special.gammaincinv(0.5 * v, q),
+            lambda q, v: 2.0 * special.gammainccinv(0.5 * v, q),
+        ),
+        lambda x, v: (0.5 * v - 1.0) / x - 0.5,
+        positive=("df",),
     ),
 }
 
@@ -204,21 +299,42 @@ class Prior:
     arguments: dict[str, float]
     distribution: Any = field(repr=False, compare=False)
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """The least and the largest θ."""
+        low, high = self.distribution.support()
+        return float(low), float(high)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What equal priors share."""
+        return (self.name, *self.arguments.values())
+
     def log_density(self, theta: Array) -> Array:
         """log p(θ), −inf outside the support; any shape."""
         return np.asarray(self.distribution.logpdf(theta))
+
+    def score(self, theta: Array) -> Array:
+        """d log p/dθ, nan outside the support; any shape."""
+        low, high = self.support
+        inside = (theta >= low) & (theta <= high)
+        with np.errstate(all="ignore"):
+            slope = PRIORS[self.name].score(theta, *self.arguments.values())
+        return np.where(inside, slope, np.nan)
 
     def from_latent(self, z: Array) -> Array:
         """θ = F⁻¹(Φ(z)), by the survival function for z > 0 so that both tails are exact."""
         tail = special.ndtr(-np.abs(z))
         lower = z <= 0
-        from_below, from_above = self._quantiles()
+        from_below, from_above = self.quantiles
         theta = np.empty_like(z)
         theta[lower] = from_below(tail[lower])
         theta[~lower] = from_above(tail[~lower])
         return theta
 
-    def _quantiles(self) -> tuple[Quantile, Quantile]:
+    @property
+    def quantiles(self) -> tuple[Quantile, Quantile]:
+        """θ from a tail's probability q ≤ ½, from below and from above."""
         own = PRIORS[self.name].exact
         if own is None:
             return self.distribution.ppf, self.distribution.isf
@@ -232,8 +348,13 @@ class Prior:
 
     def latent_slope(self, z: Array, theta: Array) -> Array:
         """dθ/dz = φ(z)/p(θ), by the implicit function theorem on F(θ) = Φ(z)."""
-        log_slope = -0.5 * z * z - LOG_SQRT_2PI - self.log_density(theta)
-        return np.exp(np.where(np.isfinite(log_slope), log_slope, -np.inf))
+        return slope_of_map(z, self.log_density(theta))
+
+
+def slope_of_map(z: Array, log_density: Array) -> Array:
+    """dθ/dz = φ(z)/p(θ) from log p(θ) of the same shape; 0 where that is not finite."""
+    log_slope = -0.5 * z * z - LOG_SQRT_2PI - log_density
+    return np.exp(np.where(np.isfinite(log_slope), log_slope, -np.inf))
 
 
 def make_prior(name: str, arguments: Arguments) -> Prior:

@@ -138,7 +138,7 @@ def _bounds(result: Result) -> list[tuple[str, str]]:
     """The support of each column's prior; N where it is unbounded."""
     bounds: list[tuple[str, str]] = []
     for parameter in spec_from_text(result.spec_yaml).meaning.free:
-        low, high = parameter.prior.distribution.support()
+        low, high = parameter.prior.support
         pair = tuple(f"{x:.10g}" if np.isfinite(x) else "N" for x in (low, high))
         bounds += [(pair[0], pair[1])] * parameter.columns
     return bounds

@@ -27,7 +27,7 @@ EVERYTHING = ("*",)
 FILES = ("data.file", "experiments.*.data.file",
          *{f"model.{key}": None for kind in KINDS.values() for key in kind.code_keys})  # fmt: skip
 """Keys that name files of data and of code, which count by what they hold."""
-DECORATION = ("name", "parameters.*.label", "parameters.*.unit")
+DECORATION = ("name", "parameters.*.label", "parameters.*.unit", "parameters.*.scale")
 SETTINGS = ("anneal", "output")
 INCIDENTAL = tuple({f"model.{key}": None for kind in KINDS.values() for key in kind.incidental})
 
@@ -210,7 +210,8 @@ def _data_files(checked: CheckedSpec) -> Iterator[tuple[str, Path]]:
     """The files of data, with the keys that name them."""
     for experiment in checked.data:
         key = f"experiments.{experiment}.data.file" if experiment else "data.file"
-        yield key, checked.data_file(experiment)
+        if (file := checked.data_file(experiment)) is not None:
+            yield key, file
 
 
 def _data_digest(likelihood: DataLikelihood) -> str:

@@ -69,6 +69,26 @@ def times_of(result: Result, problem: Problem) -> dict[str, Array]:
     return dict(zip(names, predicting(problem).times, strict=True))
 
 
+def spans_of(result: Result, problem: Problem) -> dict[str, Array]:
+    """The finite times of the data of each experiment; where there are none, that of its start.
+
+    Raises:
+        ResultError: the model gives a log-likelihood, not predictions.
+    """
+    starts = starts_of(result, problem)
+    finite = {name: own[np.isfinite(own)] for name, own in times_of(result, problem).items()}
+    return {name: own if len(own) else np.array([starts[name]]) for name, own in finite.items()}
+
+
+def at_rest(result: Result, problem: Problem) -> list[str]:
+    """The experiments with data at time infinity, '' if the spec names none.
+
+    Raises:
+        ResultError: the model gives a log-likelihood, not predictions.
+    """
+    return [name for name, own in times_of(result, problem).items() if own[-1] == np.inf]
+
+
 def starts_of(result: Result, problem: Problem) -> dict[str, float]:
     """The time before which the model predicts nothing, by experiment; −inf if there is none."""
     starts = predicting(problem).simulator.starts

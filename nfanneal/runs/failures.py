@@ -34,9 +34,11 @@ class _Course:
 
 def outcomes_at(problem: Problem, z: Array) -> Outcomes | None:
     """How the trajectories at z (n, d) go; None for a model that does not go by steps."""
-    if not problem.goes_by_steps:
-        return None
-    return problem.ask_all(_Course(), problem.latent.from_latent(z))
+    return _outcomes(problem, problem.latent.from_latent(z))
+
+
+def _outcomes(problem: Problem, theta: Array) -> Outcomes | None:
+    return problem.ask_all(_Course(), theta) if problem.goes_by_steps else None
 
 
 def reasons_in_words(reasons: Mapping[str, int]) -> str:
@@ -51,6 +53,17 @@ def reasons_in_words(reasons: Mapping[str, int]) -> str:
 def why_failed(problem: Problem, z: Array) -> str:
     """Why the model fails at z (n, d), and how far in time it gets; they are asked again."""
     why = reasons_in_words(problem.evaluate(z, False).reasons)
-    outcomes = outcomes_at(problem, z)
+    return f"{why}{_got_to(outcomes_at(problem, z))}"
+
+
+def why_at_point(problem: Problem, theta: Array, reasons: Mapping[str, int]) -> str:
+    """Why the model gave nothing at θ (d,), for `reasons`; trajectories are asked again."""
+    advice = {status.name: status.advice for status in Status}
+    told = "; ".join(advice.get(name, name) for name in reasons)
+    command = f"\n  the command: {problem.command}" if problem.command else ""
+    return f"{told}{_got_to(_outcomes(problem, theta[None]))}{command}"
+
+
+def _got_to(outcomes: Outcomes | None) -> str:
     reached = np.empty(0) if outcomes is None else outcomes.reached[np.isfinite(outcomes.reached)]
-    return f"{why} (at the time {np.median(reached):.4g})" if len(reached) else why
+    return f" (at the time {np.median(reached):.4g})" if len(reached) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from nfanneal.spec.document import Document, read_scalar
 from nfanneal.spec.inputs import with_tables, without_unused
 from nfanneal.spec.meaning import Meaning
 from nfanneal.spec.schema import DataSpec, Spec
+from nfanneal.spec.table import Table, read_table, table_of
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,36 @@ class CheckedSpec:
         return self.document.place(path).value
 
     @property
+    def nominal(self) -> Mapping[str, float] | None:
+        """Values that an importer found for all free parameters; None if it did not."""
+        known = self.document.nominal
+        names = [name for p in self.meaning.free for name in p.column_names]
+        return {n: known[n] for n in names} if names and set(names) <= known.keys() else None
+
+    @property
     def data(self) -> dict[str, DataSpec]:
         """The data section of each experiment; that of a spec without any has the name ''."""
         return dict(_data_sections(self.spec))
 
-    def data_file(self, experiment: str = "") -> Path:
-        """The data file of an experiment."""
-        return self.folder / self.data[experiment].file
+    def data_file(self, experiment: str = "") -> Path | None:
+        """The data file of an experiment; None where its table stands in the spec."""
+        file = self.data[experiment].file
+        return None if file is None else self.folder / file
+
+    def data_place(self, experiment: str = "") -> Path:
+        """Where the data of an experiment are, for messages."""
+        keys = f"experiments.{experiment}.data.table" if experiment else "data.table"
+        return self.data_file(experiment) or Path(f"{self.document.path}: {keys}")
+
+    def data_table(self, experiment: str = "") -> Table:
+        """The data of an experiment.
+
+        Raises:
+            DataError: the file cannot be read, or the form of the table is wrong.
+        """
+        text = self.data[experiment].table
+        place = self.data_place(experiment)
+        return read_table(place) if text is None else table_of(text, place)
 
     @property
     def code_files(self) -> tuple[Path, ...]:
@@ -61,7 +85,8 @@ class CheckedSpec:
         content = without_unused(self.standalone.model_dump(exclude_none=True))
         for experiment in self.data:
             section = content["experiments"][experiment] if experiment else content
-            section["data"]["file"] = str(self.data_file(experiment).resolve())
+            if (file := self.data_file(experiment)) is not None:
+                section["data"]["file"] = str(file.resolve())
         content["model"] |= self.spec.model.placed(self.folder)
         return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
@@ -91,6 +116,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None if isinstance(read_scalar(text), str) else "'"
+    style = "|" if "\n" in text else style
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

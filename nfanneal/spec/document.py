@@ -6,7 +6,7 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,13 +62,15 @@ class Place:
 class Document:
     """The data of a YAML file after overrides, and the place of each key path.
 
-    `complaints` are those that did not keep the rest from being read.
+    `complaints` are those that did not keep the rest from being read. `nominal` are values of
+    parameters that an importer found beside the problem.
     """
 
     path: str
     data: dict[str, Any]
     places: dict[KeyPath, Place] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
+    nominal: Mapping[str, float] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> Place:
         """The place of `path`, or of the closest ancestor that stands in the file."""

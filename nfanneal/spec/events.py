@@ -15,8 +15,9 @@ from nfanneal.spec.document import KeyPath
 from nfanneal.spec.experiments import ExperimentMeaning
 from nfanneal.spec.inputs import inputs_of
 from nfanneal.spec.kinds.ode import DoseSpec, InputSpec, OdeSpec
-from nfanneal.spec.reader import Reader
 from nfanneal.spec.schema import ParameterSpec, Spec
+from nfanneal.spec.starts import StartMeaning, StartsReader
+from nfanneal.spec.triggers import EventMeaning, TriggersReader
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,25 @@ class DoseMeaning:
 
 @dataclass(frozen=True)
 class TimingMeaning:
-    """Doses, changes (name: times and values), and values while a steady state is found.
+    """Doses, changes (name: times and values), events, and how each trajectory begins.
 
     The `intervals` between doses must be above 0.
     """
 
     doses: tuple[DoseMeaning, ...] = ()
     changes: Mapping[str, tuple[tuple[sympy.Expr, sympy.Expr], ...]] = field(default_factory=dict)
-    before: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    starts: tuple[StartMeaning, ...] = ()
     intervals: tuple[sympy.Expr, ...] = ()
+    events: tuple[EventMeaning, ...] = ()
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
-        """All expressions of parameters."""
+        """All expressions and conditions."""
         doses = [e for dose in self.doses for e in (dose.time, dose.amount)]
         changes = [e for each in self.changes.values() for change in each for e in change]
-        return (*doses, *changes, *self.before.values(), *self.intervals)
+        starts = [e for each in self.starts for e in each.expressions]
+        events = [e for event in self.events for e in event.expressions]
+        return (*doses, *changes, *starts, *self.intervals, *events)
 
 
 def start_of(spec: Spec, experiment: str) -> tuple[float, Sequence[str]]:
@@ -60,7 +64,7 @@ def start_of(spec: Spec, experiment: str) -> tuple[float, Sequence[str]]:
     return said.start, ("experiments", experiment, "start")
 
 
-class TimingReader(Reader):
+class TimingReader(StartsReader, TriggersReader):
     """Reads the sections of an ODE model that say what happens at certain times."""
 
     def timing(self, model: OdeSpec, experiments: Sequence[ExperimentMeaning]) -> TimingMeaning:
@@ -70,12 +74,13 @@ class TimingReader(Reader):
         names = self._parameters | self._constants
         self._check_targets(model.doses, model.states, "doses", "state")
         self._check_targets(model.changes, names, "changes", "constant or parameter")
-        self._check_targets(
-            model.pre_equilibration, names, "pre_equilibration", "constant or parameter"
-        )
-        before = self._expressions(model.pre_equilibration, ("model", "pre_equilibration"), names)
+        starts = self.starts(model, experiments)
         doses, intervals = self._doses(model, names, experiments)
-        return TimingMeaning(doses, self._changes(model, names), before, intervals)
+        changes, events = self._changes(model, names), self._events(model)
+        of_doses = [e for dose in doses for e in (dose.time, dose.amount)]
+        of_changes = [e for each in changes.values() for change in each for e in change]
+        self._check_used_before(events, {"doses": of_doses, "changes": of_changes})
+        return TimingMeaning(doses, changes, starts, intervals, events)
 
     def _check_targets(
         self, given: Mapping[str, Any], known: Mapping[str, Any], section: str, what: str

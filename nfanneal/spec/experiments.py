@@ -15,8 +15,10 @@ from nfanneal.model.latent import element_names
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.spec.document import KeyPath
 from nfanneal.spec.reader import Reader
-from nfanneal.spec.schema import ExperimentSpec, ParameterSpec
+from nfanneal.spec.schema import DataSpec, ExperimentSpec, ParameterSpec
 
+OWN = ("constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events")
+"""Sections of an experiment that not every kind of model has."""
 PARTS, TRAJECTORIES = ("_time", "_cell"), ("_clean", "_at")
 """What the result file appends to an observable: with its data, and in predictions."""
 
@@ -77,7 +79,7 @@ class MeasuredReader(Reader):
         if spec.data is None:
             self.complain_key((), "data are needed: {file: …, time: …}")
         else:
-            self._check_columns(spec.data.columns, spec.likelihood, ("data", "columns"))
+            self._check_data(spec.data, spec.likelihood, ("data",))
         return (ExperimentMeaning(noise=tuple(shared.values())),)
 
     def _experiment(self, name: str, shared: Mapping[str, NoiseMeaning]) -> ExperimentMeaning:
@@ -95,7 +97,7 @@ class MeasuredReader(Reader):
             self.complain_key(
                 path, f"{name}: nothing was measured; the likelihood section says what"
             )
-        self._check_columns(given.data.columns, measured, (*path, "data", "columns"))
+        self._check_data(given.data, measured, (*path, "data"))
         instead, numbers = self._own(name, given)
         initial = self._own_initial(given, path)
         return ExperimentMeaning(name, tuple(noise.values()), instead, numbers, initial)
@@ -153,10 +155,9 @@ class MeasuredReader(Reader):
 
     def _own_initial(self, given: ExperimentSpec, path: KeyPath) -> dict[str, sympy.Expr]:
         model = self._spec.model
-        absent = [s for s in ("constants", "inputs", "states", "start")
-                  if s not in model.in_experiments]  # fmt: skip
+        absent = [section for section in OWN if section not in model.in_experiments]
         for section in absent:
-            if getattr(given, section) not in ({}, None):
+            if getattr(given, section) not in ({}, [], None):
                 self.complain_key((*path, section), f"a {model.kind} model has no {section}")
         for section, what in (("inputs", "input"), ("states", "state")):
             if section not in absent:
@@ -198,13 +199,13 @@ class MeasuredReader(Reader):
         section: KeyPath = ("likelihood",) if is_used else ("model", "observables")
         self.complain_key((*section, name), message)
 
-    def _check_columns(
-        self, columns: Mapping[str, str], measured: Collection[str], path: KeyPath
-    ) -> None:
-        for name in columns:
+    def _check_data(self, said: DataSpec, measured: Collection[str], path: KeyPath) -> None:
+        if (said.file is None) == (said.table is None):
+            self.complain_key(path, "data need one of the two: file, or table")
+        for name in said.columns:
             if name not in measured:
-                hint = nearest(name, measured)
-                self.complain_key((*path, name), f"'{name}' has a column but no likelihood", hint)
+                message, hint = f"'{name}' has a column but no likelihood", nearest(name, measured)
+                self.complain_key((*path, "columns", name), message, hint)
 
     @functools.cached_property
     def _observables(self) -> Mapping[str, Any]:

@@ -26,6 +26,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _ends(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("must be two numbers, [low, high]; .inf and -.inf are numbers too")
+    return value
+
+
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a whole number")
@@ -98,6 +104,12 @@ Seconds = Annotated[
 """Seconds, or a text such as 60s or 5m."""
 Number = Annotated[float, BeforeValidator(_number)]
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
+Ends = Annotated[
+    list[Number],
+    BeforeValidator(_ends),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+"""An interval: its two ends, which may be infinite."""
 Whole = Annotated[int, BeforeValidator(_whole)]
 Word = Annotated[str, BeforeValidator(_word)]
 Expression = Annotated[

@@ -111,9 +111,10 @@ def with_tables(spec: Spec, document: Document, folder: Path) -> Spec:
 
 def without_unused(content: dict[str, Any]) -> dict[str, Any]:
     """A whole spec without the parts that say nothing."""
-    parts = ("inputs", "doses", "changes", "pre_equilibration", "positive", "initial")
+    parts = ("inputs", "doses", "changes", "events", "pre_equilibration", "reset", "positive",
+             "initial")  # fmt: skip
     model = content["model"]
-    unused = {part for part in parts if model.get(part) in ({}, False, "given")}
+    unused = {part for part in parts if model.get(part) in ({}, [], False, "given")}
     content["model"] = {key: value for key, value in model.items() if key not in unused}
     empty = {part for part in ("likelihood", "experiments") if not content[part]}
     return {key: value for key, value in content.items() if key not in empty}

@@ -22,19 +22,31 @@ from nfanneal.spec.document import (
 from nfanneal.spec.fields import wrong_with
 from nfanneal.spec.inputs import input_files
 from nfanneal.spec.meaning import Meaning, find_meaning
+from nfanneal.spec.petab.importing import petab_spec
+from nfanneal.spec.petab.reading import is_petab
 from nfanneal.spec.schema import Spec
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
-    """Read a YAML file; `overrides` are `a.b.c=value` texts.
+    """Read a YAML file, a spec or a PEtab problem; `overrides` are `a.b.c=value` texts.
 
     Raises:
         SpecError: with every complaint about the file and the overrides; files that it names and
             that are not there are among them.
     """
     document = read_document(path)
+    if is_petab(document):
+        document = _from_petab(document, path)
     apply_overrides(document, overrides)
     return _check(document, path.parent, with_files=True)
+
+
+def _from_petab(document: Document, path: Path) -> Document:
+    """The spec that a PEtab problem becomes; `nfanneal import` shows it."""
+    made = petab_spec(document, path.parent)
+    spec = parse_document(made.text, f"{path} as a spec")
+    spec.nominal = made.nominal
+    return spec
 
 
 def spec_from_text(text: str, folder: Path = Path(), overrides: Sequence[str] = ()) -> CheckedSpec:
@@ -74,6 +86,7 @@ def _about_files(document: Document, folder: Path, spec: Spec) -> Iterator[Compl
     named: dict[KeyPath, str] = {
         (*(("experiments", experiment) if experiment else ()), "data", "file"): said.file
         for experiment, said in _data_sections(spec)
+        if said.file is not None
     }
     named |= {(*path, "file"): file for path, file in input_files(spec).items()}
     for place, file in named.items():

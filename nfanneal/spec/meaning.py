@@ -9,6 +9,7 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import Complaint, nearest
+from nfanneal.model.bounded import AnyPrior, bounded
 from nfanneal.model.latent import Parameter
 from nfanneal.model.priors import PRIORS, make_prior
 from nfanneal.spec.document import Document, KeyPath
@@ -73,7 +74,9 @@ class SpecReader(MeasuredReader, EquationsReader, TimingReader):
             if parameter is not None:
                 free += self._of_experiments(parameter, given)
         if not free and not self.complaints:
-            self.complain_key(("parameters",), "no parameter has a prior: nothing to estimate")
+            hint = "in place of a number, write a prior: k: {prior: {loguniform: [0.1, 10]}}"
+            message = "no parameter has a prior: nothing to estimate"
+            self.complain_key(("parameters",), message, hint)
         return tuple(free), fixed
 
     def _free(self, name: str, given: ParameterSpec) -> Parameter | None:
@@ -90,12 +93,22 @@ class SpecReader(MeasuredReader, EquationsReader, TimingReader):
             signature = ", ".join(PRIORS[family].arguments)
             self.complain((*path, family), f"{name}: expected numbers, {family}: [{signature}]")
             return None
+        prior: AnyPrior
         try:
             prior = make_prior(family, arguments)
         except ValueError as error:
             self.complain((*path, family), f"{name}: {error}")
             return None
-        return Parameter(name, prior, given.shape, given.label, given.unit)
+        if given.bounds is not None:
+            try:
+                prior = bounded(prior, *given.bounds)
+            except ValueError as error:
+                self.complain(("parameters", name, "bounds"), f"{name}: {error}")
+                return None
+        if given.scale != "linear" and prior.support[0] < 0.0:
+            message = f"{name}: a {given.scale} axis has no negative numbers, the prior does"
+            self.complain(("parameters", name, "scale"), message, "say bounds: [0, .inf] if so")
+        return Parameter(name, prior, given.shape, given.label, given.unit, given.scale)
 
     def _of_experiments(self, parameter: Parameter, given: ParameterSpec) -> list[Parameter]:
         """The parameter, or one for each experiment that has its own."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sympy
 
 from nfanneal.errors import Complaint, Location
-from nfanneal.model.expressions import FUNCTIONS, Cost, ExpressionError, Names, cost_of, parse
+from nfanneal.model.expressions import (
+    FUNCTIONS,
+    Cost,
+    ExpressionError,
+    Names,
+    cost_of,
+    parse,
+    parse_condition,
+)
 from nfanneal.model.latent import element_names
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.named import NamedExpressions, in_order
@@ -85,7 +93,7 @@ class Reader:
             if operations > MOST_OPERATIONS:
                 self._complain_size((*path, key))
                 break
-            expression = self._parsed(text, (*path, key), names)
+            expression = self._parsed(parse, text, (*path, key), names)
             if expression is not None:
                 known[key] = expression
                 operations += cost_of(expression).operations
@@ -116,17 +124,25 @@ class Reader:
 
     def _expression(self, text: Any, path: KeyPath, names: Names) -> sympy.Expr | None:
         """Parse one expression, and write out what has a name and holds no state."""
-        expression = self._parsed(text, path, names)
+        return self._written_out(self._parsed(parse, text, path, names), path)
+
+    def _condition(self, text: Any, path: KeyPath, names: Names) -> Any:
+        """The same for a condition."""
+        return self._written_out(self._parsed(parse_condition, text, path, names), path)
+
+    def _written_out(self, expression: Any, path: KeyPath) -> Any:
         if expression is not None:
             expression = self._affordable(expression, path)
         return None if expression is None else expression.xreplace(self._named_expressions.written)
 
-    def _parsed(self, text: Any, path: KeyPath, names: Names) -> sympy.Expr | None:
+    def _parsed(
+        self, parsing: Callable[[Any, Names], Any], text: Any, path: KeyPath, names: Names
+    ) -> Any:
         """Parse one expression; errors are placed at the exact column where that is known."""
         if len(self.complaints) >= MOST_COMPLAINTS or self._cost.operations > MOST_OPERATIONS:
             return None
         try:
-            return parse(text, names)
+            return parsing(text, names)
         except ExpressionError as error:
             place = self._document.place(path)
             where = place.value

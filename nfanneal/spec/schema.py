@@ -6,28 +6,42 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, Tag
 
+from nfanneal.model.latent import Scale
 from nfanneal.spec.annealing import MOST_SAMPLES, USUAL, AnnealSpec, FlowSpec
-from nfanneal.spec.fields import Expression, Finite, Interval, Number, Section, Whole, Word
+from nfanneal.spec.fields import Ends, Expression, Finite, Interval, Number, Section, Whole, Word
 from nfanneal.spec.kinds import KINDS, ModelSpec
-from nfanneal.spec.kinds.ode import InputSpec
+from nfanneal.spec.kinds.ode import EventList, InputSpec
 
 
 class ParameterSpec(Section):
     """A free parameter."""
 
     prior: dict[str, Any] = Field(description="{name: arguments}, such as {normal: [0, 1]}")
+    bounds: Ends | None = Field(
+        None,
+        description="[low, high]: the prior is cut to this interval and normalised anew; .inf and "
+        "-.inf cut nothing off",
+    )
     shape: Whole | None = Field(None, ge=1, le=10_000, description="length of a vector parameter")
     per: Literal["experiment"] | None = Field(
         None, description="experiment: each experiment has its own, called name[experiment]"
     )
     label: Word | None = Field(None, description="how figures name it; may hold LaTeX")
     unit: Word | None = Field(None, description="its unit")
+    scale: Scale = Field(
+        "linear",
+        description="of the axis that figures draw it on: linear, or log or log10 for a positive "
+        "one; nothing else depends on it",
+    )
 
 
 class DataSpec(Section):
     """Where the data are."""
 
-    file: Word = Field(description="CSV or TSV file with a header, relative to this file")
+    file: Word | None = Field(
+        None, description="CSV or TSV file with a header, relative to this file"
+    )
+    table: Word | None = Field(None, description="the text of such a file, instead of one")
     time: Word = Field("t", description="column of the times")
     columns: dict[str, Word] = Field(
         {}, description="observable: column; by default a column named like the observable"
@@ -44,6 +58,20 @@ class ExperimentSpec(Section):
     )
     states: dict[str, Expression] = Field({}, description="state: its initial value here")
     start: Finite | None = Field(None, description="time of the initial values here")
+    events: EventList = Field([], description="events of this experiment alone")
+    initial: Literal["given", "steady_state"] | None = Field(
+        None, description="where trajectories start here, if not as the model says"
+    )
+    pre_equilibration: dict[str, Expression] | None = Field(
+        None,
+        description="values while the steady state is found here, which go before the model's; "
+        "an empty mapping: none",
+    )
+    reset: dict[str, Expression] | None = Field(
+        None,
+        description="state: its value once the start is found here, which goes before the model's; "
+        "an empty mapping: none",
+    )
     parameters: dict[str, Expression] = Field(
         {}, description="parameter: what stands for it here, such as k: 0 or k: k*fold"
     )

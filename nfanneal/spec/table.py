@@ -57,7 +57,8 @@ class Table:
     """Numbers of shape (rows, columns); nan is a missing cell.
 
     `lines` are the rows' lines in the file, `header_line` is the header's. `odd` are the
-    complaints about cells that are not numbers, by column: only the columns in use matter.
+    complaints about cells that are not numbers, by column: only the columns in use matter. So are
+    `infinite` those about infinite ones, which times may be.
     """
 
     path: str
@@ -66,9 +67,10 @@ class Table:
     lines: tuple[int, ...]
     header_line: int = 1
     odd: Mapping[str, Several] = field(default_factory=dict)
+    infinite: Mapping[str, Several] = field(default_factory=dict)
 
-    def column(self, name: str) -> Array:
-        """One column (rows,), by its name.
+    def column(self, name: str, *, infinite: bool = False) -> Array:
+        """One column (rows,), by its name; its cells may be +`infinite`, if that is said.
 
         Raises:
             DataError: there is no such column (the message lists those there are), or some of its
@@ -81,9 +83,16 @@ class Table:
             close = nearest(name, self.columns)
             hint = f"{close}; {listed}" if close else listed
             raise DataError([Complaint(f"no column '{name}' in the header", where, hint)])
-        if name in self.odd:
-            raise self.odd[name].error()
+        wrong = merged(self.wrong_cells(name, infinite))
+        if wrong.count:
+            raise wrong.error()
         return self.values[:, self.columns.index(name)]
+
+    def wrong_cells(self, name: str, infinite: bool) -> Iterator[Several]:
+        """Complaints about the cells of a column."""
+        for complaints in (self.odd, {} if infinite else self.infinite):
+            if name in complaints:
+                yield complaints[name]
 
 
 def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> Observations:
@@ -93,10 +102,13 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
         DataError: a column is missing or empty, or a time is missing.
     """
     wanted = [time_column, *columns.values()]
-    wrong = merged(_wrong_with(table, name) for name in dict.fromkeys(wanted))
+    both = time_column in columns.values()
+    wrong = merged(
+        _wrong_with(table, name, name == time_column and not both) for name in dict.fromkeys(wanted)
+    )
     if wrong.count:
         raise wrong.error()
-    row_times = table.column(time_column)
+    row_times = table.column(time_column, infinite=True)
     for row in np.flatnonzero(np.isnan(row_times)):
         where = Location(table.path, table.lines[row])
         wrong.add(Complaint(f"the time ('{time_column}') is missing", where))
@@ -118,13 +130,14 @@ def _line_of(complaint: Complaint) -> int:
     return 0 if complaint.location is None else complaint.location.line
 
 
-def _wrong_with(table: Table, name: str) -> Several:
+def _wrong_with(table: Table, name: str, infinite: bool) -> Several:
     """What keeps a column from being used."""
-    if name in table.odd:
-        return table.odd[name]
+    cells = merged(table.wrong_cells(name, infinite))
+    if cells.count:
+        return cells
     wrong = Several()
     try:
-        values = table.column(name)
+        values = table.column(name, infinite=infinite)
     except DataError as error:
         wrong.add(*error.complaints)
         return wrong
@@ -166,21 +179,22 @@ def table_of(text: str, path: Path) -> Table:
         raise DataError([Complaint(message, Location(str(path), header_line))])
     wrong = Several()
     wrong.add(*_header_complaints(names, str(path), header_line))
-    values, lines, ragged, odd = _numbers_of(rows, names, str(path))
+    values, lines, ragged, odd, infinite = _numbers_of(rows, names, str(path))
     if not lines and not ragged.count:
         wrong.add(Complaint("a header, but no data", Location(str(path), header_line)))
     if wrong.count or ragged.count:
         raise merged([wrong, ragged, *odd.values()]).error()
     table = np.array(values).reshape(-1, len(names))
-    return Table(str(path), names, table, tuple(lines), header_line, odd)
+    return Table(str(path), names, table, tuple(lines), header_line, odd, infinite)
 
 
 def _numbers_of(
     rows: Iterator[tuple[int, list[str]]], names: tuple[str, ...], path: str
-) -> tuple[array[float], array[int], Several, dict[str, Several]]:
-    """Cells row by row and the rows' lines; complaints about ragged rows, and about odd cells."""
+) -> tuple[array[float], array[int], Several, dict[str, Several], dict[str, Several]]:
+    """Cells row by row, the rows' lines; complaints about ragged rows, odd and infinite cells."""
     values, lines = array("d"), array("q")
-    ragged, odd = Several(), defaultdict[str, Several](Several)
+    ragged = Several()
+    odd, infinite = defaultdict[str, Several](Several), defaultdict[str, Several](Several)
     for line, row in rows:
         extra = _without_empty_end(row[len(names) :])
         cells = row if len(row) == len(names) else [*row[: len(names)], *extra]
@@ -195,8 +209,11 @@ def _numbers_of(
                 message = f"{number} in column '{name}': '{cell.strip()[:40]}'"
                 odd[name].add(Complaint(message, Location(path, line), _hint(cell)))
                 number = math.nan
+            elif number == math.inf:
+                message = f"not a finite number in column '{name}': '{cell.strip()[:40]}'"
+                infinite[name].add(Complaint(message, Location(path, line)))
             values.append(number)
-    return values, lines, ragged, dict(odd)
+    return values, lines, ragged, dict(odd), dict(infinite)
 
 
 def _without_empty_end(cells: list[str]) -> list[str]:
@@ -270,12 +287,14 @@ def _header_complaints(names: tuple[str, ...], path: str, line: int) -> list[Com
 
 
 def _number(cell: str) -> float | str:
-    """The cell's number, nan if it is missing; what is wrong with it if it is neither."""
+    """The cell's number, nan if it is missing, or +inf; what is wrong with it if it is neither."""
     text = cell.strip()
     if text.lower() in MISSING:
         return math.nan
+    if text.lower().lstrip("+") == ".inf":  # as YAML writes it
+        return math.inf
     try:
         value = float(text.replace("_", "?"))
     except ValueError:
         return "not a number"
-    return value if math.isfinite(value) else "not a finite number"
+    return value if value > -math.inf else "not a finite number"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import atheris
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # what targets share with other tests
+
 with atheris.instrument_imports(include=["nfanneal", "yaml"]):
     from targets import SEEDS, TARGETS
 

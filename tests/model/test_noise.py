@@ -19,6 +19,7 @@ SCIPY = {
     "lognormal": lambda y, f, s: st.lognorm.logpdf(y, s, scale=f),
     "student_t": lambda y, f, df, s: st.t.logpdf(y, df, f, s),
     "laplace": st.laplace.logpdf,
+    "loglaplace": lambda y, f, s: st.loglaplace.logpdf(y, 1.0 / s, scale=f),
     "poisson": st.poisson.logpmf,
     "negative_binomial": lambda y, f, phi: st.nbinom.logpmf(y, phi, phi / (phi + f)),
     "binomial": lambda y, p, trials: st.binom.logpmf(y, trials, p),
@@ -28,14 +29,18 @@ SPREAD = {
     "lognormal": lambda f, s: f**2 * np.exp(s**2) * np.expm1(s**2),
     "student_t": lambda f, df, s: s**2 * df / (df - 2.0),
     "laplace": lambda f, s: 2.0 * s**2,
+    "loglaplace": lambda f, s: f**2 * (1.0 / (1.0 - 4.0 * s**2) - 1.0 / (1.0 - s**2) ** 2),
     "poisson": lambda f: f,
     "negative_binomial": lambda f, phi: f + f**2 / phi,
     "binomial": lambda p, trials: trials * p * (1.0 - p),
 }
 MEAN = {
     "lognormal": lambda f, s: f * np.exp(0.5 * s**2),
+    "loglaplace": lambda f, s: f / (1.0 - s**2),
     "binomial": lambda p, trials: trials * p,
 }
+USUAL = {"student_t": [9.0, 1.5], "loglaplace": [0.1], "binomial": [20.0]}
+"""Arguments that have the moments which are compared; 0.6 for the others."""
 EXACT = {
     "normal": lambda y, f, s: -(((y - f) / s) ** 2) / 2 - mpmath.log(s),
     "lognormal": lambda y, f, s: -((mpmath.log(y / f) / s) ** 2) / 2 - mpmath.log(s),
@@ -44,6 +49,7 @@ EXACT = {
         - mpmath.log(s) - (df + 1) / 2 * mpmath.log1p(((y - f) / s) ** 2 / df)
     ),
     "laplace": lambda y, f, s: -abs(y - f) / s - mpmath.log(s),
+    "loglaplace": lambda y, f, s: -abs(mpmath.log(y / f)) / s - mpmath.log(s),
     "poisson": lambda y, f: y * mpmath.log(f) - f,
     "negative_binomial": lambda y, f, phi: (
         mpmath.loggamma(y + phi) - mpmath.loggamma(phi) + y * mpmath.log(f / (f + phi))
@@ -167,12 +173,14 @@ def test_edges_of_counts_are_exact():
 OUTSIDE = [
     *((name, np.nan, arguments) for name, arguments in [
         ("normal", [1.0]), ("lognormal", [1.0]), ("student_t", [3.0, 1.0]), ("laplace", [1.0]),
+        ("loglaplace", [1.0]),
         ("poisson", []), ("negative_binomial", [1.0]), ("binomial", [9.0]),
     ]),
     ("normal", 1.0, [0.0]), ("normal", 1.0, [-1.0]), ("normal", 1.0, [np.nan]),
     ("normal", np.inf, [1.0]), ("lognormal", 0.0, [1.0]), ("lognormal", -1.0, [1.0]),
     ("lognormal", 1.0, [0.0]), ("student_t", 1.0, [0.0, 1.0]), ("student_t", 1.0, [3.0, -1.0]),
-    ("laplace", 1.0, [0.0]), ("poisson", -1e-9, []), ("negative_binomial", -1.0, [1.0]),
+    ("laplace", 1.0, [0.0]), ("loglaplace", 0.0, [1.0]), ("loglaplace", -1.0, [1.0]),
+    ("loglaplace", 1.0, [0.0]), ("poisson", -1e-9, []), ("negative_binomial", -1.0, [1.0]),
     ("negative_binomial", 1.0, [0.0]), ("binomial", -0.1, [9.0]), ("binomial", 1.1, [9.0]),
     ("binomial", 0.5, [1.0]), ("binomial", 0.5, [9.5]), ("binomial", 0.5, [np.inf]),
 ]  # fmt: skip
@@ -194,20 +202,22 @@ def test_outside_the_domain_is_impossible_and_flat(name, prediction, arguments):
 def test_tails_stay_finite():
     y, far = np.array([1e-300, 1e300]), np.array([[1e300, 1e-300]])
     one = np.array([[1.0]])
-    value, by_f, _ = log_prob_and_gradient(NOISE_MODELS["lognormal"], y, far, [one])
-    assert np.isfinite(value).all()
-    assert np.isfinite(by_f).all()
-    np.testing.assert_allclose(value, st.norm.logpdf(np.log(y), np.log(far)) - np.log(y))
+    for name, base in (("lognormal", st.norm), ("loglaplace", st.laplace)):
+        value, by_f, _ = log_prob_and_gradient(NOISE_MODELS[name], y, far, [one])
+        assert np.isfinite(value).all()
+        assert np.isfinite(by_f).all()
+        # scipy's laplace takes the logarithm of a density that underflows
+        away = np.abs(np.log(y) - np.log(far))
+        expected = base.logpdf(away) if base is st.norm else -away - np.log(2.0)
+        np.testing.assert_allclose(value, expected - np.log(y))
 
 
 @every_model
 def test_draws_have_the_right_moments(model):
-    """|z| < 5 for the mean and the variance: a false alarm in 1.7 million, for each of 14."""
+    """|z| < 5 for the mean and the variance: a false alarm in 1.7 million, for each of 16."""
     rng = np.random.default_rng(3)
     size = 200_000
-    arguments = {"student_t": [9.0, 1.5], "binomial": [20.0]}.get(
-        model.name, [0.6] * len(model.arguments)
-    )
+    arguments = USUAL.get(model.name, [0.6] * len(model.arguments))
     f = 0.3 if model.name == "binomial" else 4.0
     draws = sample(model, rng, np.full((size, 1), f), [np.array([[a]]) for a in arguments])
     mean = MEAN.get(model.name, lambda f, *_: f)(f, *arguments)
@@ -228,9 +238,7 @@ def test_draws_with_huge_means_do_not_fail():
 @every_model
 def test_information_is_the_variance_of_the_score(model):
     """|z| < 5, as above; 0 stands for what has no closed form."""
-    arguments = {"student_t": [9.0, 1.5], "binomial": [20.0]}.get(
-        model.name, [0.6] * len(model.arguments)
-    )
+    arguments = USUAL.get(model.name, [0.6] * len(model.arguments))
     f = np.full((100_000, 1), 0.3 if model.name == "binomial" else 4.0)
     given = [np.array([[a]]) for a in arguments]
     draws = sample(model, np.random.default_rng(4), f, given)
@@ -251,6 +259,7 @@ def test_information_is_the_variance_of_the_score(model):
         ("negative_binomial", [0.5], "negative_binomial noise needs a count"),
         ("binomial", [-2.0], "binomial noise needs a count"),
         ("lognormal", [1.0, 0.0], "lognormal noise needs a positive number, but the data hold 0"),
+        ("loglaplace", [-1.0], "loglaplace noise needs a positive number"),
         ("normal", [np.inf], "normal noise needs any number, but the data hold inf"),
     ],
 )

@@ -25,6 +25,9 @@ REFERENCE = {
     "cauchy": stats.cauchy(1, 2),
     "halfcauchy": stats.halfcauchy(scale=1.5),
     "laplace": stats.laplace(1, 0.5),
+    "loglaplace": stats.loglaplace(1 / 0.4, scale=np.exp(0.5)),
+    "rayleigh": stats.rayleigh(scale=1.5),
+    "chisquare": stats.chi2(3),
 }
 each_prior = pytest.mark.parametrize("name", list(PRIORS))
 
@@ -69,8 +72,8 @@ def test_upper_tail_probability_is_exact_far_out(name):
         theta = float(prior.from_latent(np.array([z]))[0])
         # log-survival by integrating the density: no cancellation
         low = np.log(theta) if theta > 0 else theta
-        if name in ("studentt", "cauchy", "halfcauchy"):
-            expected = prior.distribution.logsf(theta)
+        if name in ("studentt", "cauchy", "halfcauchy", "loglaplace"):  # too heavy for quadrature
+            expected = REFERENCE[name].logsf(theta)
         else:
             scale = np.exp(prior.log_density(np.array([theta]))[0])
             tail, _ = integrate.quad(
@@ -107,6 +110,31 @@ def test_slope_is_the_derivative_of_the_map(name, z):
 
 
 @each_prior
+@settings(max_examples=30, deadline=None)
+@given(z=st.floats(-3, 3).filter(lambda z: abs(z) > 1e-2))  # Laplace's density has a kink
+def test_score_is_the_derivative_of_the_log_density(name, z):
+    prior = make_prior(name, EXAMPLES[name])
+    points = np.array([z])
+    theta = prior.from_latent(points)
+    h = 1e-3 * prior.latent_slope(points, theta)
+    at = [prior.log_density(theta + k * h)[0] for k in (-2, -1, 1, 2)]
+    difference = (8 * (at[2] - at[1]) - (at[3] - at[0])) / (12 * h[0])
+    # in units of the step; θ + h is rounded by 1e-16 of θ
+    room = 1e-11 + 1e-15 * abs(theta[0] / h[0])
+    assert (prior.score(theta)[0] - difference) * h[0] == pytest.approx(0.0, abs=room)
+
+
+@each_prior
+def test_there_is_no_score_outside_the_support(name):
+    prior = make_prior(name, EXAMPLES[name])
+    low, high = prior.support
+    beyond = np.array([low - 1.0, high + 1.0])
+    assert np.isnan(prior.score(beyond[np.isfinite(beyond)])).all()
+    inside = np.array([low, 0.7, high]) if name == "uniform" else np.array([0.7])
+    assert np.isfinite(prior.score(inside)).all()
+
+
+@each_prior
 def test_extreme_latents_give_no_nan(name):
     z = np.array([-1e3, -40.0, -37.0, 37.0, 40.0, 1e3])
     prior = make_prior(name, EXAMPLES[name])
@@ -115,6 +143,22 @@ def test_extreme_latents_give_no_nan(name):
         slope = prior.latent_slope(z, theta)
     assert not np.isnan(theta).any()
     assert np.isfinite(slope[1:-1]).all()
+
+
+def test_loglaplace_is_exact_where_densities_and_tails_underflow():
+    """log P(below θ) = (log θ − μ)/s − log 2 far below the median, and alike above."""
+    mu, scale, far = 0.5, 3.0, np.array([1e-300, 1e-200, 1e200, 1e300])
+    prior = make_prior("loglaplace", [mu, scale])
+    away = np.abs(np.log(far) - mu) / scale
+    expected = -away - np.log(2.0 * scale) - np.log(far)
+    np.testing.assert_allclose(prior.log_density(far), expected, rtol=1e-13)
+    tail = -away - np.log(2.0)
+    z = np.where(far < 1.0, 1.0, -1.0) * special.ndtri_exp(tail)
+    np.testing.assert_allclose(prior.to_latent(far), z, rtol=1e-13)
+    np.testing.assert_allclose(prior.from_latent(z), far, rtol=1e-11)  # 1e-16·z² in the exponent
+    nowhere = np.array([0.0, -1.0])
+    assert (prior.log_density(nowhere) == -np.inf).all()
+    assert (prior.to_latent(nowhere) == -np.inf).all()
 
 
 @pytest.mark.parametrize(

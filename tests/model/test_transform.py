@@ -43,7 +43,7 @@ def test_joint_transform_keeps_columns_apart_and_takes_single_points():
 
 def test_the_faces_of_the_cube_are_finite():
     transform = transform_of(
-        LatentMap(tuple(Parameter(n, make_prior(n, a)) for n, a in CASES[:14]))
+        LatentMap(tuple(Parameter(n, make_prior(n, a)) for n, a in EXAMPLES.items()))
     )
     d = transform.dimension
     assert np.isfinite(transform.from_cube(np.array([np.zeros(d), np.ones(d)]))).all()

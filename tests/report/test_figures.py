@@ -51,6 +51,22 @@ def test_getdist_reads_its_chain(folder, capsys):
     assert samples.ranges.getLower("k_0") == 0.0
 
 
+def test_petab_reads_its_tables(folder, capsys):
+    petab = pytest.importorskip("petab.v1", reason="nfanneal[petab] is not installed")
+    result = store.read(folder / "ode.h5")
+    assert inside(capsys, "export", folder / "ode.h5", "--to", "petab")[0] == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # petab's, of what pandas will be
+        table = petab.get_parameter_df(str(folder / "ode.parameters.tsv"))
+    posterior = result.draws.log_prior + result.draws.log_likelihood
+    np.testing.assert_array_equal(table["nominalValue"], result.draws.theta[posterior.argmax()])
+    assert list(table.index) == ["n0", "k[0]", "k[1]"]
+    assert (table["lowerBound"] < table["nominalValue"]).all()
+    samples = pandas.read_csv(folder / "ode.samples.tsv", sep="\t")
+    np.testing.assert_array_equal(samples, result.posterior)
+    assert inside(capsys, "export", folder / "ode.h5", "--to", "petab", "-o", "-")[0] == 3
+
+
 def test_csv_goes_to_stdout_with_an_explanation(folder, capsys):
     code, out, _ = inside(capsys, "export", folder / "ode.h5", "--to", "csv", "-o", "-")
     assert code == 0

@@ -148,7 +148,9 @@ def test_what_each_purpose_ignores():
     }
     settings = {key for key in flat() if key.startswith(("anneal.", "output."))}
     data = {key for key in flat() if key.startswith(("experiments.a.data.", "experiments.b.data."))}
-    labels = {key for key in flat() if key.endswith((".label", ".unit")) and "rs.n0" in key}
+    labels = {
+        key for key in flat() if key.endswith((".label", ".unit", ".scale")) and "rs.n0" in key
+    }
     labels |= {key.replace("n0", "k") for key in labels}
     assert ignored["resuming"] == {"name", "data", *settings, *data, *labels}
     assert ignored["extending"] == ignored["resuming"]

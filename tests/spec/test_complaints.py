@@ -126,6 +126,16 @@ ONE = {
         ("uniform: [0, 1]", "uniform: [0, 1], normal: [0, 1]"),
         "9:14: k: a prior is one name",
     ),
+    **{
+        f"bounds: {given}": (("{uniform: [0, 1]}", f"{{uniform: [0, 1]}}, bounds: {given}"), told)
+        for given, told in (
+            ("[1]", "9:41: parameters.k.bounds must be two numbers, [low, high]"),
+            ("{low: 0}", "9:41: parameters.k.bounds must be two numbers, [low, high]"),
+            ("[0, a]", "9:45: parameters.k.bounds.1 must be a number, not 'a'"),
+            ("[1, 0]", "9:41: k: bounds: the first must be below the second, not [1, 0]"),
+            ("[2, 3]", "9:41: k: bounds: uniform has nothing within [2, 3], its support is"),
+        )
+    },
     "parameter": (
         ("{prior: {uniform: [0, 1]}}", "abc"),
         "9:6: parameters.k must be a number, or {prior: …}, not 'abc'",
@@ -153,6 +163,14 @@ ONE = {
         "14:3: no observable 'y'\n  hint: add `y: y` to model.observables, which replace",
     ),
     "no likelihood": (("likelihood:\n  y: {normal: 0.3}\n", ""), "1:1: a likelihood is needed"),
+    "a file and a table": (
+        ("{file: d.csv}", "{file: d.csv, table: 't,y'}"),
+        "11:1: data need one of the two: file, or table",
+    ),
+    "neither file nor table": (
+        ("{file: d.csv}", "{time: t}"),
+        "11:1: data need one of the two: file, or table",
+    ),
     "no data": (("data: {file: d.csv}\n", ""), "1:1: data are needed"),
     "data column": (
         ("{file: d.csv}", "{file: d.csv, columns: {yy: Y}}"),
@@ -234,7 +252,7 @@ def test_a_wrong_value_does_not_make_its_name_unknown():
         ("{file: d.csv}", "{fil: d.csv}"),
     )
     found = [line.split(": ")[0] for line in complaints(text)]
-    assert found == [f"spec:{at}" for at in ("4:18", "5:20", "8:8", "11:14", "13:1", "13:8")]
+    assert found == [f"spec:{at}" for at in ("4:18", "5:20", "8:8", "11:14", "13:8")]
 
 
 def test_every_misspelt_key_has_its_own_place():

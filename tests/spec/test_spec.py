@@ -5,6 +5,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from processes import script
 from specs import BASE, DIRECT, complaints, edited, read
 
-from nfanneal.errors import SpecError
+from nfanneal.errors import DataError, SpecError
+from nfanneal.model.calls import LogLikelihood
 from nfanneal.model.expressions import symbol
 from nfanneal.model.noise import NOISE_MODELS
-from nfanneal.model.priors import PRIORS
+from nfanneal.model.priors import PRIORS, make_prior
+from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.document import MOST_NODES, parse_document, read_scalar
 from nfanneal.spec.json_schema import json_schema
 from nfanneal.spec.load import load_spec, spec_from_text
@@ -114,6 +117,32 @@ def test_ways_to_write_noise_without_arguments(given):
 def test_ways_to_write_a_prior(given):
     prior = read(edited(("[0, 1]", given))).meaning.free[0].prior
     assert prior.arguments == {"low": 0.0, "high": 1.0}
+
+
+def test_bounds_of_a_prior_are_read_and_come_back():
+    text = edited(("{uniform: [0, 1]}", "{normal: [1, 2]}, shape: 2, bounds: [0, .inf]"),
+                  ("x: -k*x", "x: -k[0]*x"), ("y: k*x", "y: k[1]*x"))  # fmt: skip
+    for checked in (read(text), read(read(text).yaml)):
+        (parameter,) = checked.meaning.free
+        assert (parameter.prior.support, parameter.columns) == ((0.0, math.inf), 2)
+        assert parameter.prior.arguments == {"mean": 1.0, "sd": 2.0}
+    narrower = read(text, ["parameters.k.bounds=[-.inf, 1.5]"]).meaning.free[0].prior
+    assert narrower.support == (-math.inf, 1.5)
+    for nothing in ("[-.inf, .inf]", "", "~"):
+        whole = read(edited(("[0, .inf]", nothing), base=text)).meaning.free[0].prior
+        assert whole == make_prior("normal", [1, 2])
+
+
+def test_the_scale_of_an_axis_is_read_and_must_fit_the_prior():
+    text = edited(("{uniform: [0, 1]}", "{uniform: [0, 1]}, scale: log10"))
+    assert read(text).meaning.free[0].scale == "log10"
+    assert read(BASE).meaning.free[0].scale == "linear"
+    (complaint,) = complaints(text, ["parameters.k.prior={normal: [0, 1]}"])
+    assert "9:40: k: a log10 axis has no negative numbers, the prior does" in complaint
+    (complaint,) = complaints(edited(("log10", "lg"), base=text))
+    assert "9:40: parameters.k.scale must be 'linear', 'log' or 'log10', not 'lg'" in complaint
+    above = ["parameters.k.prior={normal: [0, 1]}", "parameters.k.bounds=[0, .inf]"]
+    assert read(text, above).meaning.free[0].scale == "log10"
 
 
 @pytest.mark.parametrize(
@@ -358,3 +387,31 @@ def test_reading_a_spec_does_not_import_torch(write):
     )
     done = script(code)
     assert done.returncode == 0, done.stderr
+
+
+TABLE = """\
+data:
+  table: |
+    t,y
+    1,0.5
+    1,0.7
+    2,
+    3,1.5
+"""
+
+
+def test_data_in_the_spec_itself_are_those_of_a_file(tmp_path):
+    inside = edited(("data: {file: d.csv}\n", TABLE))
+    (tmp_path / "d.csv").write_text("t,y\n1,0.5\n1,0.7\n2,\n3,1.5\n")
+    theirs = build_problem(spec_from_text(BASE, tmp_path))
+    for text in (inside, read(inside).yaml):  # what a result holds reads as it was
+        ours = build_problem(read(text))
+        theta = np.array([[0.3], [0.6]])
+        found, expected = (p.ask(LogLikelihood(), theta) for p in (ours, theirs))
+        np.testing.assert_array_equal(found.log_likelihood, expected.log_likelihood)
+
+
+def test_what_is_wrong_with_data_in_the_spec_is_told_with_its_line():
+    wrong = edited(("data: {file: d.csv}\n", TABLE.replace("1,0.7", "1,much")))
+    with pytest.raises(DataError, match=r"spec: data.table:3: .*in column 'y': 'much'"):
+        build_problem(read(wrong))

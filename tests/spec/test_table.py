@@ -106,7 +106,7 @@ def test_missing_file_and_folder(tmp_path):
 
 
 def test_all_complaints_come_at_once(write):
-    message = words(write("t,x,x\n0,one,1\n1\n2,inf,\n"))
+    message = words(write("t,x,x\n0,one,1\n1\n2,-inf,\n"))
     assert [line.split(":")[1] for line in message.splitlines()] == ["1", "2", "3", "4"]
 
 

@@ -8,6 +8,7 @@ from nfanneal.model.expressions.grammar import (
     ExpressionError,
     Names,
     parse,
+    parse_condition,
     with_numbers,
 )
 from nfanneal.model.expressions.printing import compile_numpy, differentiate, to_python
@@ -24,6 +25,7 @@ __all__ = [
     "cost_of",
     "differentiate",
     "parse",
+    "parse_condition",
     "symbol",
     "to_python",
     "with_numbers",

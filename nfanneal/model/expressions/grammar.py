@@ -61,6 +61,7 @@ FUNCTIONS: dict[str, tuple[tuple[int, int], Callable[..., sympy.Expr]]] = {
 
 _NUMBERS = "an expression is a finite real number"
 _CONDITIONS = "write where(condition, a, b)"
+_NO_CONDITION = "not a condition such as x > 3 and not t < 5"
 _LISTED = f"there are {', '.join(FUNCTIONS)}"
 FOREIGN = {
     **dict.fromkeys(("nan", "inf", "infinity"), _NUMBERS),
@@ -89,6 +90,21 @@ def parse(text: str | float | int, names: Names) -> sympy.Expr:
             return number(text)
         except OverflowError:
             raise ExpressionError("not a finite number", 1, f"{text!r:.40}") from None
+    return _parsed(text, names, _Parser.expression)
+
+
+def parse_condition(text: Any, names: Names) -> Any:
+    """Parse a condition, such as `x > 3 and not t < k`, over `names`; a sympy condition.
+
+    Raises:
+        ExpressionError: the text is not in the grammar, is no condition, or uses an unknown name.
+    """
+    if not isinstance(text, str):
+        raise ExpressionError(_NO_CONDITION, 1, f"{text!r:.40}")
+    return _parsed(text, names, _Parser.condition)
+
+
+def _parsed(text: str, names: Names, build: Callable[[_Parser, ast.expr], Any]) -> Any:
     if len(text) > LONGEST:
         raise ExpressionError(f"longer than {LONGEST} characters", 1, text[:20])
     if "#" in text:
@@ -96,7 +112,7 @@ def parse(text: str | float | int, names: Names) -> sympy.Expr:
         raise ExpressionError("no comments in an expression", column, text[column - 1 :][:40])
     source, columns = _with_double_stars(text)
     try:
-        return _Parser(text, source, columns, names).expression(_python_tree(source, columns, text))
+        return build(_Parser(text, source, columns, names), _python_tree(source, columns, text))
     except RecursionError:
         raise ExpressionError("too long, or nested too deeply", 1, text[:40]) from None
 
@@ -161,6 +177,14 @@ class _Parser:
             raise self._fail(node, "not a finite real number")
         self._depth -= 1
         return found
+
+    def condition(self, node: ast.expr) -> Any:
+        """A condition by itself."""
+        if not isinstance(node, ast.Compare | ast.BoolOp | ast.UnaryOp) or isinstance(
+            getattr(node, "op", None), ast.USub | ast.UAdd
+        ):
+            raise self._fail(node, _NO_CONDITION)
+        return self._condition(node)
 
     def _build(self, node: ast.expr) -> sympy.Expr:
         match node:

@@ -3,6 +3,7 @@
 from nfanneal.model.ode.events import Dose, InputTable, Switch, Timetable, changed, tabulated
 from nfanneal.model.ode.system import SMALLEST, OdeSystem, SolverSettings, Status
 from nfanneal.model.ode.trajectories import CompiledSystem, Trajectories, compile_system
+from nfanneal.model.ode.triggers import Trigger
 
 __all__ = [
     "SMALLEST",
@@ -15,6 +16,7 @@ __all__ = [
     "Switch",
     "Timetable",
     "Trajectories",
+    "Trigger",
     "changed",
     "compile_system",
     "tabulated",

@@ -15,6 +15,7 @@ import sympy
 
 from nfanneal.model.expressions import symbol
 from nfanneal.model.expressions.functions import Least, Magnitude, Where, compare
+from nfanneal.model.ode.triggers import Trigger
 
 HALF = sympy.Rational(1, 2)
 
@@ -59,9 +60,13 @@ class Tables:
 class Timetable:
     """Everything that happens at certain times; `held` are the symbols that it sets.
 
-    With `steady`, a trajectory starts where f = 0, found from the initial values; meanwhile the
-    symbol `before` is 1. Where one of the `intervals`, expressions of parameters, is not above 0,
-    there is no trajectory.
+    With `steady`, a trajectory starts where f = 0, found from the initial values, if the expression
+    of parameters `equilibrates` is above 0; meanwhile the symbol `before` is 1. Where one of the
+    `intervals`, expressions of parameters, is not above 0, there is no trajectory. Then the states
+    with the numbers in `resets` take values, expressions of the states before and of parameters.
+    With `endless`, outputs may be at time infinity: of the steady state that the end leads to.
+    The `triggers` are for what happens at times that only the trajectory tells, besides what the
+    switches of their conditions tell before.
     """
 
     switches: tuple[Switch, ...] = ()
@@ -69,7 +74,11 @@ class Timetable:
     tables: Tables = Tables()
     steady: bool = False
     intervals: tuple[sympy.Expr, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
     before: sympy.Symbol = field(default_factory=lambda: symbol("_before"))
+    equilibrates: sympy.Expr = sympy.S.One
+    resets: tuple[tuple[int, sympy.Expr], ...] = ()
+    endless: bool = False
 
     @property
     def moments(self) -> tuple[sympy.Expr, ...]:
@@ -79,7 +88,12 @@ class Timetable:
     @property
     def stops(self) -> bool:
         """Whether there is any time to stop at."""
-        return bool(self.moments or self.tables.symbols)
+        return bool(self.moments or self.tables.symbols or self.triggers)
+
+    @property
+    def rests(self) -> bool:
+        """Whether steady states are looked for, at the start or at the end."""
+        return self.steady or self.endless
 
     @property
     def held(self) -> tuple[sympy.Symbol, ...]:
@@ -89,9 +103,12 @@ class Timetable:
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
-        """All expressions of parameters."""
-        doses = (dose.after for dose in self.doses)
-        return (*self.moments, *doses, *self.intervals, self.tables.number)
+        """All expressions of parameters, and of triggers."""
+        parts = [*(dose.after for dose in self.doses), *(value for _, value in self.resets)]
+        parts += [*self.intervals, self.tables.number, self.equilibrates]
+        for trigger in self.triggers:
+            parts += trigger.expressions
+        return (*self.moments, *parts)
 
 
 def with_switches(

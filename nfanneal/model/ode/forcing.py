@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import sympy
 from sympy.core.relational import Relational
+from sympy.logic.boolalg import BooleanFunction
 
 from nfanneal.arrays import Array
 from nfanneal.model.expressions import compile_numpy
@@ -48,7 +49,9 @@ def longest_step(system: OdeSystem, phi: Array, start: float, end: float) -> flo
 
 
 def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
-    """The largest parts of the equations that depend on time, and on nothing else that moves.
+    """The largest parts of equations and conditions of events that depend on time, and on nothing
+
+    else that moves.
 
     Switches turn with time alone: a function or a condition that holds one is looked at with what
     the switch stands for. What it only chooses between is looked at piece by piece, since the
@@ -66,7 +69,8 @@ def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
         free = node.free_symbols
         if system.time not in free:
             return
-        if free & moving or (free & turning.keys() and _chooses(node, system.time)):
+        joins = isinstance(node, BooleanFunction)
+        if free & moving or joins or (free & turning.keys() and _chooses(node, system.time)):
             for part in node.args:
                 yield from parts(part)
         elif isinstance(node, Relational):
@@ -75,8 +79,8 @@ def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
             whole = node.xreplace(turning)
             yield from (p for p in sympy.Add.make_args(whole) if system.time in p.free_symbols)
 
-    for expression in system.moving:
-        yield from parts(expression)
+    for node in (*system.moving, *(trigger.turns for trigger in table.triggers)):
+        yield from parts(node)
 
 
 def _chooses(node: sympy.Basic, time: sympy.Symbol) -> bool:

@@ -60,22 +60,33 @@ class OdeSystem:
 
 
 def with_stops(system: OdeSystem) -> OdeSystem:
-    """The system with switches for the conditions in its equations that are linear in time."""
-    table = system.timetable
+    """The system with switches for conditions in its equations, and of its triggers, that turn at
+
+    times which are known before."""
+    table, n = system.timetable, len(system.moving)
     names = tuple(name for name, _ in system.named)
-    unforeseen = (*system.states, *names)
-    moving, switches = with_switches(system.moving, system.time, unforeseen, table)
+    conditions = tuple(trigger.condition for trigger in table.triggers)
+    found, switches = with_switches(
+        (*system.moving, *conditions), system.time, (*system.states, *names), table
+    )
     if not switches:
         return system
-    table = replace(table, switches=(*table.switches, *switches))
-    named = tuple(zip(names, moving[: len(names)], strict=True))
-    return replace(system, equations=moving[len(names) :], named=named, timetable=table)
+    triggers = zip(table.triggers, found[n:], strict=True)
+    table = replace(
+        table,
+        switches=(*table.switches, *switches),
+        triggers=tuple(replace(trigger, watched=watched) for trigger, watched in triggers),
+    )
+    named = tuple(zip(names, found[: len(names)], strict=True))
+    return replace(system, equations=found[len(names) : n], named=named, timetable=table)
 
 
 def jumps(system: OdeSystem) -> bool:
-    """Whether conditions are left in its equations that no stop of the solver stands for."""
-    held = set(with_stops(system).timetable.held)
-    conditions = {c for part in with_stops(system).moving for c in part.atoms(Relational)}
+    """Whether conditions are left in it that no stop of the solver stands for."""
+    stopping = with_stops(system)
+    held = set(stopping.timetable.held)
+    parts = (*stopping.moving, *(trigger.turns for trigger in stopping.timetable.triggers))
+    conditions = {c for part in parts for c in part.atoms(Relational)}
     return any(c.free_symbols - held - set(system.parameters) for c in conditions)
 
 
@@ -113,6 +124,8 @@ class SolverSettings:
 
     def watchful(self, looks: int = LOOKS) -> SolverSettings:
         """Steps so short that few things that happen in time are stepped over."""
+        if not self.span > 0.0:
+            return self  # outputs at the start, or at rest
         return self.with_steps_of(min(self.max_step / 4.0, self.span / looks))
 
     def with_steps_of(self, most: float) -> SolverSettings:
@@ -131,6 +144,8 @@ class Status(IntEnum):
     NO_STEADY_STATE = 4
     TOO_STIFF = 5
     DOSE_INTERVAL = 6
+    TOO_MANY_EVENTS = 7
+    EVENT_DELAY = 8
 
     @property
     def advice(self) -> str:
@@ -157,10 +172,19 @@ _ADVICE = {
         "negative number); narrow the priors or rewrite the equation"
     ),
     Status.NO_STEADY_STATE: (
-        "no steady state was found from the initial values, where model.initial or "
-        "model.pre_equilibration asks for one; narrow the priors, or begin closer to it"
+        "no steady state was found, where initial: steady_state, pre_equilibration or data at time "
+        "inf ask for one; narrow the priors, or begin closer to it"
     ),
     Status.DOSE_INTERVAL: (
         "the time between doses (every) was not above 0; narrow the priors of what it depends on"
+    ),
+    Status.TOO_MANY_EVENTS: (
+        "events followed one another without end, in no time or in ever shorter times, or too many "
+        "of them were delayed at once; let what an event sets lead away from its condition: with a "
+        "threshold to come back, a smallest size, or a delay; where so many are meant, raise "
+        "model.solver.max_steps"
+    ),
+    Status.EVENT_DELAY: (
+        "the delay of an event was below 0 or no number; narrow the priors of what it depends on"
     ),
 }

@@ -104,18 +104,19 @@ class CompiledSystem:
     ) -> Trajectories:
         """Solve one trajectory per row of θ (n, p), with outputs at increasing `times` (m,).
 
-        Results do not depend on the number of threads.
+        The last may be infinite in an endless system: that of the steady state that the trajectory
+        leads to. Results do not depend on the number of threads.
 
         Raises:
             ModelError: θ or the times have the wrong shape, the times do not increase, or an
-                output lies before `settings.start`.
+                output lies before `settings.start`, or at infinity in a system that ends.
         """
         theta = np.ascontiguousarray(theta, dtype=np.float64)
         times = np.ascontiguousarray(times, dtype=np.float64)
         k, p = len(self.system.observables), len(self.system.parameters)
         if theta.ndim != 2 or theta.shape[1] != p:
             raise ModelError(f"theta must have shape (n, {p}), not {theta.shape}")
-        _check_times(times, settings.start)
+        _check_times(times, settings.start, self.system.timetable.endless)
         n, m = len(theta), len(times)
         values, slopes = np.empty((n, m, k)), np.empty((n if sensitivities else 0, m, k, p))
         status = np.full(n, FOR_STIFF if settings.method == "stiff" else FOR_EXPLICIT)
@@ -183,10 +184,11 @@ class CompiledSystem:
         return np.empty((0, 0)) if held is None else held
 
 
-def _check_times(times: Array, start: float) -> None:
+def _check_times(times: Array, start: float, endless: bool) -> None:
     if times.ndim != 1:
         raise ModelError(f"output times must have shape (m,), not {times.shape}")
-    if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
+    finite = times[:-1] if endless and len(times) and times[-1] == np.inf else times
+    if not (np.isfinite(finite).all() and (np.diff(times) > 0).all()):
         raise ModelError("output times must be finite and increase strictly")
     if len(times) and times[0] < start:
         raise ModelError(
@@ -218,7 +220,8 @@ def _aligned(size: int) -> Array:
 
 def _load(source: str, what: str) -> _Kernel:
     module: Any = load_module(source, what)
-    return _Kernel(module.solve, module.N * (1 + module.COLUMNS), module.SIZE, module.LANES)
+    held = module.N * (1 + module.COLUMNS) + module.KEPT_UNTIL - module.MEMORY
+    return _Kernel(module.solve, held, module.SIZE, module.LANES)
 
 
 def compile_system(system: OdeSystem, method: str = "auto") -> CompiledSystem:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
-from nfanneal.model.priors import Prior
+from nfanneal.report.figures.axes import Axis, axes_of_columns
 from nfanneal.report.figures.style import (
     COLORS,
     GREY,
@@ -25,7 +25,6 @@ from nfanneal.report.figures.style import (
     drawable,
 )
 from nfanneal.results.result import Result
-from nfanneal.spec.load import spec_from_text
 
 MOST_COLUMNS = 8
 """Columns shown unless they are named: more cannot be read in print."""
@@ -47,17 +46,22 @@ def corner_figure(
     columns = _columns(results, wanted)
     first = next(iter(results.values()))
     labels = column_labels(first)
-    supports = {n: p.distribution.support() for n, p in prior_of_column(first).items()}
-    ranges = [_range([_column(r, n) for r in results.values()], supports[n]) for n in columns]
+    known = axes_of_columns(first)
+    drawn = {name: known[name] for name in columns}
+    ranges = [
+        _range([_column(r, name, axis) for r in results.values()], axis.support)
+        for name, axis in drawn.items()
+    ]
     size = max(1.05 * len(columns) + 0.6, 3.0)
     figure = Figure(figsize=(size, size))
     figure.set_layout_engine("none")  # corner places its axes itself
     for color, result in zip(_colors(len(results)), results.values(), strict=True):
         shown = [labels[c] for c in columns]
-        _add(figure, result, columns, ranges, color, shown, filled=len(results) == 1)
+        _add(figure, result, drawn, ranges, color, shown, filled=len(results) == 1)
     axes = np.array(figure.axes).reshape(len(columns), len(columns))
-    _add_priors(axes, first, columns, ranges)
-    _add_truth(axes, columns, truth)
+    _add_priors(axes, drawn, ranges)
+    _add_truth(axes, drawn, truth)
+    _add_ticks(axes, drawn, ranges)
     _legend(figure, results, truth)
     return figure
 
@@ -79,18 +83,18 @@ def _columns(results: Mapping[str, Result], wanted: Sequence[str] | None) -> lis
     return chosen_columns(shared, wanted)
 
 
-def _column(result: Result, name: str) -> tuple[Array, Array]:
-    """Values (n,) and weights (n,) of a column, those of no weight left out."""
+def _column(result: Result, name: str, axis: Axis) -> tuple[Array, Array]:
+    """Where a column's draws (n,) are on its axis, and weights (n,); those of none left out."""
     weights = normalized(result.draws.log_weight)
     used = weights > 0
     index = result.columns.names.index(name)
-    return result.draws.theta[used, index], weights[used]
+    return axis.place(result.draws.theta[used, index]), weights[used]
 
 
 def _range(
     columns: Sequence[tuple[Array, Array]], support: tuple[float, float]
 ) -> tuple[float, float]:
-    """From the lowest to the highest value that carry weight, within the prior's support."""
+    """From the lowest to the highest place that carry weight, within the prior's support."""
     lows, highs = [], []
     for values, weights in columns:
         order = np.argsort(values)
@@ -105,15 +109,15 @@ def _range(
 def _add(
     figure: Figure,
     result: Result,
-    columns: Sequence[str],
+    drawn: Mapping[str, Axis],
     ranges: Sequence[tuple[float, float]],
     color: str,
     labels: Sequence[str],
     *,
     filled: bool,
 ) -> None:
-    values = np.column_stack([_column(result, name)[0] for name in columns])
-    weights = _column(result, columns[0])[1]
+    columns = [_column(result, name, axis) for name, axis in drawn.items()]
+    values, weights = np.column_stack([places for places, _ in columns]), columns[0][1]
     style: dict[str, Any] = {
         "color": color,
         "bins": BINS,
@@ -135,35 +139,40 @@ def _add(
 
 
 def _add_priors(
-    axes: Any, result: Result, columns: Sequence[str], ranges: Sequence[tuple[float, float]]
+    axes: Any, drawn: Mapping[str, Axis], ranges: Sequence[tuple[float, float]]
 ) -> None:
     """The prior's mass per bin on the diagonal, dashed."""
-    priors = prior_of_column(result)
-    for i, name in enumerate(columns):
-        low, high = ranges[i]
+    for i, (axis, (low, high)) in enumerate(zip(drawn.values(), ranges, strict=True)):
         x = np.linspace(low, high, 200)
-        mass = np.exp(priors[name].log_density(x)) * (high - low) / BINS
+        mass = axis.prior_density(x) * (high - low) / BINS
         top = max(float(p.get_path().vertices[:, 1].max()) for p in axes[i, i].patches)
         axes[i, i].plot(x, mass, color=GREY, lw=0.8, ls="--", zorder=0)
         axes[i, i].set_ylim(0.0, 1.15 * top)
         axes[i, i].set_xlim(low, high)
 
 
-def prior_of_column(result: Result) -> dict[str, Prior]:
-    """The prior of each column of θ."""
-    free = spec_from_text(result.spec_yaml).meaning.free
-    return {name: p.prior for p in free for name in p.column_names}
-
-
-def _add_truth(axes: Any, columns: Sequence[str], truth: Mapping[str, float]) -> None:
-    known = [truth.get(name) for name in columns]
-    for i, value in enumerate(known):
-        for j in range(i, len(columns)):
-            if value is not None:
-                axes[j, i].axvline(value, color=TRUTH, lw=0.7, ls=":")
+def _add_truth(axes: Any, drawn: Mapping[str, Axis], truth: Mapping[str, float]) -> None:
+    known = [
+        float(axis.place(np.array(truth[name]))) if name in truth else np.nan
+        for name, axis in drawn.items()
+    ]
+    for i, place in enumerate(known):
+        if not np.isfinite(place):
+            continue
+        for j in range(i, len(known)):
+            axes[j, i].axvline(place, color=TRUTH, lw=0.7, ls=":")
         for j in range(i):
-            if value is not None:
-                axes[i, j].axhline(value, color=TRUTH, lw=0.7, ls=":")
+            axes[i, j].axhline(place, color=TRUTH, lw=0.7, ls=":")
+
+
+def _add_ticks(axes: Any, drawn: Mapping[str, Axis], ranges: Sequence[tuple[float, float]]) -> None:
+    """Those of logarithmic axes; labels at the bottom and on the left."""
+    last = len(drawn) - 1
+    for i, (axis, (low, high)) in enumerate(zip(drawn.values(), ranges, strict=True)):
+        for j in range(i, last + 1):
+            axis.set_ticks(axes[j, i].xaxis, low, high, labelled=j == last)
+        for j in range(i):
+            axis.set_ticks(axes[i, j].yaxis, low, high, labelled=j == 0)
 
 
 def _legend(figure: Figure, results: Mapping[str, Result], truth: Mapping[str, float]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nfanneal.report.figures.axes import axes_of_columns
 from nfanneal.report.figures.style import COLORS, WIDTH, chosen_columns, column_labels
 from nfanneal.results.modes import Modes, find_modes, telling_apart
 from nfanneal.results.result import Result
@@ -28,6 +29,11 @@ def modes_figure(result: Result, wanted: Sequence[str] | None) -> Figure:
     for mode in range(len(modes.masses)):
         inside = modes.labels == mode
         left.plot(theta[inside, i], y[inside], ".", ms=2, color=COLORS[mode % len(COLORS)])
+    axes = axes_of_columns(result)
+    if axes[names[i]].logarithmic:
+        left.set_xscale("log")
+    if j is not None and axes[names[j]].logarithmic:
+        left.set_yscale("log")
     left.set_xlabel(labels[names[i]])
     left.set_ylabel("" if j is None else labels[names[j]])
     count = len(modes.masses)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from nfanneal.errors import ResultError
 from nfanneal.model.executors.choice import Workers
 from nfanneal.report.figures.style import COLORS, GREY, WIDTH, drawable
-from nfanneal.results.predict import predict, thinned_posterior, times_of
+from nfanneal.results.predict import predict, spans_of, thinned_posterior
 from nfanneal.results.rebuild import revived_problem
 from nfanneal.results.result import ObservedData, Result
 from nfanneal.results.summaries import band
@@ -62,7 +62,8 @@ def predictive_figure(results: Mapping[str, Result]) -> Figure:
             label = drawable(result.name) if len(results) > 1 else ""
             _bands(axes[name], data, COLORS[i % len(COLORS)], label)
     for result in results.values():
-        for name, data in result.observed.items():
+        for name, observed in result.observed.items():
+            data = _at_finite_times(axes[name], observed)
             axes[name].plot(data.times, data.values, "o", ms=3, color="black", zorder=3)
     axis = axes[names[0]]
     axis.plot([], [], "o", ms=3, color="black", label="data")
@@ -72,7 +73,25 @@ def predictive_figure(results: Mapping[str, Result]) -> Figure:
     return figure
 
 
+def _at_finite_times(axis: Any, data: ObservedData) -> ObservedData:
+    """The data that have a place on an axis of time; the axis says how many have none."""
+    finite = np.isfinite(data.times)
+    if finite.all():
+        return data
+    where = {"xycoords": "axes fraction", "ha": "right", "va": "bottom", "fontsize": "small"}
+    axis.annotate(f"{(~finite).sum()} at time ∞: not shown", (1.0, 1.0), color=GREY, **where)
+    return ObservedData(
+        data.times[finite],
+        data.values[finite],
+        data.pointwise[:, finite],
+        data.replicates[:, finite],
+    )
+
+
 def _bands(axis: Any, data: ObservedData, color: str, label: str) -> None:
+    data = _at_finite_times(axis, data)
+    if not len(data.times):
+        return
     numbers = band(data.replicates)
     order = np.argsort(data.times, kind="stable")
     x = data.times[order]
@@ -93,8 +112,8 @@ def trajectories_figure(
     """
     problem = revived_problem(result, model_file, workers)
     times = {
-        name: np.linspace(data.min(), data.max(), POINTS)
-        for name, data in times_of(result, problem).items()
+        name: np.linspace(data.min(), data.max(), POINTS if len(data) > 1 else 1)
+        for name, data in spans_of(result, problem).items()
     }
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, SHOWN_TRAJECTORIES, rng)
@@ -103,7 +122,7 @@ def trajectories_figure(
     for name, prediction in found.items():
         axes[name].plot(prediction.times, prediction.clean.T, color=COLORS[0], lw=0.4, alpha=0.4)
         if name in result.observed:
-            seen = result.observed[name]
+            seen = _at_finite_times(axes[name], result.observed[name])
             axes[name].plot(seen.times, seen.values, "o", ms=3, color="black", zorder=3)
         else:
             where = {"xycoords": "axes fraction", "ha": "right", "va": "top"}

@@ -3,55 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sympy
 
-from nfanneal.errors import Complaint, Location, SpecError
-from nfanneal.model.expressions import symbol, with_numbers
+from nfanneal.arrays import Array
+from nfanneal.errors import Complaint, SpecError
+from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
 from nfanneal.model.ode_model import UNSCALED, OdeExperiment, OdeSimulator, SystemParameters
+from nfanneal.spec.build.endless import refuse_restless
 from nfanneal.spec.build.events import on_log_scale, time_course
+from nfanneal.spec.build.numbers import Differences, known_numbers, substituted
+from nfanneal.spec.build.starts import with_starts
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
 from nfanneal.spec.kinds.ode import OdeSpec
 
-Differences = dict[sympy.Symbol, tuple[sympy.Expr, ...]]
-"""What stands for a symbol in each experiment."""
 
-
-def known_numbers(checked: CheckedSpec) -> dict[str, float]:
-    """Constants and fixed parameters, also those that an experiment has to itself."""
-    constants = checked.spec.model.names_of("constants")
-    own = [experiment.numbers for experiment in checked.meaning.experiments]
-    return {**constants, **checked.meaning.fixed, **{k: v for part in own for k, v in part.items()}}
-
-
-def substituted(
-    expression: sympy.Expr, known: Mapping[str, float], where: Location | None = None
-) -> sympy.Expr:
-    """The expression with numbers for names.
-
-    Raises:
-        SpecError: some part of it is not a finite real number then.
-    """
-    used = {k: v for k, v in known.items() if symbol(k) in expression.free_symbols}
-    try:
-        return with_numbers(expression, {symbol(k): v for k, v in used.items()}, {})
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        numbers = ", ".join(f"{k} = {v:g}" for k, v in used.items())
-        shown = str(expression)[:200]
-        message = f"with {numbers}, '{shown}' is not a finite real number"
-        raise SpecError([Complaint(message, where)]) from None
-
-
-def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> OdeSimulator:
+def ode_simulator(
+    checked: CheckedSpec, model: OdeSpec, latent: LatentMap, times: Sequence[Array]
+) -> OdeSimulator:
     """The system, compiled; what differs between experiments is a parameter of it.
 
     Raises:
-        SpecError: with its constants, an expression is not a finite real number.
+        SpecError: with its constants, an expression is not a finite real number; or there are data
+            at time infinity, and no steady state that they could be of.
     """
     mechanism = _mechanism(checked, model)
     columns = {symbol(name): i for i, name in enumerate(latent.column_names)}
@@ -61,7 +40,7 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
     numbers = [s for s in differing if not any(e.free_symbols for e in mechanism.differences[s])]
     system = OdeSystem(
         time=symbol(model.time),
-        states=tuple(symbol(s) for s in model.states),
+        states=mechanism.states,
         parameters=(*shared, *differing),
         initial=mechanism.initial,
         equations=mechanism.equations,
@@ -70,9 +49,13 @@ def ode_simulator(checked: CheckedSpec, model: OdeSpec, latent: LatentMap) -> Od
         timetable=mechanism.timetable,
         named=tuple((symbol(name), e) for name, e in mechanism.named.items()),
     )
+    endless = [bool(at[-1] == math.inf) for at in times]
+    if any(endless):
+        system = replace(system, timetable=replace(system.timetable, endless=True))
+        refuse_restless(checked, system, endless)
     if model.positive:
         _check_positive(checked, model, mechanism)
-        system = on_log_scale(system)
+        system = on_log_scale(system, len(model.states))
     compiled = compile_system(system, model.solver.method)
     experiments = tuple(
         OdeExperiment(
@@ -110,11 +93,14 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
         message += "equations conserve would be lost on the way to it"
         place = checked.place("model", "positive")
         raise SpecError([Complaint(message, place, "leave out positive")])
-    for state, value in zip(model.states, mechanism.initial, strict=True):
+    states = list(model.states)
+    begins = [("states", s, v) for s, v in zip(states, mechanism.initial, strict=False)]
+    begins += [("reset", states[i], value) for i, value in mechanism.timetable.resets]
+    for section, state, value in begins:
         values = mechanism.differences.get(value, ()) if value.is_Symbol else (value,)
         if any(v.is_Number and not v > 0 for v in values):
             message = f"the initial value of '{state}' must be above 0 with positive: true"
-            place = checked.place("model", "states", state)
+            place = checked.place("model", section, state)
             raise SpecError([Complaint(message, place, "leave out positive")])
 
 
@@ -122,6 +108,7 @@ def _check_positive(checked: CheckedSpec, model: OdeSpec, mechanism: _Mechanism)
 class _Mechanism:
     """A model's expressions, in which symbols stand for what differs between experiments."""
 
+    states: tuple[sympy.Symbol, ...]
     initial: tuple[sympy.Expr, ...]
     equations: tuple[sympy.Expr, ...]
     observables: tuple[sympy.Expr, ...]
@@ -148,7 +135,7 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
     same = {s: e[0] for s, e in everywhere.items() if s not in differences}
     known = {name: v for name, v in numbers.items() if symbol(name) not in differences}
 
-    course = time_course(checked, model)
+    course = with_starts(checked, time_course(checked, model))
 
     def at_times(expression: sympy.Expr) -> sympy.Expr:
         return substituted(expression.xreplace(same), known, checked.place("model"))
@@ -168,12 +155,18 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
         s: symbol(f"{s}(start)") if symbol(f"{s}(start)") in starts else meaning.initial[s]
         for s in model.states
     }
+    at_start = (
+        substituted(e.xreplace(same), known, checked.place("model", "states", s))
+        for s, e in initial.items()
+    )
+    variables = course.variables
     return _Mechanism(
-        tuple(
-            substituted(e.xreplace(same), known, checked.place("model", "states", s))
-            for s, e in initial.items()
+        (*map(symbol, model.states), *variables.values()),
+        (*at_start, *map(at_times, variables)),
+        (
+            *shown("equations", {s: meaning.equations[s] for s in model.states}),
+            *(sympy.S.Zero for _ in variables),
         ),
-        shown("equations", {s: meaning.equations[s] for s in model.states}),
         shown("observables", meaning.observables),
         dict(zip(meaning.named, shown("expressions", meaning.named), strict=True)),
         differences | starts | course.differences,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nfanneal.model.latent import LatentMap
-from nfanneal.spec.build.ode_model import known_numbers
+from nfanneal.spec.build.numbers import known_numbers
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.experiments import ExperimentMeaning, within
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nfanneal.errors import Complaint, DataError, SpecError
+from nfanneal.errors import Complaint, DataError, Location, SpecError
 from nfanneal.model.calls import on_threads
 from nfanneal.model.executors.choice import Workers
 from nfanneal.model.expressions import symbol
@@ -18,12 +18,12 @@ from nfanneal.model.problem import Problem
 from nfanneal.model.series import NoiseArguments, ObservedSeries
 from nfanneal.model.simulator import Simulator
 from nfanneal.runtime.limits import affordable_draws
-from nfanneal.spec.build.ode_model import known_numbers, substituted
+from nfanneal.spec.build.numbers import known_numbers, substituted
 from nfanneal.spec.build.workers import executor_of, refuse_workers
 from nfanneal.spec.checked import CheckedSpec
 from nfanneal.spec.events import start_of
 from nfanneal.spec.experiments import ExperimentMeaning, NoiseMeaning, within
-from nfanneal.spec.table import observations, read_table
+from nfanneal.spec.table import observations
 
 PILOTS = 16
 """Draws of the prior that tell how large a model's states are."""
@@ -80,7 +80,7 @@ def _data_likelihood(
     _check_starts(checked, data)
     times = tuple(data[e.name].times for e in checked.meaning.experiments)
     pilots = np.random.default_rng(0).standard_normal((PILOTS, latent.dimension))
-    simulator = checked.spec.model.simulator(checked, latent)
+    simulator = checked.spec.model.simulator(checked, latent, times)
     simulator = simulator.prepared(latent.from_latent(pilots), times)
     return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
 
@@ -91,7 +91,7 @@ def _check_starts(checked: CheckedSpec, data: Mapping[str, Observations]) -> Non
         begin = data[experiment.name].times[0]
         if begin < start:
             first = f"{begin:g}, before the initial values at {'.'.join(place)} = {start:g}"
-            message = f"the data ({checked.data_file(experiment.name)}) begin at {first}"
+            message = f"the data ({checked.data_place(experiment.name)}) begin at {first}"
             hint = f"set {'.'.join(place)} to the time of the initial values"
             raise SpecError([Complaint(message, checked.place(*place), hint)])
 
@@ -107,8 +107,13 @@ def read_observations(checked: CheckedSpec) -> dict[str, Observations]:
         said = checked.data[experiment.name]
         names = [n.observable for n in experiment.noise]
         columns = {name: said.columns.get(name, name) for name in names}
-        table = read_table(checked.data_file(experiment.name))
-        found[experiment.name] = observations(table, said.time, columns)
+        table = checked.data_table(experiment.name)
+        own = found[experiment.name] = observations(table, said.time, columns)
+        if own.times[-1] == np.inf and not checked.spec.model.settles:
+            line = table.lines[int(np.argmax(table.column(said.time, infinite=True) == np.inf))]
+            message = f"the model is {checked.spec.model.words}: it has no steady state to predict"
+            hint = "data at time inf are for models of ordinary differential equations"
+            raise DataError([Complaint(message, Location(table.path, line), hint)])
     return found
 
 
@@ -127,7 +132,7 @@ def _series(
         for i, noise in enumerate(experiment.noise):
             problem = check_support(NOISE_MODELS[noise.model], own.values[i])
             if problem:
-                file = checked.data_file(experiment.name)
+                file = checked.data_place(experiment.name)
                 complaints.append(Complaint(f"{file}: '{noise.observable}': {problem}"))
             series.append(
                 ObservedSeries(

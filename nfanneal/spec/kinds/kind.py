@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy
 
+from nfanneal.arrays import Array
 from nfanneal.spec.fields import Section
 from nfanneal.target import EVALUATION_CHUNK
 
@@ -60,6 +61,8 @@ class ModelSpec(Section):
     """Keys that only name files of that code, which count by what they hold."""
     incidental: ClassVar[tuple[str, ...]] = ()
     """Keys that a resumed run may change: they say how the model is asked, not what it is."""
+    settles: ClassVar[bool] = False
+    """Whether it predicts what becomes of observables in the end, at time infinity."""
     transparent: ClassVar[bool] = False
     """Whether the spec says all that its parameters are for: expressions may stand for them."""
 
@@ -136,8 +139,10 @@ class ModelSpec(Section):
         """What it says of certain times."""
         return None
 
-    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> Simulator:
-        """The model that predicts, compiled or imported.
+    def simulator(
+        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+    ) -> Simulator:
+        """The model that predicts, compiled or imported; `times` are those of the data.
 
         Raises:
             SpecError, ModelError: it cannot be built; what the message says.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from nfanneal.arrays import Array
 from nfanneal.spec.fields import Expression, Finite, Section, Whole, Word
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 
@@ -67,6 +68,22 @@ class ChangeSpec(Section):
     value: Expression = Field(description="its value from then on, an expression of parameters")
 
 
+class EventSpec(Section):
+    """What happens where a condition turns from false to true."""
+
+    when: Expression = Field(
+        description="a condition of states, time, parameters and constants, such as x > 3"
+    )
+    set: dict[str, Expression] = Field(
+        min_length=1, description="state, constant or parameter: its value from then on"
+    )
+    delay: Expression | None = Field(None, description="the assignment happens so much later")
+    at_start: Literal["fire", "nothing"] = Field(
+        "nothing", description="what a condition does that is true at the start"
+    )
+    name: Word | None = Field(None, description="how messages call it")
+
+
 def _list_of(kind: Any, words: str) -> BeforeValidator:
     """One mapping may stand without a list; `words` say what is expected."""
 
@@ -80,6 +97,7 @@ def _list_of(kind: Any, words: str) -> BeforeValidator:
 
 
 DoseList = Annotated[list[DoseSpec], _list_of(DoseSpec, "{time: …, amount: …}")]
+EventList = Annotated[list[EventSpec], _list_of(EventSpec, "{when: …, set: {…}}")]
 ChangeList = Annotated[list[ChangeSpec], _list_of(ChangeSpec, "{time: …, value: …}")]
 
 
@@ -91,13 +109,17 @@ class OdeSpec(ModelSpec):
         "inputs": InputSpec,
         "doses": DoseSpec,
         "changes": ChangeSpec,
+        "events": EventSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
-        "solver", "expressions", "inputs", "doses", "changes", "initial", "pre_equilibration",
-        "positive",
+        "solver", "expressions", "inputs", "doses", "changes", "events", "initial",
+        "pre_equilibration", "reset", "positive",
     )  # fmt: skip
-    in_experiments: ClassVar[tuple[str, ...]] = ("constants", "inputs", "states", "start")
+    in_experiments: ClassVar[tuple[str, ...]] = (
+        "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events",
+    )  # fmt: skip
     transparent: ClassVar[bool] = True
+    settles: ClassVar[bool] = True
 
     kind: Literal["ode"]
     time: Word = Field("t", description="name of the time in expressions")
@@ -117,11 +139,15 @@ class OdeSpec(ModelSpec):
     changes: dict[str, ChangeList] = Field(
         {}, description="constant or parameter: its values from certain times on"
     )
+    events: EventList = Field([], description="what happens where conditions turn true")
     initial: Literal["given", "steady_state"] = Field(
         "given", description="steady_state: start where nothing changes, found from the states"
     )
     pre_equilibration: dict[str, Expression] = Field(
         {}, description="constant or parameter: its value while the steady state is found"
+    )
+    reset: dict[str, Expression] = Field(
+        {}, description="state: its value once the start is found, of states and parameters"
     )
     positive: bool = Field(
         False, description="solve for the logarithms of the states, which are positive"
@@ -151,8 +177,10 @@ class OdeSpec(ModelSpec):
         """Doses, changes, inputs and the state to start from."""
         return reader.timing(self, experiments)
 
-    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> OdeSimulator:
+    def simulator(
+        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+    ) -> OdeSimulator:
         """The system, compiled once for all experiments."""
         from nfanneal.spec.build.ode_model import ode_simulator  # noqa: PLC0415  (compilers)
 
-        return ode_simulator(checked, self, latent)
+        return ode_simulator(checked, self, latent, times)

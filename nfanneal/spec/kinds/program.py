@@ -6,13 +6,14 @@ import math
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from nfanneal.arrays import Array
 from nfanneal.errors import nearest
 from nfanneal.spec.fields import Seconds, Whole, Word
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
@@ -251,7 +252,9 @@ class ProgramSpec(ModelSpec):
                 message = f"'{name}' must end with one of {', '.join(FORMATS)}"
                 reader.complain(("model", "parameters"), message)
 
-    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> ProgramSimulator:
+    def simulator(
+        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+    ) -> ProgramSimulator:
         """The program, of each experiment's parameters."""
         from nfanneal.spec.build.program_model import program_simulator  # noqa: PLC0415  (torch)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from nfanneal.arrays import Array
 from nfanneal.spec.fields import Seconds, Whole, Word, wrong_with
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 
@@ -110,7 +111,9 @@ class PythonSpec(ModelSpec):
             reader.complain_key(("model",), message)
         return ModelMeaning()
 
-    def simulator(self, checked: CheckedSpec, latent: LatentMap) -> PythonSimulator:
+    def simulator(
+        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+    ) -> PythonSimulator:
         """The function `simulate`, of each experiment's parameters."""
         from nfanneal.spec.build.python_model import python_simulator  # noqa: PLC0415  (torch)
 

@@ -252,7 +252,7 @@ def test_a_system_without_a_steady_state_fails_and_says_so(tmp_path, capsys):
     model = {"states": {"x": "1"}, "equations": {"x": "k"}, "initial": "steady_state"}
     code, out, told = inside(capsys, "check", write(tmp_path, model, "k"))
     assert code == 4
-    assert "no steady state was found from the initial values" in out + told
+    assert "no steady state was found" in out + told
 
 
 POSITIVE = {

@@ -61,10 +61,10 @@ class Layout:
     def taken(self) -> int:
         """The first elements of `fixed`: what the timetable holds, then the times of its stops,
 
-        and the number of the inputs' table.
+        the number of the inputs' table, and whether the start is a steady state.
         """
         table = self.system.timetable
-        return len(table.held) + len(table.moments) + table.stops
+        return len(table.held) + len(table.moments) + table.stops + table.steady
 
     @property
     def columns_of(self) -> list[sympy.Symbol]:
@@ -104,6 +104,14 @@ def arithmetic(
 {text}
 """, globals())
 ''' + function(name, arguments, body, options, options)
+
+
+def lines_of(
+    layout: Layout, targets: Sequence[str], nodes: Sequence[int], texts: Mapping[int, str]
+) -> list[str]:
+    """What sets targets to nodes, as a part of a function."""
+    every = listing(layout.graph, texts, targets, nodes)
+    return every.lines(range(len(every.statements)), {})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -20,10 +20,10 @@ from nfanneal.model.ode.codegen.layout import (
     function,
     hold,
     in_store,
+    lines_of,
     partials,
     written,
 )
-from nfanneal.model.ode.codegen.lines import listing
 from nfanneal.model.ode.codegen.sensitivities import (
     MANY,
     Partial,
@@ -32,6 +32,8 @@ from nfanneal.model.ode.codegen.sensitivities import (
     place,
     variation_body,
 )
+from nfanneal.model.ode.codegen.steady import steady_sources
+from nfanneal.model.ode.codegen.triggers import memory_sizes, trigger_functions
 from nfanneal.model.ode.system import OdeSystem
 
 HEAD = """import math
@@ -72,14 +74,16 @@ def kernel_source(system: OdeSystem, stepper: Stepper) -> str:
     own = {"example_system": _system_source(system, stepper)}
     table = system.timetable
     needs = {
-        "linear_solve": stepper.linear or table.steady,
+        "linear_solve": stepper.linear or table.rests,
         "events": table.stops,
-        "steady_state": table.steady,
+        "triggers": bool(table.triggers),
+        "crossings": bool(table.triggers),
+        "steady_state": table.rests,
     }
     *before, last = stepper.parts
     order = (
         "constants", *before, "example_system", "step_control", "linear_solve", last, "events",
-        "steady_state", "outputs", "integrate",
+        "triggers", "crossings", "steady_state", "outputs", "handing_over", "integrate",
     )  # fmt: skip
     parts = [part for part in order if needs.get(part, True)]
     return "\n".join([_head(), *(own.get(part) or _part(part) for part in parts)])
@@ -111,6 +115,7 @@ def _system_source(system: OdeSystem, stepper: Stepper) -> str:
     sources += [_observe(layout, stepper.lanes), _observe_slopes(layout, stepper.lanes)]
     sources += [_variation(layout, jacobian, direct)]
     sources += [*stepper.more(layout, jacobian, direct), *_timetable(layout, jacobian, direct)]
+    sources += trigger_functions(layout)
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
     sizes = _sizes(layout, len(jacobian), stepper)
     helpers = _scalar_functions("\n".join(sources))
@@ -122,9 +127,11 @@ def _sizes(layout: Layout, jacobian: int, stepper: Stepper) -> str:
     system, n = layout.system, len(layout.system.states)
     fixed, p = layout.taken + len(layout.fixed), layout.columns
     table = system.timetable
+    memory, end = memory_sizes(layout, fixed)
     return f"""N, P = {n}, {p}
-FIXED, PARTIALS = {fixed}, {jacobian + n * p}
-TIMED, STEADY = {table.stops}, {table.steady}
+FIXED, PARTIALS = {end}, {jacobian + n * p}
+TIMED, STEADY, RESETS = {table.stops}, {table.steady}, {bool(table.resets)}
+ENDLESS, HALTS = {table.endless}, {table.endless or table.stops}
 ACTIVE = np.array({list(layout.active)}, dtype=np.int64)
 COLUMNS, LANES = {len(layout.active)}, {stepper.lanes}
 NEW = {stepper.abreast}
@@ -132,7 +139,7 @@ CONSTANTS = NEW + N * LANES
 STAGE = CONSTANTS + {2 + len(system.parameters) + fixed} * LANES
 S_STAGE = STAGE + N * LANES
 S_ROW, S_COLUMN = {"P, 1" if stepper.by_rows else "LANES, N * LANES"}
-"""
+{memory}"""
 
 
 def _layout(system: OdeSystem, stepper: Stepper) -> Layout:
@@ -171,10 +178,9 @@ def _scalar_function(name: str) -> str:
 def _prepare(layout: Layout) -> str:
     table, of = layout.system.timetable, layout.graph.of
     timed = [*table.moments, table.tables.number] if table.stops else []
-    targets = [
-        *layout.fixed.values(),
-        *(f"fixed[{len(table.held) + i}]" for i in range(len(timed))),
-    ]
+    timed += [table.equilibrates] if table.steady else []
+    targets = [*layout.fixed.values()]
+    targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
     nodes = [*layout.fixed, *map(of, timed)]
     signature = "prepare", "theta, fixed"
     return written(layout, Form(layout.texts), signature, (targets, nodes))
@@ -255,7 +261,7 @@ def _observe_slopes(layout: Layout, lanes: int) -> str:
     nodes = [node for *_, node in (*by_state, *direct)]
     hold(layout, nodes)
     names = [f"h{i}" for i in range(len(nodes))]
-    body = _lines(layout, names, nodes, _at_output(layout, lanes))
+    body = lines_of(layout, names, nodes, _at_output(layout, lanes))
     body += ["s = store[S_STAGE + lane:]"]
     whole = layout.active == tuple(range(len(system.parameters)))
     if not whole or {k for k, _, _ in by_state} < {*range(len(others))}:
@@ -278,14 +284,6 @@ def _observe_slopes(layout: Layout, lanes: int) -> str:
     return function("observe_slopes", "t, lane, store, slopes, row, output", body)
 
 
-def _lines(
-    layout: Layout, targets: Sequence[str], nodes: Sequence[int], texts: Mapping[int, str]
-) -> list[str]:
-    """What sets targets to nodes, as a part of a function."""
-    every = listing(layout.graph, texts, targets, nodes)
-    return every.lines(range(len(every.statements)), {})
-
-
 def _at_output(layout: Layout, lanes: int) -> dict[int, str]:
     """Names of what observables are computed from."""
     node, system = layout.graph.symbol, layout.system
@@ -299,7 +297,7 @@ def _hold_constants(parameters: int) -> str:
         "    store[CONSTANTS + LANES * (2 + i) + lane] = theta[i]",
     ]
     body += [
-        "for i in range(FIXED):",
+        "for i in range(MEMORY):",
         f"    store[CONSTANTS + LANES * ({2 + parameters} + i) + lane] = fixed[i]",
     ]
     return function("hold_constants", "lane, theta, fixed, store", body, "STRICT")
@@ -311,11 +309,14 @@ def _timetable(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Par
     if table.stops:
         sources += [_tables(layout), _spaced(layout), _apply(layout)]
         sources += [_apply_slopes(layout), _stop_slopes(layout)]
+    if table.resets:
+        sources += [_reset(layout), _reset_slopes(layout)]
     if table.steady:
         if not table.stops:
             sources += [f"BEFORE = {len(table.switches)}\n"]
-        sources += [_matrix(layout, "steady_jacobian", jacobian)]
-        sources += [_matrix(layout, "steady_direct", direct)]
+        sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
+    if table.rests:
+        sources += steady_sources(layout, jacobian, direct)
     return sources
 
 
@@ -331,9 +332,10 @@ def _tables(layout: Layout) -> str:
     knots = [knot for each in tables.knots for knot in each]
     late = [False] * len(table.switches) + [dose.late for dose in table.doses]
     first = [0, *itertools.accumulate(map(len, tables.knots))]
+    table_at = layout.taken - 1 - table.steady
     return (
         f"STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = {numbers}\n"
-        f"TABLE, FIRST_KNOT = {layout.taken - 1}, np.array({first}, dtype=np.int64)\n"
+        f"TABLE, FIRST_KNOT = {table_at}, np.array({first}, dtype=np.int64)\n"
         f"KNOTS = np.array({knots}, dtype=np.float64)\n"
         f"LATE = np.array({late}, dtype=np.bool_)\n"
         f"ROWS = np.array({flat}, dtype=np.float64).reshape({shape})\n"
@@ -344,7 +346,7 @@ def _spaced(layout: Layout) -> str:
     nodes = [layout.graph.of(interval) for interval in layout.system.timetable.intervals]
     targets = [f"interval{i}" for i in range(len(nodes))]
     above = " and ".join(f"{target} > 0.0" for target in targets) or "True"
-    body = [*_lines(layout, targets, nodes, layout.texts), f"return {above}"]
+    body = [*lines_of(layout, targets, nodes, layout.texts), f"return {above}"]
     return function("spaced", "theta", body, "STRICT")
 
 
@@ -354,7 +356,7 @@ def _apply(layout: Layout) -> str:
         body += [f"if event == {event}:", f"    fixed[{event}] = 1.0"]
     for event, dose in enumerate(table.doses, start=len(table.switches)):
         node = layout.graph.of(dose.after)
-        lines = _lines(layout, [f"y[{dose.state}]"], [node], layout.texts)
+        lines = lines_of(layout, [f"y[{dose.state}]"], [node], layout.texts)
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply", "event, y, theta, fixed", body, "STRICT")
 
@@ -368,11 +370,39 @@ def _apply_slopes(layout: Layout) -> str:
         direct = partials(layout, after, layout.columns_of)
         names = ["own", *(f"h{q}" for _, q, _ in direct)]
         nodes = [own[0][2] if own else layout.graph.zero, *(node for *_, node in direct)]
-        lines = _lines(layout, names, nodes, layout.texts)
+        lines = lines_of(layout, names, nodes, layout.texts)
         lines += ["for q in range(P):", f"    s[{dose.state} * P + q] *= own"]
         lines += [f"s[{dose.state} * P + {q}] += h{q}" for _, q, _ in direct]
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply_slopes", "event, y, s, theta, fixed", body, "STRICT")
+
+
+def _reset(layout: Layout) -> str:
+    resets = layout.system.timetable.resets
+    names = [f"new{i}" for i, _ in resets]
+    nodes = [layout.graph.of(value) for _, value in resets]
+    body = lines_of(layout, names, nodes, layout.texts)
+    body += [f"y[{i}] = new{i}" for i, _ in resets]
+    return function("reset", "theta, fixed, y", body, "STRICT")
+
+
+def _reset_slopes(layout: Layout) -> str:
+    """∂R/∂y·s + ∂R/∂θ in the rows of s of the states that become R(y, θ)."""
+    system, resets = layout.system, layout.system.timetable.resets
+    values = [layout.graph.of(value) for _, value in resets]
+    by_state = partials(layout, values, system.states)
+    direct = partials(layout, values, layout.columns_of)
+    nodes = [node for *_, node in (*by_state, *direct)]
+    names = [f"h{n}" for n in range(len(nodes))]
+    body = lines_of(layout, names, nodes, layout.texts)
+    body += ["for q in range(P):"]
+    for row, (i, _) in enumerate(resets):
+        terms = [f"h{n} * s[{j} * P + q]" for n, (r, j, _) in enumerate(by_state) if r == row]
+        body.append(f"    new{i} = {' + '.join(terms) or '0.0'}")
+    body += [f"    s[{i} * P + q] = new{i}" for i, _ in resets]
+    for name, (row, q, _) in zip(names[len(by_state) :], direct, strict=True):
+        body.append(f"s[{resets[row][0]} * P + {q}] += {name}")
+    return function("reset_slopes", "theta, fixed, y, s", body, "STRICT")
 
 
 def _stop_slopes(layout: Layout) -> str:
@@ -380,13 +410,7 @@ def _stop_slopes(layout: Layout) -> str:
     for event, moment in enumerate(layout.system.timetable.moments):
         entries = partials(layout, [layout.graph.of(moment)], layout.columns_of)
         targets, nodes = [f"moved[{q}]" for _, q, _ in entries], [node for *_, node in entries]
-        lines = _lines(layout, targets, nodes, layout.texts)
+        lines = lines_of(layout, targets, nodes, layout.texts)
         if lines:
             body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("stop_slopes", "event, theta, fixed, moved", body, "STRICT")
-
-
-def _matrix(layout: Layout, name: str, entries: Sequence[Partial]) -> str:
-    assigned = [f"matrix[{i}, {j}]" for i, j, _ in entries], [node for *_, node in entries]
-    signature = name, "t, y, theta, fixed, matrix"
-    return written(layout, at_a_point(layout), signature, assigned)

@@ -17,22 +17,28 @@ APART, LINEAR_APART = {**STRICT, "forceinline": False}, {**LINEAR, "forceinline"
 CACHE = True
 
 OK, TOO_MANY_STEPS, STEP_TOO_SMALL, NON_FINITE, NO_STEADY_STATE, TOO_STIFF = range(6)
-DOSE_INTERVAL = 6
+DOSE_INTERVAL, TOO_MANY_EVENTS, EVENT_DELAY = 6, 7, 8
 FOR_EXPLICIT, FOR_STIFF = -1, -2
 """Not ended: waiting for the explicit solver, or for the stiff one."""
-PROGRESS, RUN = 6, 22
+PROGRESS, RUN = 6, 26
 TIME, STEP, LAST_ERROR, OUTPUT, TRIED, STIFF_TRIED = range(PROGRESS)
 """Of a trajectory's progress: where it is, its next step, the logarithm of the last error, outputs,
 
 steps tried, and those of them by the stiff solver."""
 (
     GOAL, ARRIVES, REJECTED, ERROR, LOG_ERROR, GROWTH, RATE, SEEN_LAST, ACCEPTED, SUSPECTED,
-    LIMITED, TRIED_BEFORE, AFTER, UNTIL, DUE, PART,
+    LIMITED, TRIED_BEFORE, AFTER, UNTIL, DUE, PART, END, CUT, CROSSED, WANTED,
 ) = range(PROGRESS, RUN)  # fmt: skip
 """Besides, while it runs: where the solver must stop next and whether this step gets there; whether
 
 the last one was rejected, or this one; the error, its logarithm, and by how much the next step may
 be longer; the fastest rate, and what was seen last; steps accepted, those of late that are for the
 other stepper, those that stability limits, and those tried when it came here; the step's end, until
-when its outputs are, when the next output is, and at which part of the step, −1 if it is later."""
+when its outputs are, when the next output is, and at which part of the step, −1 if it is later;
+
+when all that happens at finite times has happened; at which part an event ends the step, 0 if none
+does, and the relation that turned there; by how much a step is to be shorter that is taken again
+for an event, 0 if it is not."""
 LARGEST = 1e300
+FAR = 1e300
+"""The time at which observables are computed where it is infinite: 0 times it is 0."""

@@ -5,6 +5,8 @@ At a stop of time τ(θ) the states y⁻ become y⁺ = g(y⁻, θ) and f⁻ beco
 itself is s + f·∂τ/∂θ on both sides, s⁺ = ∂g/∂y·(s⁻ + f⁻·∂τ/∂θ) + ∂g/∂θ − f⁺·∂τ/∂θ.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -14,11 +16,15 @@ from nfanneal.model.ode.solver.example_system import (
     FIRST_KNOT,
     KNOTS,
     LATE,
+    OF_PLACE,
+    PLACES,
+    QUEUE,
     ROWS,
     STOP,
     STOPS,
     SWITCHES,
     TABLE,
+    TRIGGERED,
     N,
     P,
     apply,
@@ -50,7 +56,7 @@ def knots_until(t, fixed, included=True):
 
 @njit(**STRICT)
 def next_stop(t, end, fixed):
-    """The first stop after t, or the end."""
+    """The first stop after t, one for an event that waits included, or the end."""
     nearest = end
     for event in range(STOPS):
         if t < fixed[STOP + event] < nearest:
@@ -58,7 +64,24 @@ def next_stop(t, end, fixed):
     knot = knots_until(t, fixed)
     if knot < FIRST_KNOT[int(fixed[TABLE]) + 1] and KNOTS[knot] < nearest:
         nearest = KNOTS[knot]
+    if TRIGGERED:
+        for place in range(QUEUE, QUEUE + PLACES * OF_PLACE, OF_PLACE):
+            if t < fixed[place] < nearest:
+                nearest = fixed[place]
     return nearest
+
+
+@njit(**STRICT)
+def last_stop(earliest, fixed):
+    """The last stop at a finite time, if it is not before the `earliest`, which is told else."""
+    last = earliest
+    for event in range(STOPS):
+        if last < fixed[STOP + event] < math.inf:
+            last = fixed[STOP + event]
+    table = int(fixed[TABLE])
+    if FIRST_KNOT[table] < FIRST_KNOT[table + 1]:
+        last = max(last, KNOTS[FIRST_KNOT[table + 1] - 1])
+    return last
 
 
 @njit(**STRICT)
@@ -71,11 +94,21 @@ def hold(t, fixed, included=True):
 
 
 @njit(**STRICT)
+def rounding_of(times):
+    """Times that differ by no more are the same."""
+    largest = 0.0
+    for output in times:
+        largest = max(largest, abs(output) if output < math.inf else 0.0)
+    return ROUNDING * largest
+
+
+@njit(**STRICT)
 def align(times, fixed):
     """Stops that miss an output by rounding are at it: 0.1 + 2·0.1 is not 0.3."""
+    rounding = rounding_of(times)
     for event in range(STOPS):
         for output in times:
-            if abs(fixed[STOP + event] - output) <= ROUNDING * max(abs(times[0]), abs(times[-1])):
+            if abs(fixed[STOP + event] - output) <= rounding:
                 fixed[STOP + event] = output
 
 

@@ -6,7 +6,7 @@ from numba import njit
 from nfanneal.model.ode.solver.constants import INLINE, LINEAR, LINEAR_INLINE, STRICT
 from nfanneal.model.ode.solver.tsit5_tableau import A21
 
-TIMED, STEADY = False, False
+TIMED, STEADY, RESETS, ENDLESS, HALTS = False, False, False, False, False
 N, P = 1, 1
 FIXED, PARTIALS, SECOND = 1, 2, 1
 KEPT = 2
@@ -78,7 +78,7 @@ def hold_constants(lane, theta, fixed, store):
     """Keep in the store what observables and stages need."""
     for i in range(1):
         store[CONSTANTS + LANES * (2 + i) + lane] = theta[i]
-    for i in range(FIXED):
+    for i in range(MEMORY):
         store[CONSTANTS + LANES * (3 + i) + lane] = fixed[i]
 
 
@@ -123,6 +123,8 @@ STOPS, SWITCHES, BEFORE, FIRST_COLUMN, STOP = 1, 0, 0, 1, 1
 state's other constants, the inputs and the times of stops begin. Switches stand first."""
 TABLE, FIRST_KNOT = 2, np.array([0, 0], dtype=np.int64)
 """Where `fixed` has the number of the inputs' table, and where the knots of each table begin."""
+EQUILIBRATES = 3
+"""Where it has whether the trajectory starts at a steady state: above 0, if so."""
 KNOTS, ROWS = np.empty(0), np.empty((1, 0))
 LATE = np.array([False])
 """When inputs change, and what `fixed` holds of them before a table's first time and after each."""
@@ -150,10 +152,95 @@ def apply_slopes(event, y, s, theta, fixed):
 
 
 @njit(**STRICT)
+def reset(theta, fixed, y):
+    """What states are set to before the trajectory goes on from its start."""
+    new0 = 2.0 * y[0]
+    y[0] = new0
+
+
+@njit(**STRICT)
+def reset_slopes(theta, fixed, y, s):
+    """∂R/∂y·s + ∂R/∂θ in the place of s, for states that become R(y, θ)."""
+    for q in range(P):
+        new0 = 2.0 * s[0 * P + q]
+        s[0 * P + q] = new0
+
+
+@njit(**STRICT)
 def stop_slopes(event, theta, fixed, moved):
     """∂τ/∂θ of an event, added to zeros."""
     if event == 0:
         moved[0] += 0.0
+
+
+LAWS, LAW_ROWS = np.empty((0, 1)), np.empty(0, dtype=np.int64)
+"""What is conserved, W (laws, N), and the row of f = 0 that each law takes the place of."""
+
+
+TRIGGERED, MEMORY, KEPT_UNTIL = False, FIXED, FIXED
+"""Whether there are events with conditions; where `fixed` has what is remembered of them, and until
+where that goes to the other stepper with a trajectory. The rest is worked with."""
+COUNT, AT_ONCE, LAST, ORDER = MEMORY, MEMORY + 1, MEMORY + 2, MEMORY + 3
+"""How many events there were, how many at the last time, that time, and how many were to be."""
+HOLDS, CROSSED_AT, TRUE = MEMORY + 4, MEMORY + 5, MEMORY + 6
+"""Which relations hold, when they turned within a step, and which conditions are true."""
+QUEUE = MEMORY + 7
+"""Places for what is to be set: the time, the order, the event, whether at once, its values, ∂/∂θ
+
+of the time, and of each value."""
+HOLDS_NEW, TRUE_NEW, TRUE_THEN, BEFORE_AT = MEMORY + 14, MEMORY + 15, MEMORY + 16, MEMORY + 17
+NOW, TRIED_AT, POINT = MEMORY + 18, MEMORY + 20, MEMORY + 22
+EVENTS, RELATIONS, MOVING = 1, 1, 1
+"""How many there are, and those of the relations that may turn at any time: they stand first."""
+VALUES, PLACES, OF_PLACE = 1, 1, 7
+"""The most values that an event sets, how many may wait, and the numbers of each."""
+SAME = np.array([[False]])
+"""Whether an event leaves the difference of a relation as it is."""
+TARGETS = np.array([[0]], dtype=np.int64)
+"""The states that an event sets; −1 where it sets fewer than others."""
+STRICTLY, AT_START = np.array([True]), np.array([False])
+"""Whether a relation does not hold at 0; whether an event whose condition is true at the start
+
+happens there."""
+
+
+@njit(**STRICT)
+def differences(t, y, theta, fixed, values):
+    """What is above 0 where each relation holds; then how large their sides are."""
+    values[0], values[1] = y[0] - 0.5, y[0] + 0.5
+
+
+@njit(**STRICT)
+def conditions(holds, true):
+    """Which conditions are true, from which relations hold."""
+    true[0] = holds[0]
+
+
+@njit(**STRICT)
+def first_conditions(t, y, theta, fixed, true):
+    """Which are true at the start."""
+    true[0] = 1.0 if y[0] > 0.5 else 0.0
+
+
+@njit(**STRICT)
+def relation_rate(which, t, y, theta, fixed, by_y, by_theta):
+    """∂c/∂y and ∂c/∂θ of a difference, added to zeros; returns ∂c/∂t."""
+    by_y[0] = 1.0
+    return 0.0
+
+
+@njit(**STRICT)
+def assigned(event, t, y, theta, fixed, values):
+    """What an event sets; returns after which delay."""
+    values[0] = 0.5 * y[0]
+    return 0.0
+
+
+@njit(**STRICT)
+def assigned_slopes(event, t, y, total, moved, theta, fixed, slopes):
+    """∂/∂θ of its values, then of its delay, where y moves by `total` and t by `moved`."""
+    for q in range(COLUMNS):
+        slopes[q], slopes[COLUMNS + q] = 0.5 * total[q], 0.0
 
 
 @njit(**STRICT)

@@ -13,11 +13,13 @@ from nfanneal.model.ode.solver.constants import (
     AFTER,
     ARRIVES,
     CACHE,
+    CROSSED,
+    CUT,
     DOSE_INTERVAL,
     DUE,
+    END,
     ENTRY,
     ERROR,
-    FOR_STIFF,
     GOAL,
     GROWTH,
     INLINE,
@@ -36,7 +38,6 @@ from nfanneal.model.ode.solver.constants import (
     SEEN_LAST,
     STEP,
     STEP_TOO_SMALL,
-    STIFF_TRIED,
     STRICT,
     SUSPECTED,
     TIME,
@@ -44,22 +45,37 @@ from nfanneal.model.ode.solver.constants import (
     TOO_STIFF,
     TRIED,
     TRIED_BEFORE,
+    WANTED,
 )
-from nfanneal.model.ode.solver.events import align, next_stop, pass_stops, set_switches
+from nfanneal.model.ode.solver.crossings import go_to_cuts, told, watch
+from nfanneal.model.ode.solver.events import (
+    align,
+    last_stop,
+    next_stop,
+    pass_stops,
+    set_switches,
+)
 from nfanneal.model.ode.solver.example_system import (
     BEFORE,
-    COLUMNS,
+    ENDLESS,
+    EQUILIBRATES,
+    HALTS,
     LANES,
+    MOVING,
+    RESETS,
     STEADY,
     TIMED,
+    TRIGGERED,
     N,
-    P,
     hold_constants,
     initial,
     initial_slopes,
     prepare,
+    reset,
+    reset_slopes,
     spaced,
 )
+from nfanneal.model.ode.solver.handing_over import leave, put_down, take_cut, take_up
 from nfanneal.model.ode.solver.outputs import due, record, record_here
 from nfanneal.model.ode.solver.steady_state import find_steady
 from nfanneal.model.ode.solver.step_control import (
@@ -73,6 +89,7 @@ from nfanneal.model.ode.solver.step_control import (
     first_step,
     shrinkage,
 )
+from nfanneal.model.ode.solver.triggers import align_due, arm, pass_all, strike
 from nfanneal.model.ode.solver.tsit5 import (
     CLOSE,
     LOOK,
@@ -111,47 +128,64 @@ def begin(lane, theta, start, times, rtol, atol, parts):
     if TIMED and not spaced(theta):
         return DOSE_INTERVAL
     if STEADY:
-        fixed[BEFORE] = 1.0
-        found = find_steady(start, y, s, gradient, theta, fixed, rtol, atol)
-        fixed[BEFORE] = 0.0
-        if not found:
+        fixed[BEFORE] = 1.0 if fixed[EQUILIBRATES] > 0.0 else 0.0
+        if fixed[BEFORE] > 0.0 and not find_steady(start, y, s, gradient, theta, fixed, rtol, atol):
             return NO_STEADY_STATE
-    if TIMED:
-        pass_stops(start, y, s, gradient, theta, fixed, False)
-    return MINE if all_finite(y) else NON_FINITE
+        fixed[BEFORE] = 0.0
+    if RESETS:
+        if gradient:
+            reset_slopes(theta, fixed, y, s)
+        reset(theta, fixed, y)
+    status = MINE
+    if TRIGGERED:
+        status = arm(start, y, s, gradient, theta, fixed)
+    if TIMED and status == MINE:
+        status = happen(start, y, s, times, gradient, theta, fixed, False)
+    return status if status != MINE or all_finite(y) else NON_FINITE
 
 
 @njit(**STRICT)
-def take_up(lane, row, theta, t, times, held, parts):
-    """Go on where the other stepper stopped."""
+def happen(t, y, s, times, gradient, theta, fixed, late):
+    """Let happen what happens at time t, before or after outputs; returns the status."""
+    status = MINE
+    if TRIGGERED:
+        status = pass_all(t, y, s, gradient, theta, fixed, late)
+        align_due(times, fixed)
+    else:
+        pass_stops(t, y, s, gradient, theta, fixed, late)
+    return status
+
+
+@njit(**STRICT)
+def last_time(start, times, fixed):
+    """The last output's time; of one at infinity, that from which on nothing happens any more."""
+    end = times[-1]
+    if ENDLESS and end == math.inf:
+        end = start
+        for time in times:
+            end = max(end, time) if time < math.inf else end
+        if TIMED:
+            end = last_stop(end, fixed)
+    return end
+
+
+@njit(**STRICT)
+def rest(lane, row, theta, times, rtol, atol, values, slopes, held, run, parts):
+    """Go on from what was opened to the steady state, and record it; returns the status."""
     gradient = parts[1]
     (y, _, _, _), s, fixed, _ = opened(lane, parts)
-    prepare(theta, fixed)
-    if TIMED:
-        align(times, fixed)
-    for i in range(N):
-        y[i] = held[row, i]
-    for i in range(N if gradient else 0):
-        for q in range(COLUMNS):
-            s[i * P + q] = held[row, N + i * COLUMNS + q]
-    if TIMED:
-        set_switches(t, fixed, True)
-    if STEADY:
-        fixed[BEFORE] = 0.0
-
-
-@njit(**STRICT)
-def put_down(lane, row, held, parts):
-    """Keep what the other stepper needs to go on."""
-    gradient = parts[1]
-    load(lane, parts)
-    if gradient:
-        load_slopes(lane, parts)
-    (y, _, _, _), s, _, _ = opened(lane, parts)
+    t = run[TIME, lane]
+    if not all_finite(y):
+        return NON_FINITE
+    if not find_steady(t, y, s, gradient, theta, fixed, rtol, atol):
+        return NO_STEADY_STATE
+    if not settle(lane, t, theta, parts):
+        return NON_FINITE
     for i in range(N):
         held[row, i] = y[i]
-        for q in range(COLUMNS if gradient else 0):
-            held[row, N + i * COLUMNS + q] = s[i * P + q]
+    run[TIME, lane] = math.inf
+    record_here(lane, row, times, values, slopes, run, parts)
+    return OK
 
 
 @njit(**STRICT)
@@ -173,7 +207,6 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
     """Begin a trajectory, or go on where the other stepper stopped; returns the status."""
     start, rtol, atol, max_step, _, _ = limits
     theta = theta[row]
-    end = times[-1]
     run[:, lane] = 0.0
     if progress[row, TRIED] < 0.0:
         run[TIME, lane] = start
@@ -182,10 +215,15 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
             return status
         (y, _, _, _), s, fixed, _ = opened(lane, parts)
         hold_constants(lane, theta, fixed, parts[0])
+        run[END, lane] = end = last_time(start, times, fixed)
         if record_here(lane, row, times, values, slopes, run, parts):
             return OK
         if TIMED:
-            pass_stops(start, y, s, parts[1], theta, fixed, True)
+            status = happen(start, y, s, times, parts[1], theta, fixed, True)
+            if status != MINE:
+                return status
+        if ENDLESS and not start < end:
+            return rest(lane, row, theta, times, rtol, atol, values, slopes, held, run, parts)
         if not depart(lane, theta, end, end - start, rtol, atol, max_step, run, parts):
             return NON_FINITE
     else:
@@ -197,6 +235,7 @@ def enter(lane, row, theta, times, limits, values, slopes, progress, held, run, 
         if not settle(lane, t, theta, parts):
             return NON_FINITE
         _, _, fixed, _ = opened(lane, parts)
+        run[END, lane] = end = last_time(start, times, fixed)
         run[GOAL, lane] = next_stop(t, end, fixed) if TIMED else end
     (y, _, _, _), _, _, direction = opened(lane, parts)
     any_direction(y, direction, rtol, atol)
@@ -223,15 +262,21 @@ def aim(lane, span, limits, run):
 def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     """What an attempted step leads to: another try, or the next step; returns the status."""
     start, rtol, atol, max_step, _, may_switch = limits
-    h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], times[-1]
+    h, error, after, end = run[STEP, lane], run[ERROR, lane], run[AFTER, lane], run[END, lane]
     run[TRIED, lane] += 1.0
     if not error <= 1.0:
         run[STEP, lane] = h * shrinkage(run[LOG_ERROR, lane])
+        if TRIGGERED and run[WANTED, lane] > 0.0:
+            run[STEP, lane] = h * run[WANTED, lane]
         run[REJECTED, lane] = 1.0
         return aim(lane, end - start, limits, run)
-    if run[DUE, lane] == math.inf:
+    if run[DUE, lane] == math.inf and run[OUTPUT, lane] >= len(times):
         run[TIME, lane] = after
         return OK
+    if TRIGGERED and run[CUT, lane] > 0.0:
+        run[TIME, lane], run[REJECTED, lane] = after, 0.0
+        run[ACCEPTED, lane] += 1.0
+        return stop(lane, row, theta, times, limits, values, slopes, held, run, parts)
     most = 1.0 if run[REJECTED, lane] > 0.0 else GROW
     factor, pace = min(most, run[GROWTH, lane]), h * run[RATE, lane]
     h *= factor
@@ -246,10 +291,8 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
     run[STEP, lane] = h = min(h, longest(run[RATE, lane]), max_step)
     run[SUSPECTED, lane] = suspicion(run[SUSPECTED, lane], pace, error)
     run[LIMITED, lane] += pace > CLOSE
-    if TIMED and run[ARRIVES, lane] > 0.0:
-        status = stop(lane, row, theta, times, limits, values, slopes, run, parts)
-        if status != MINE:
-            return status
+    if HALTS and run[ARRIVES, lane] > 0.0:
+        return stop(lane, row, theta, times, limits, values, slopes, held, run, parts)
     if may_switch and run[SUSPECTED, lane] >= PATIENCE and end - after > WORTH * run[STEP, lane]:
         put_down(lane, row, held, parts)
         return OTHER
@@ -257,32 +300,36 @@ def go_on(lane, row, theta, times, limits, values, slopes, held, run, parts):
 
 
 @njit(**STRICT)
-def stop(lane, row, theta, times, limits, values, slopes, run, parts):
-    """Let happen what happens at this time; returns the status."""
-    _, rtol, atol, max_step, _, _ = limits
+def stop(lane, row, theta, times, limits, values, slopes, held, run, parts):
+    """Let happen what happens at this time, and depart; returns the status."""
+    start, rtol, atol, max_step, _, _ = limits
     theta = theta[row]
-    t, end = run[TIME, lane], times[-1]
-    gradient = parts[1]
-    load(lane, parts)
-    if gradient:
-        load_slopes(lane, parts)
+    t, end = run[TIME, lane], run[END, lane]
+    gradient, status = parts[1], MINE
     (y, _, _, _), s, fixed, _ = opened(lane, parts)
-    pass_stops(t, y, s, gradient, theta, fixed, False)
+    if TRIGGERED and run[CUT, lane] > 0.0:
+        take_cut(lane, y, s, parts)
+        status = strike(t, int(run[CROSSED, lane]), y, s, gradient, theta, fixed)
+    else:
+        load(lane, parts)
+        if gradient:
+            load_slopes(lane, parts)
+    if TIMED and status == MINE:
+        status = happen(t, y, s, times, gradient, theta, fixed, False)
+    if status != MINE:
+        return status
     hold_constants(lane, theta, fixed, parts[0])
     if record_here(lane, row, times, values, slopes, run, parts):
         return OK if all_finite(y) else NON_FINITE
-    pass_stops(t, y, s, gradient, theta, fixed, True)
-    going = depart(lane, theta, end, end - t, rtol, atol, max_step, run, parts)
-    return MINE if going else NON_FINITE
-
-
-@njit(**STRICT)
-def leave(lane, row, progress, run):
-    """Note how far a trajectory came."""
-    for field in range(PROGRESS):
-        progress[row, field] = run[field, lane]
-    if MINE == FOR_STIFF:
-        progress[row, STIFF_TRIED] += run[TRIED, lane] - run[TRIED_BEFORE, lane]
+    if TIMED:
+        status = happen(t, y, s, times, gradient, theta, fixed, True)
+    if status != MINE:
+        return status
+    if ENDLESS and not t < end:
+        return rest(lane, row, theta, times, rtol, atol, values, slopes, held, run, parts)
+    if not depart(lane, theta, end, end - t, rtol, atol, max_step, run, parts):
+        return NON_FINITE
+    return aim(lane, end - start, limits, run)
 
 
 @njit(**STRICT)
@@ -322,7 +369,8 @@ def solve(
 
     `atol` (N,) are absolute tolerances, `max_step` is the longest step. The caller splits rows
     over threads. `progress` (rows, 6) has −1 for the steps tried of rows that have not begun;
-    `held` (rows, N + N·COLUMNS) are states and sensitivities in between, and states at the end.
+    `held` (rows, N + N·COLUMNS + …) are states, sensitivities and what is remembered of events, in
+    between, and states at the end.
     Without `gradient` there are no sensitivities, and the states are the same, bit for bit.
     """
     parts = allocate(store, gradient, atol)
@@ -343,11 +391,18 @@ def solve(
             run[DUE, lane] = math.inf
         attempt(len(rows), theta, rows, rtol, atol, run, parts)
         control(len(rows), run[ERROR], run[LAST_ERROR], run[LOG_ERROR], run[GROWTH])
+        if TRIGGERED and MOVING > 0:
+            for lane in range(lanes):
+                watch(lane, theta[rows[lane]], times, run, parts)
         if gradient:
             follow(len(rows), theta, rows, run, parts)
         record(lanes, rows, times, values, slopes, run, parts)
+        if TRIGGERED:
+            go_to_cuts(lanes, run, parts)
         move_on(len(rows), theta, rows, run, parts)
         for lane in range(lanes):
             row = rows[lane]
             status[row] = go_on(lane, row, theta, times, limits, values, slopes, held, run, parts)
+            if TRIGGERED:
+                status[row] = told(status[row], lane, run, parts)
         lanes = close_ranks(lanes, rows, status, progress, held, run, parts)

@@ -10,6 +10,7 @@ from nfanneal.model.ode.solver.constants import (
     ARRIVES,
     DUE,
     ERROR,
+    FAR,
     GOAL,
     INLINE,
     OUTPUT,
@@ -54,7 +55,7 @@ def record_here(lane, row, times, values, slopes, run, parts):
         for q in range(P if gradient else 0):
             store[S_STAGE + i * S_ROW + q * S_COLUMN + lane] = s[i * P + q]
     while output < len(times) and times[output] <= t:
-        write(t, lane, row, output, values, slopes, parts)
+        write(min(t, FAR), lane, row, output, values, slopes, parts)
         output += 1
     run[OUTPUT, lane], run[DUE, lane] = output, due(output, times)
     return output == len(times)

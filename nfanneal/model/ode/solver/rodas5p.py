@@ -335,6 +335,13 @@ def between(lanes, run, parts):
         interpolate(v, s, s_new, s_k, N * P, s_stage)
 
 
+@njit(**STRICT)
+def states_between(lane, u, run, parts, to):
+    """The states alone at a part of the step."""
+    _, _, (y, new, _, k), _, _, _ = parts
+    interpolate(u, y, new, k, N, to)
+
+
 @njit(**INLINE)
 def move_on(lanes, theta, rows, run, parts):
     """Make the end of an accepted step the start of the next."""

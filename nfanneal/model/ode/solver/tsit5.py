@@ -82,6 +82,7 @@ from nfanneal.model.ode.solver.tsit5_tableau import (
     E5,
     E6,
     E7,
+    weights,
 )  # fmt: skip
 
 MINE, OTHER = FOR_EXPLICIT, FOR_STIFF
@@ -305,19 +306,20 @@ def repeat(lanes, numbers, to):
             to[i + lane] = numbers[lane]
 
 
-@njit(**INLINE)
-def weights(u, h):
-    """Of the stages' slopes in y(t + u·h), 0 ≤ u ≤ 1, of order 4 (Tsitouras' free interpolant)."""
-    w = h * u * u
-    b1 = -1.0530884977290216 * h * u * (u - 1.3299890189751412)
-    b1 *= u * u - 1.4364028541716351 * u + 0.7139816917074209
-    b2 = 0.1017 * w * (u * u - 2.1966568338249754 * u + 1.2949852507374631)
-    b3 = 2.490627285651252793 * w * (u * u - 2.38535645472061657 * u + 1.57803468208092486)
-    b4 = -16.54810288924490272 * w * (u - 1.21712927295533244) * (u - 0.61620406037800089)
-    b5 = 47.37952196281928122 * w * (u - 1.203071208372362603) * (u - 0.658047292653547382)
-    b6 = -34.87065786149660974 * w * (u - 1.2) * (u - 0.666666666666666667)
-    b7 = 2.5 * w * (u - 1.0) * (u - 0.6)
-    return b1, b2, b3, b4, b5, b6, b7
+@njit(**STRICT)
+def states_between(lane, u, run, parts, to):
+    """A lane's states alone at a part of its step."""
+    store, _ = parts
+    b1, b2, b3, b4, b5, b6, b7 = weights(u, run[STEP, lane])
+    for i in range(N):
+        at = i * LANES + lane
+        to[i] = store[NEW + at]
+        if u < 1.0:
+            to[i] = store[Y + at] + (
+                b1 * store[K1 + at] + b2 * store[K2 + at] + b3 * store[K3 + at]
+                + b4 * store[K4 + at] + b5 * store[K5 + at] + b6 * store[K6 + at]
+                + b7 * store[K7 + at]
+            )  # fmt: skip
 
 
 @njit(**STRICT)

@@ -1,7 +1,11 @@
-"""The coefficients of Tsit5.
+"""The coefficients of Tsit5, and of what lies between the ends of its steps.
 
 Source: Tsitouras (2011), Runge–Kutta pairs of order 5(4), doi:10.1016/j.camwa.2011.06.002.
 """
+
+from numba import njit
+
+from nfanneal.model.ode.solver.constants import INLINE
 
 A21 = 0.161
 A31, A32 = -0.008480655492356989, 0.335480655492357
@@ -37,3 +41,18 @@ E1, E2, E3, E4, E5, E6, E7 = (
     -0.45808210592918697,
     1.0 / 66.0,
 )
+
+
+@njit(**INLINE)
+def weights(u, h):
+    """Of the stages' slopes in y(t + u·h), 0 ≤ u ≤ 1, of order 4 (Tsitouras' free interpolant)."""
+    w = h * u * u
+    b1 = -1.0530884977290216 * h * u * (u - 1.3299890189751412)
+    b1 *= u * u - 1.4364028541716351 * u + 0.7139816917074209
+    b2 = 0.1017 * w * (u * u - 2.1966568338249754 * u + 1.2949852507374631)
+    b3 = 2.490627285651252793 * w * (u * u - 2.38535645472061657 * u + 1.57803468208092486)
+    b4 = -16.54810288924490272 * w * (u - 1.21712927295533244) * (u - 0.61620406037800089)
+    b5 = 47.37952196281928122 * w * (u - 1.203071208372362603) * (u - 0.658047292653547382)
+    b6 = -34.87065786149660974 * w * (u - 1.2) * (u - 0.666666666666666667)
+    b7 = 2.5 * w * (u - 1.0) * (u - 0.6)
+    return b1, b2, b3, b4, b5, b6, b7

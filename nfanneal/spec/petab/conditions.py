@@ -1,0 +1,232 @@
+"""What is different in each experiment: conditions, resolved against the model.
+
+A condition's target is a state, whose initial value it sets, or something that is constant in the
+model, or else a name that only formulas of observables know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import sympy
+
+from nfanneal.errors import Location, nearest
+from nfanneal.model.expressions import symbol
+from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
+from nfanneal.spec.petab.tables import Complaints
+from nfanneal.spec.sbml.model import SbmlModel
+
+Values = dict[str, sympy.Expr]
+HERE = "_here"
+
+
+@dataclass(frozen=True)
+class ExperimentParts:
+    """What a spec says of an experiment; expressions of parameters and constants.
+
+    `parameters` stand for those of the model; `states` are initial values; `before` are values of
+    parameters while a steady state is found, if one is (None: it is not), after which states are
+    `reset`. `later` are times with what is set then.
+    """
+
+    parameters: Values = field(default_factory=dict)
+    states: Values = field(default_factory=dict)
+    start: float = 0.0
+    before: Values | None = None
+    reset: Values = field(default_factory=dict)
+    later: tuple[tuple[float, Values], ...] = ()
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A model whose numbers are known, up to parameters.
+
+    `initial` are the states' initial values; `fixed` are parameters that experiments replace, and
+    what stands for them elsewhere; `constants` are numbers of the model; `renamed` are names of
+    the model that are those of estimated parameters, too, and that conditions replace.
+    """
+
+    initial: Values
+    fixed: dict[str, float]
+    constants: dict[str, float]
+    derived: Values
+    renamed: Mapping[sympy.Symbol, sympy.Expr]
+    experiments: dict[str, ExperimentParts]
+
+
+def resolve(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> Resolved:
+    """Each experiment's values, and the model with names for what differs between them."""
+    estimated = {p.name for p in problem.parameters}
+    targets = _targets(problem, model, wrong)
+    moved = [t for t in targets if t not in model.states]
+    names = {t: t + HERE if t in estimated else t for t in moved}
+    renamed: dict[sympy.Symbol, sympy.Expr] = {
+        symbol(t): symbol(n) for t, n in names.items() if t != n
+    }
+    model = _with_values(model, {*estimated, *moved}, problem, wrong)
+    base = _Base(model, estimated, names)
+    experiments = {e.name: _parts(e, base, wrong) for e in problem.experiments}
+    fixed = {names[t]: base.dummy(t) for t in moved}
+    initial = {s: base.at_start(model.initial[s]).xreplace(renamed) for s in model.states}
+    constants = {
+        name: float(value)
+        for name, value in model.initial.items()
+        if value.is_number and name not in (*model.states, *estimated, *moved)
+    }
+    derived = {
+        name: base.at_start(value).xreplace(renamed)
+        for name, value in model.initial.items()
+        if not value.is_number and name not in (*model.states, *estimated, *moved)
+    }
+    return Resolved(initial, fixed, constants, derived, renamed, experiments)
+
+
+def _with_values(
+    model: SbmlModel, known: set[str], problem: PetabProblem, wrong: Complaints
+) -> SbmlModel:
+    """The model with a number for states without an initial value that every experiment sets."""
+    place = Location(model.path, 1, 1)
+    values = dict(model.initial)
+    for name in model.unset:
+        where = replace(place, line=model.lines.get(name, 1))
+        if name in model.states:
+            first = [e.before or e.periods[0] for e in problem.experiments]
+            values[name] = sympy.S.Zero
+            if any(period.changes.get(name) is None for period in first):
+                wrong.add(f"'{name}' has no initial value, neither here nor in conditions", where)
+        elif name not in known and name in _used_by(model):
+            message = f"'{name}' has no value here, nor in the tables of parameters and conditions"
+            wrong.add(message, where)
+    return replace(model, initial=values)
+
+
+def _used_by(model: SbmlModel) -> set[str]:
+    """Names in the model's rates and rules."""
+    formulas = (*model.rates.values(), *model.assignments.values())
+    return {s.name for formula in formulas for s in formula.free_symbols}
+
+
+def _targets(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> list[str]:
+    """All that conditions set, in order."""
+    in_formulas = {
+        s.name
+        for observable in problem.observables
+        for expression in (observable.formula, observable.argument)
+        for s in expression.free_symbols
+    }
+    found: dict[str, None] = {}
+    for period in _periods(problem):
+        for target in period.changes:
+            if target in model.assignments:
+                message = f"'{target}' follows from a rule of the model: a condition cannot set it"
+                wrong.add(message, period.place)
+            elif target not in (*model.initial, *model.unset, *in_formulas):
+                message = f"there is nothing called '{target}' in the model or in formulas"
+                wrong.add(message, period.place, nearest(target, list(model.initial)))
+            else:
+                found[target] = None
+    return list(found)
+
+
+def _periods(problem: PetabProblem) -> Iterator[Period]:
+    for experiment in problem.experiments:
+        yield from experiment.periods
+        if experiment.before is not None:
+            yield experiment.before
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The model as it is where no condition says otherwise."""
+
+    model: SbmlModel
+    estimated: set[str]
+    names: Mapping[str, str]
+
+    def dummy(self, target: str) -> float:
+        """A number for a parameter that every experiment replaces."""
+        value = self.model.initial.get(target)
+        return float(value) if value is not None and value.is_number else 1.0
+
+    def value(self, target: str) -> sympy.Expr:
+        """What a target is if no condition sets it: estimated, or as the model has it."""
+        if target in self.estimated:
+            return symbol(target)
+        return self.at_start(self.model.initial.get(target, sympy.Float(self.dummy(target))))
+
+    def at_start(self, expression: sympy.Expr, values: Mapping[str, sympy.Expr] = {}) -> sympy.Expr:
+        """An initial value, of parameters and numbers of the model alone.
+
+        `values` stand for states and for whatever else the model gives by a formula.
+        """
+        model, known = self.model, {**self.model.initial, **self.model.assignments, **values}
+        for _ in range(len(known) + 1):
+            inside = {
+                s: known[s.name]
+                for s in expression.free_symbols
+                if s.name in known and self._by_formula(s.name, known)
+            }
+            inside |= {s: sympy.S.Zero for s in expression.free_symbols if s.name == model.time}
+            if not inside:
+                return expression
+            expression = expression.xreplace(inside)
+        return expression
+
+    def _by_formula(self, name: str, known: Mapping[str, sympy.Expr]) -> bool:
+        """Whether a name is replaced by its value: numbers, and what is estimated, keep it."""
+        if name in self.names or name in self.estimated:
+            return False
+        return name in self.model.states or not known[name].is_number
+
+
+def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> ExperimentParts:
+    first, *rest = experiment.periods
+    states = set(base.model.states)
+    before = experiment.before
+    if experiment.keeps and before is not None:
+        kept = {t: v for t, v in before.changes.items() if t not in states}
+        first = replace(first, changes={**kept, **first.changes})
+    settings = _settings(first, base)
+    parts = ExperimentParts(
+        {base.names[t]: value for t, value in settings.items()}, start=first.time
+    )
+    own = {t: v for t, v in first.changes.items() if t in states and v is not None}
+    if before is None:
+        parts = replace(parts, states=_initial(base, own))
+    else:
+        during = _settings(before, base)
+        given = {t: v for t, v in before.changes.items() if t in states and v is not None}
+        differ = {base.names[t]: v for t, v in during.items() if v != settings[t]}
+        parts = replace(parts, states=_initial(base, given), before=differ, reset=own)
+    later = []
+    for period in rest:
+        there = {t: v for t, v in period.changes.items() if v is not None}
+        later.append((period.time, {base.names.get(t, t): v for t, v in there.items()}))
+    return replace(parts, later=tuple(later))
+
+
+def _settings(period: Period, base: _Base) -> Values:
+    """What stands for each target that is no state."""
+    found = {}
+    for target in base.names:
+        said = period.changes.get(target)
+        found[target] = base.value(target) if said is None else said
+    return found
+
+
+def _initial(base: _Base, own: Mapping[str, sympy.Expr]) -> Values:
+    """Initial values that differ from the model's where some are an experiment's own."""
+    found: Values = {}
+    if not own:
+        return found
+    renamed = {symbol(t): symbol(n) for t, n in base.names.items() if t != n}
+    for state in base.model.states:
+        here = own.get(state)
+        if here is not None:
+            found[state] = here
+            continue
+        value = base.at_start(base.model.initial[state], own).xreplace(renamed)
+        if value != base.at_start(base.model.initial[state]).xreplace(renamed):
+            found[state] = value
+    return found

@@ -1,0 +1,87 @@
+"""Priors of PEtab's parameter tables as those of specs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LN10 = math.log(10.0)
+SCALES = {"lin": "linear", "log": "log", "log10": "log10"}
+PriorParts = tuple[dict[str, Any], tuple[float, float] | None]
+"""The prior, and the bounds that it is cut to."""
+
+
+def scaled_prior(
+    kind: str, numbers: Sequence[float] | None, scale: str, bounds: tuple[float, float]
+) -> PriorParts:
+    """The prior of version 1: by its type, on the scale of the parameter or on its own.
+
+    `bounds` are on the natural scale, and cut the prior. Without numbers it is uniform between
+    them on the parameter's `scale`, which is another density than uniform on the natural scale.
+
+    Raises:
+        ValueError: there is no such prior, or it cannot be normalised; the text says why.
+    """
+    on_scale = kind.startswith("parameterScale")
+    family = (kind.removeprefix("parameterScale") or "Uniform").lower()
+    in_logs = (scale if on_scale else "lin") if not family.startswith("log") else "log"
+    family, unit = family.removeprefix("log"), LN10 if in_logs == "log10" else 1.0
+    if family == "uniform":
+        return _uniform(numbers, in_logs, unit, bounds), None
+    if numbers is None:
+        raise ValueError(f"the prior '{kind}' needs two numbers")
+    first, second = numbers[0] * unit, numbers[1] * unit
+    if family == "normal":
+        return {"lognormal" if in_logs != "lin" else "normal": [first, second]}, bounds
+    if family == "laplace":
+        return {"loglaplace" if in_logs != "lin" else "laplace": [first, second]}, bounds
+    raise ValueError(f"unknown prior '{kind}'")
+
+
+def _uniform(
+    numbers: Sequence[float] | None, in_logs: str, unit: float, bounds: tuple[float, float]
+) -> dict[str, Any]:
+    low, high = bounds
+    if numbers is not None:
+        ends = [math.exp(unit * x) if in_logs != "lin" else x for x in numbers]
+        low, high = max(low, ends[0]), min(high, ends[1])
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("without finite bounds, a uniform prior cannot be normalised")
+    if not low < high:
+        raise ValueError(f"nothing lies between {low:g} and {high:g}")
+    if in_logs == "lin":
+        return {"uniform": [low, high]}
+    if not low > 0:
+        raise ValueError(f"a prior that is uniform in logarithms needs bounds above 0, not {low:g}")
+    return {"loguniform": [low, high]}
+
+
+def named_prior(kind: str, numbers: Sequence[float], bounds: tuple[float, float]) -> PriorParts:
+    """The prior of version 2, by its name; without one it is uniform between the bounds.
+
+    Raises:
+        ValueError: there is no such prior, or it cannot be normalised.
+    """
+    if not kind or kind == "uniform":
+        return _uniform(numbers or None, "lin", 1.0, bounds), None
+    if kind == "log-uniform":
+        logs = [math.log(x) for x in numbers] if numbers else None
+        return _uniform(logs, "log", 1.0, bounds), None
+    if kind not in _NAMED:
+        raise ValueError(f"the prior '{kind}' is not among {', '.join(_NAMED)}")
+    family, of = _NAMED[kind]
+    return {family: of(*numbers)}, bounds
+
+
+_NAMED: Mapping[str, tuple[str, Any]] = {
+    "normal": ("normal", lambda mean, sd: [mean, sd]),
+    "log-normal": ("lognormal", lambda mu, sigma: [mu, sigma]),
+    "laplace": ("laplace", lambda loc, scale: [loc, scale]),
+    "log-laplace": ("loglaplace", lambda mu, scale: [mu, scale]),
+    "cauchy": ("cauchy", lambda loc, scale: [loc, scale]),
+    "chisquare": ("chisquare", lambda df: [df]),
+    "exponential": ("exponential", lambda scale: [1.0 / scale]),
+    "gamma": ("gamma", lambda shape, scale: [shape, 1.0 / scale]),
+    "rayleigh": ("rayleigh", lambda scale: [scale]),
+}

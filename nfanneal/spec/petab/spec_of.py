@@ -1,0 +1,224 @@
+"""A PEtab problem and its model → the mapping of a spec, which says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import sympy
+
+from nfanneal.errors import nearest
+from nfanneal.model.expressions import symbol
+from nfanneal.spec.petab.conditions import ExperimentParts, Resolved, resolve
+from nfanneal.spec.petab.measured import TIME_COLUMN, Measured, measured, table_text
+from nfanneal.spec.petab.problem import PetabParameter, PetabProblem, with_names
+from nfanneal.spec.petab.tables import Complaints
+from nfanneal.spec.sbml.model import SbmlModel
+from nfanneal.spec.sbml.section import event_sections
+from nfanneal.spec.sbml.text import value_of
+
+NOISE_ARGUMENTS = {
+    "normal": "sigma", "lognormal": "sigma", "laplace": "scale", "loglaplace": "scale"
+}  # fmt: skip
+
+
+def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, Any]:
+    """The spec as data; what is wrong goes to `wrong`, and the mapping is then good for nothing."""
+    problem = with_names(problem, {**problem.aliases, **model.renamed})
+    found = measured(problem.observables, problem.measurements, wrong)
+    found = _on_model_time(found, model.time)
+    resolved = resolve(problem, model, wrong)
+    _check_names(problem, model, resolved, found, wrong)
+    if wrong.found:
+        return {}
+    observables, likelihood = _observed(found, resolved, model)
+    fixed = dict(resolved.fixed)
+    fixed |= {name: 1.0 for there in found.instead.values() for name in there}
+    return {
+        "name": problem.name,
+        "model": _model(model, resolved, observables),
+        "parameters": {p.name: _parameter(p) for p in problem.parameters} | fixed,
+        "likelihood": likelihood,
+        "experiments": {
+            name: _experiment(parts, found, name, model.time)
+            for name, parts in resolved.experiments.items()
+            if name in found.columns
+        },
+    }
+
+
+def _parameter(parameter: PetabParameter) -> Any:
+    if parameter.prior is None:
+        return parameter.nominal
+    said: dict[str, Any] = {"prior": dict(parameter.prior)}
+    if parameter.bounds is not None:
+        said["bounds"] = list(parameter.bounds)
+    above_zero = next(iter(parameter.prior)).startswith("log")
+    if parameter.scale != "linear" and (above_zero or (parameter.bounds or (-1.0, 0.0))[0] >= 0):
+        said["scale"] = parameter.scale
+    return said
+
+
+def _on_model_time(found: Measured, time: str) -> Measured:
+    """PEtab calls the time `time`; the model may call it otherwise."""
+    named = {symbol("time"): symbol(time)}
+    for name, expression in found.observables.items():
+        found.observables[name] = expression.xreplace(named)
+    for name, (kind, argument) in found.noise.items():
+        found.noise[name] = kind, argument.xreplace(named)
+    return found
+
+
+def _check_names(
+    problem: PetabProblem,
+    model: SbmlModel,
+    resolved: Resolved,
+    found: Measured,
+    wrong: Complaints,
+) -> None:
+    """Every name in a formula is one of the model, of a table, or set by all conditions."""
+    known = {p.name for p in problem.parameters} | set(resolved.fixed) | {model.time}
+    in_model = {*model.states, *model.assignments, *model.initial}
+    observables = {o.name for o in problem.observables}
+    for parameter in problem.parameters:
+        what = "a state" if parameter.name in model.states else "given by a rule"
+        if parameter.name in (*model.states, *model.assignments):
+            message = f"'{parameter.name}' is {what} of the model: no value can be given to it"
+            wrong.add(message, parameter.place, "name it in a condition, or use another name")
+    for observable in problem.observables:
+        own = {*observable.placeholders, *observable.noise_placeholders}
+        for what, expression, more in (
+            ("observableFormula", observable.formula, set[str]()),
+            ("noiseFormula", observable.argument, observables),
+        ):
+            for name in _names(expression) - known - in_model - own - more - {"time"}:
+                message = f"{what} of '{observable.name}': there is no '{name}'"
+                wrong.add(message, observable.place, _close(name, known | in_model))
+    parameters = known | set(model.initial) - set(model.states)
+    for datum in problem.measurements:
+        for expression in (*datum.overrides, *datum.noise_overrides):
+            for name in _names(expression) - parameters:
+                wrong.add(f"there is no parameter '{name}'", datum.place, _close(name, known))
+    for experiment in problem.experiments:
+        for period in (*experiment.periods, *([experiment.before] if experiment.before else [])):
+            for target, value in period.changes.items():
+                names = set() if value is None else _names(value)
+                for name in names - known - in_model:
+                    message = f"the value of '{target}': there is no parameter '{name}'"
+                    wrong.add(message, period.place, _close(name, known))
+
+
+def _close(name: str, known: Iterable[str]) -> str | None:
+    return nearest(name, sorted(known))
+
+
+def _names(expression: sympy.Expr) -> set[str]:
+    return {s.name for s in expression.free_symbols}
+
+
+def _observed(
+    found: Measured, resolved: Resolved, model: SbmlModel
+) -> tuple[dict[str, sympy.Expr], dict[str, Any]]:
+    """Observables, and the noise of each. Noise that depends on states is an observable, too."""
+    observables = {
+        name: expression.xreplace(dict(resolved.renamed))
+        for name, expression in found.observables.items()
+    }
+    inside = {model.time, *model.states, *model.assignments, *resolved.derived}
+    likelihood = dict[str, Any]()
+    for name, (kind, argument) in found.noise.items():
+        expression = argument.xreplace(dict(resolved.renamed))
+        named = {symbol(n): e for n, e in observables.items() if n in _names(expression) - inside}
+        if _names(expression) & inside:
+            place = f"noise_of_{name}"
+            observables[place] = expression.xreplace(named)
+            expression = symbol(place)
+        likelihood[name] = {kind: {NOISE_ARGUMENTS[kind]: value_of(expression)}}
+    return observables, likelihood
+
+
+def _model(
+    model: SbmlModel, resolved: Resolved, observables: Mapping[str, sympy.Expr]
+) -> dict[str, Any]:
+    renamed = dict(resolved.renamed)
+    rates = {s: model.rates[s].xreplace(renamed) for s in model.states}
+    named = {n: e.xreplace(renamed) for n, e in model.assignments.items()} | resolved.derived
+    everything = [*rates.values(), *observables.values(), *resolved.initial.values()]
+    for event in model.events:
+        parts = [event.trigger, *event.assignments.values()]
+        parts += [] if event.delay is None else [event.delay]
+        everything += [part.xreplace(renamed) for part in parts]
+        everything += [symbol(name) for name in event.assignments]
+    used = _used(everything, named)
+    everything += [named[n] for n in used]
+    symbols = set().union(*map(_names, everything))
+    said: dict[str, Any] = {
+        "kind": "ode",
+        "time": model.time,
+        "states": {s: value_of(e) for s, e in resolved.initial.items()},
+        "equations": {s: value_of(e) for s, e in rates.items()},
+        "constants": {n: v for n, v in resolved.constants.items() if n in symbols},
+        "observables": {n: value_of(e) for n, e in observables.items()},
+    }
+    if used:
+        said["expressions"] = {n: value_of(named[n]) for n in named if n in used}
+    if model.events:
+        said["events"] = event_sections(_with_names(model, renamed))
+    return said
+
+
+def _with_names(model: SbmlModel, renamed: Mapping[sympy.Symbol, sympy.Expr]) -> SbmlModel:
+    """The model whose events know other names."""
+    targets = {old.name: new.name for old, new in renamed.items() if isinstance(new, sympy.Symbol)}
+    events = tuple(
+        replace(
+            event,
+            trigger=event.trigger.xreplace(renamed),
+            delay=None if event.delay is None else event.delay.xreplace(renamed),
+            assignments={
+                targets.get(name, name): value.xreplace(renamed)
+                for name, value in event.assignments.items()
+            },
+        )
+        for event in model.events
+    )
+    return replace(model, events=events)
+
+
+def _used(expressions: Iterable[sympy.Expr], named: Mapping[str, sympy.Expr]) -> set[str]:
+    """The named expressions that others need, directly or not."""
+    found, left = set[str](), [n for e in expressions for n in _names(e) if n in named]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [n for n in _names(named[name]) if n in named]
+    return found
+
+
+def _experiment(
+    parts: ExperimentParts, found: Measured, name: str, time_name: str
+) -> dict[str, Any]:
+    instead = parts.parameters | found.instead.get(name, {})
+    said: dict[str, Any] = {
+        "data": {"table": table_text(found.columns[name]), "time": TIME_COLUMN},
+        "observed": list(found.columns[name]),
+    }
+    if instead:
+        said["parameters"] = {n: value_of(e) for n, e in instead.items()}
+    if parts.states:
+        said["states"] = {n: value_of(e) for n, e in parts.states.items()}
+    if parts.start:
+        said["start"] = parts.start
+    if parts.before is not None:
+        said["initial"] = "steady_state"
+        said["pre_equilibration"] = {n: value_of(e) for n, e in parts.before.items()}
+    if parts.reset:
+        said["reset"] = {n: value_of(e) for n, e in parts.reset.items()}
+    if parts.later:
+        said["events"] = [
+            {"when": f"{time_name} >= {time!r}", "set": {n: value_of(e) for n, e in values.items()}}
+            for time, values in parts.later
+        ]
+    return said

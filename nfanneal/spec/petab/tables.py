@@ -1,0 +1,141 @@
+"""Tables of PEtab problems as petab reads them, with the place of every cell in its file."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nfanneal.errors import Complaint, Location, SpecError, nearest
+from nfanneal.runtime.files import decoded, read_bytes
+
+LARGEST_FILE = 50_000_000
+MOST_COMPLAINTS = 100
+
+
+@dataclass
+class Complaints:
+    """What is wrong, wherever; told all at once."""
+
+    found: list[Complaint] = field(default_factory=list)
+
+    def add(self, message: str, place: Location | None, hint: str | None = None) -> None:
+        """One more, unless the same has been said of the same place."""
+        complaint = Complaint(message, place, hint)
+        if complaint not in self.found:
+            self.found.append(complaint)
+
+    def unknown(self, what: str, name: str, known: Sequence[str], place: Location) -> None:
+        """A name that does not stand where it should."""
+        self.add(f"unknown {what} '{name}'", place, nearest(name, known))
+
+    def tell(self) -> None:
+        """Raise them, if there are any.
+
+        Raises:
+            SpecError: all of them, in the order of files and lines.
+        """
+        if self.found:
+            shown = sorted(self.found, key=_order)[:MOST_COMPLAINTS]
+            if len(self.found) > len(shown):
+                shown.append(Complaint(f"… and {len(self.found) - len(shown):,} more"))
+            raise SpecError(shown)
+
+
+def _order(complaint: Complaint) -> tuple[str, int, int]:
+    place = complaint.location
+    return ("", 0, 0) if place is None else (place.file, place.line or 0, place.column or 0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: its cells, and where each stands. An empty cell is None."""
+
+    path: str
+    line: int
+    cells: dict[str, Any]
+    columns: dict[str, int]
+
+    def get(self, column: str) -> Any:
+        """A cell; None where it is empty or there is no such column."""
+        return self.cells.get(column)
+
+    def place(self, column: str) -> Location:
+        """Where a cell stands; that of the row, if it has no such column."""
+        return Location(self.path, self.line, self.columns.get(column, 1))
+
+    def text(self, column: str) -> str:
+        """A cell as text, '' where it is empty."""
+        cell = self.cells.get(column)
+        if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+            return str(int(cell))
+        return "" if cell is None else str(cell).strip()
+
+
+def rows_of(
+    path: Path, read: Callable[[str], Any], needed: Sequence[str], wrong: Complaints
+) -> Iterator[Row]:
+    """The rows of a table that petab's `read` has read.
+
+    Whatever it raises is a complaint, and so are columns that are `needed` and not there.
+    """
+    try:
+        text = decoded(read_bytes(path, LARGEST_FILE, SpecError, "table"), path, SpecError)
+    except SpecError as error:
+        wrong.found += error.complaints
+        return
+    lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if not lines:
+        wrong.add("the table is empty", Location(str(path), 1, 1))
+        return
+    header = [name.strip() for name in lines[0][1].split("\t")]
+    missing = [name for name in needed if name not in header]
+    for name in missing:
+        place = Location(str(path), lines[0][0], 1)
+        wrong.add(f"the column '{name}' is missing", place, nearest(name, header))
+    for line, content in lines[1:]:
+        count = content.rstrip("\t").count("\t") + 1
+        if count > len(header):
+            message = f"{count} cells, but the header has {len(header)}"
+            wrong.add(message, Location(str(path), line, 1))
+            missing.append("")
+    if missing:
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # petab's, of what pandas will be
+            frame = read(str(path)).reset_index()
+    except Exception as error:  # of petab or pandas: many kinds
+        wrong.add(f"petab cannot read it: {_first_line(error)}", Location(str(path), 1, 1))
+        return
+    if len(frame) != len(lines) - 1:
+        message = f"petab reads {len(frame)} rows of {len(lines) - 1}: quotes over several lines?"
+        wrong.add(message, Location(str(path), 1, 1))
+        return
+    for (line, content), (_, cells) in zip(lines[1:], frame.iterrows(), strict=True):
+        given = {str(name): _cell(value) for name, value in cells.items()}
+        yield Row(str(path), line, given, _columns(header, content))
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    item = getattr(value, "item", None)  # numpy's numbers
+    return item() if item is not None else value
+
+
+def _columns(header: Sequence[str], content: str) -> dict[str, int]:
+    """The 1-based column of the file at which each cell of a line begins."""
+    places, at = {}, 1
+    for name, cell in zip(header, content.split("\t"), strict=False):
+        places[name] = at
+        at += len(cell) + 1
+    return places
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,271 @@
+"""PEtab problems as specs: what they mean, what is wrong with them and where, hostile ones."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+import sympy
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from petab_tables import FIRST, MODEL, SECOND, edited, problem
+
+from nfanneal.errors import InputError
+from nfanneal.model.calls import LogLikelihood
+from nfanneal.model.expressions import compile_numpy, symbol
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec
+from nfanneal.spec.petab.formulas import FormulaError, formula
+
+pytest.importorskip("petab", reason="nfanneal[petab] is not installed")
+
+
+def log_likelihood(path):
+    checked = load_spec(path)
+    built = build_problem(checked)
+    nominal = checked.document.nominal
+    theta = np.array([[nominal[name] for name in built.latent.column_names]])
+    return float(built.ask(LogLikelihood(), theta).log_likelihood[0])
+
+
+def conversion(times, *, a=1.0, b=0.0, k1=0.8, k2=0.6):
+    """A(t) of A ⇌ B."""
+    total, rest = a + b, k2 / (k1 + k2)
+    return total * rest + (a - total * rest) * np.exp(-(k1 + k2) * np.asarray(times))
+
+
+def normal(values, predictions, sigma):
+    r = (np.asarray(values) - predictions) / sigma
+    return float((-0.5 * r**2 - math.log(sigma) - 0.5 * math.log(2.0 * math.pi)).sum())
+
+
+def complaints(path):
+    with pytest.raises(InputError) as caught:
+        load_spec(path)
+    return [str(each) for each in caught.value.complaints]
+
+
+# ---------------------------------------------------------------- what it means
+
+
+def test_both_versions_mean_the_same(tmp_path):
+    first = problem(
+        tmp_path / "1", **edited("conditions", ("conditionId\nc0", "conditionId	A\nc0	2"))
+    )
+    second = problem(tmp_path / "2", SECOND)
+    expected = normal([0.7, 0.1], conversion([0.0, 10.0], a=2.0), 0.5)
+    assert log_likelihood(first) == pytest.approx(expected, abs=1e-6)
+    assert log_likelihood(second) == pytest.approx(expected, abs=1e-6)
+    specs = [load_spec(path).spec for path in (first, second)]
+    assert specs[0].parameters["k1"].prior == {"loguniform": [0.01, 100.0]}
+    assert specs[1].parameters["k1"].prior == specs[0].parameters["k1"].prior
+    assert specs[0].parameters["k2"].prior == {"uniform": [0.01, 10.0]}
+
+
+def test_an_estimated_parameter_that_some_conditions_replace(tmp_path):
+    path = problem(
+        tmp_path,
+        conditions="conditionId	k1\nc0	\nc1	0.3\nc2	k2\n",
+        measurements="observableId	simulationConditionId	time	measurement\n"
+        "obs_a	c0	3	0.7\nobs_a	c1	3	0.5\nobs_a	c2	3	0.4\n",
+    )
+    # an empty cell is what the model's file says, which here is what is estimated
+    k1 = (0.8, 0.3, 0.6)
+    predicted = np.array([conversion(3.0, k1=k) for k in k1])
+    expected = normal([0.7, 0.5, 0.4], predicted, 0.5)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
+def test_noise_that_depends_on_states_and_on_other_observables(tmp_path):
+    path = problem(
+        tmp_path,
+        observables="observableId	observableFormula	noiseFormula\n"
+        "obs_a	A	0.1 + B\nobs_b	2*B	0.2 + obs_a\n",
+        measurements="observableId	simulationConditionId	time	measurement\n"
+        "obs_a	c0	1	0.7\nobs_b	c0	1	0.6\n",
+    )
+    a = float(conversion(1.0))
+    expected = normal([0.7], a, 0.1 + 1.0 - a) + normal([0.6], 2.0 * (1.0 - a), 0.2 + a)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
+def test_periods_set_states_and_parameters_one_after_the_other(tmp_path):
+    path = problem(
+        tmp_path,
+        SECOND,
+        conditions="conditionId	targetId	targetValue\nc0	A	2\nc1	k1	0.1\nc1	B	0.5*k2\n",
+        experiments="experimentId	time	conditionId\ne0	0	c0\ne0	2	c1\n",
+        measurements="observableId	experimentId	time	measurement\n"
+        "obs_a	e0	1	1\nobs_a	e0	3	1\n",
+        parameters="parameterId	lowerBound	upperBound	nominalValue	estimate\n"
+        "k2	0.01	10	0.6	true\n",
+    )
+    before = conversion([1.0, 2.0], a=2.0)
+    after = conversion(1.0, a=before[1], b=0.3, k1=0.1)
+    expected = normal([1.0, 1.0], np.array([before[0], float(after)]), 0.5)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_spec_that_is_written_down_is_the_same(tmp_path):
+    """Every spec goes through its own text: comments, tables and numbers with all digits."""
+    checked = load_spec(problem(tmp_path))
+    again = tmp_path / "again.yaml"
+    again.write_text(checked.yaml)
+    assert load_spec(again).spec == checked.spec
+    assert yaml.safe_load(checked.yaml)["experiments"]["c0"]["data"]["table"].startswith("time,")
+
+
+# ---------------------------------------------------------------- what is wrong
+
+WRONG = {
+    "unknown observable": (
+        edited("measurements", ("obs_a	c0	0	", "obs_b	c0	0	")),
+        "measurements.tsv:2:1: unknown observable 'obs_b'",
+    ),
+    "unknown condition": (
+        edited("measurements", ("obs_a	c0	0	", "obs_a	c1	0	")),
+        "measurements.tsv:2:7: unknown condition 'c1'",
+    ),
+    "a word for a number": (
+        edited("measurements", ("	0.7", "	much")),
+        "measurements.tsv:2:12: measurement: 'much' is not a number",
+    ),
+    "no number": (
+        edited("measurements", ("	0.7", "	nan")),
+        "measurements.tsv:2:12: measurement must be a finite number",
+    ),
+    "an infinite one": (
+        edited("measurements", ("	0.7", "	inf")),
+        "measurements.tsv:2:12: measurement must be a finite number",
+    ),
+    "formula": (
+        edited("observables", ("	A	", "	A +	")),
+        "observables.tsv:2:7: observableFormula: ",
+    ),
+    "unknown name": (
+        edited("observables", ("	A	", "	A*scale	")),
+        "observables.tsv:2:1: observableFormula of 'obs_a': there is no 'scale'",
+    ),
+    "unknown function": (
+        edited("observables", ("	A	", "	arcsin(A)	")),
+        "observables.tsv:2:7: observableFormula: there is no function 'asin'",
+    ),
+    "missing column": (
+        edited(
+            "parameters",
+            ("	estimate", ""),
+            ("	0.8	1", "	0.8"),
+            ("	0.6	1", "	0.6"),
+        ),
+        "parameters.tsv:1:1: the column 'estimate' is missing",
+    ),
+    "scale": (
+        edited("parameters", ("k1	log10", "k1	log2")),
+        "parameters.tsv:2:4: unknown parameterScale 'log2'",
+    ),
+    "bounds": (
+        edited("parameters", ("log10	0.01", "log10	-1")),
+        "parameters.tsv:2:10: k1: a prior that is uniform in logarithms needs bounds above 0",
+    ),
+    "what an observable takes": (
+        edited("observables", ("	A	", "	A*observableParameter1_obs_a	")),
+        "measurements.tsv:2:12: obs_a takes 1 observableParameters, not 0",
+    ),
+    "a value of a condition": (
+        {"conditions": "conditionId	k1\nc0	fast\n"},
+        "conditions.tsv:2:1: the value of 'k1': there is no parameter 'fast'",
+    ),
+    "a target": (
+        {"conditions": "conditionId	C\nc0	1\n"},
+        "conditions.tsv:2:1: there is nothing called 'C' in the model or in formulas",
+    ),
+    "files": (
+        edited("problem", ("observables.tsv", "absent.tsv")),
+        "problem.yaml:6:21: no such file: ",
+    ),
+    "ragged": (
+        edited("measurements", ("	0.7\n", "	0.7	1	2\n")),
+        "measurements.tsv:2:1: 6 cells, but the header has 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_complaints_stand_where_something_is_wrong(tmp_path, case):
+    changed, expected = WRONG[case]
+    found = complaints(problem(tmp_path, **changed))
+    assert any(expected in line for line in found), found
+
+
+def test_everything_is_told_at_once(tmp_path):
+    changed = {}
+    for case in ("unknown condition", "scale", "unknown function"):
+        changed |= WRONG[case][0]
+    found = complaints(problem(tmp_path, **changed))
+    for case in ("unknown condition", "scale", "unknown function"):
+        assert any(WRONG[case][1] in line for line in found)
+
+
+def test_what_is_no_version_that_is_known(tmp_path):
+    changed = edited("problem", ("format_version: 1", "format_version: 7"))
+    assert complaints(problem(tmp_path, **changed)) == [
+        f"{tmp_path}/problem.yaml:1:17: PEtab 7 is not known: 1 and 2 are"
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_tables_are_read_or_refused(tmp_path, seed):
+    """Bytes that are lost, doubled or exchanged: complaints, never another exception."""
+    chance = random.Random(seed)
+    files = dict(FIRST if seed % 2 else SECOND)
+    files["model.xml"] = MODEL
+    name = chance.choice(sorted(files))
+    text = list(files[name])
+    for _ in range(chance.randint(1, 4)):
+        i = chance.randrange(len(text))
+        text[i] = chance.choice(["", "\t", "\n", "0", "-", "é", "\x00", ";", text[i] * 2, "("])
+    path = problem(
+        tmp_path, {k: v for k, v in files.items() if k != "model.xml"}, model=files["model.xml"]
+    )
+    (tmp_path / name).write_text("".join(text))
+    try:
+        load_spec(path)
+    except InputError as error:
+        assert error.complaints
+
+
+# ---------------------------------------------------------------- formulas
+
+NUMBERS = st.floats(0.1, 3.0).map(lambda x: round(x, 3))
+
+
+def _terms(inner):
+    two = st.tuples(inner, inner)
+    return st.one_of(
+        two.map(lambda p: f"({p[0]} + {p[1]})"), two.map(lambda p: f"({p[0]} * {p[1]})"),
+        two.map(lambda p: f"({p[0]} / (1 + {p[1]}^2))"), inner.map(lambda x: f"exp(-abs({x}))"),
+        inner.map(lambda x: f"log10(1 + {x}^2)"), two.map(lambda p: f"max({p[0]}, {p[1]})"),
+        two.map(lambda p: f"piecewise({p[0]}, {p[1]} < x, {p[1]})"),
+        inner.map(lambda x: f"tanh({x})"),
+    )  # fmt: skip
+
+
+@given(st.recursive(st.sampled_from(["x", "y"]) | NUMBERS.map(str), _terms, max_leaves=8))
+def test_formulas_have_the_values_that_petab_gives_them(text):
+    from petab.v1.math import sympify_petab
+
+    x, y = 0.7, -1.3
+    theirs = sympify_petab(text)
+    there = {sympy.Symbol("x", real=True): x, sympy.Symbol("y", real=True): y}
+    ours = compile_numpy([formula(text)], (symbol("x"), symbol("y")))
+    (found,) = ours(np.array([x]), np.array([y]))
+    assert float(np.ravel(found)[0]) == pytest.approx(float(theirs.subs(there)), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a b", "f(x)", "1/0", "x == 1", "piecewise(x == 1, 1, 2)", "inf"]
+)
+def test_what_is_no_formula(text):
+    with pytest.raises(FormulaError):
+        formula(text)
