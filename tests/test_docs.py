@@ -20,7 +20,7 @@ from nfanneal.spec.annealing import PRESETS, USUAL
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.kinds.python import PythonSpec
 from nfanneal.spec.load import load_spec, spec_from_text
-from nfanneal.spec.reader import MOST_OPERATIONS
+from nfanneal.spec.reader import MOST_DERIVATIVES, MOST_OPERATIONS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -90,6 +90,7 @@ def test_limits_that_are_named_are_those_of_the_program():
     for words in (
         f"at most {document.LARGEST_FILE / 1e6:g} MB, {document.MOST_NODES:,} values and "
         f"{MOST_OPERATIONS:,} operations",
+        f"derivatives may take {MOST_DERIVATIVES:,}",
         f"at most {table.LARGEST_FILE / 1e6:g} MB and a million lines",
     ):
         assert words in said["models"]

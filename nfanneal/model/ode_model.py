@@ -287,7 +287,7 @@ def observable_sizes(
     system = experiment.system.system
     terms = [sympy.Add.make_args(h) for h in system.observables]
     symbols = (system.time, *system.states, *system.parameters, *system.timetable.held)
-    values = compile_numpy([term for each in terms for term in each], symbols)
+    values = compile_numpy([term for each in terms for term in each], symbols, system.named)
     held = np.zeros(len(system.timetable.held))
     magnitudes = map(np.abs, values(end, *sizes, *experiment.parameters.of(theta).T, *held))
     known = (v[np.isfinite(v)] for v in magnitudes)

@@ -98,7 +98,7 @@ class CheckedSpec:
         meaning, used = self.meaning, set[str]()
         for experiment in meaning.experiments:
             initial = {**meaning.initial, **experiment.initial}
-            parts = [initial, meaning.equations, meaning.observables]
+            parts = [initial, meaning.equations, meaning.observables, meaning.named]
             expressions = [expression for part in parts for expression in part.values()]
             expressions += meaning.timing.expressions
             expressions += [argument for n in experiment.noise for argument in n.arguments]

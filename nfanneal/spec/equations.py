@@ -18,8 +18,10 @@ class EquationsReader(Reader):
     def equations(self, model: OdeSpec) -> ModelMeaning:
         """The parsed sections; complaints are collected."""
         self._check_ode_names(model)
-        anywhere = self._parameters | self._constants
-        inside: Names = anywhere | dict.fromkeys((*model.states, *model.inputs, model.time))
+        moving = (*model.states, *model.inputs, model.time)
+        inside: Names = self._anywhere | dict.fromkeys((*moving, *model.expressions))
+        self._read_named(model.expressions, ("model", "expressions"), inside, model.states)
+        anywhere = self._anywhere | self._plain
         initial = self._expressions(model.states, ("model", "states"), anywhere)
         equations = self._expressions(model.equations, ("model", "equations"), inside)
         given = model.observables
@@ -28,13 +30,14 @@ class EquationsReader(Reader):
             observables = {s: parse(s, names) for s in names if s.isidentifier()}
         else:
             observables = self._expressions(given, ("model", "observables"), inside)
-        return ModelMeaning(initial, equations, observables)
+        return ModelMeaning(initial, equations, observables, self._named)
 
     def _check_ode_names(self, model: OdeSpec) -> None:
         sections: dict[KeyPath, Iterable[str]] = {
             ("model", "states"): model.states,
             ("model", "constants"): model.constants,
             ("model", "inputs"): model.inputs,
+            ("model", "expressions"): model.expressions,
             ("model", "observables"): model.observables or {},
         }
         for path, names in sections.items():
@@ -43,13 +46,14 @@ class EquationsReader(Reader):
         taken |= dict.fromkeys(self._spec.parameters, "a parameter")
         if model.time in self._spec.parameters:
             self.complain_key(("parameters", model.time), f"'{model.time}' is the time's name")
-        for path in (("model", "constants"), ("model", "inputs"), ("model", "states")):
+        for path in list(sections)[:-1]:
             for name in sections[path]:
                 if name in taken:
                     self.complain_key((*path, name), f"'{name}' is already {taken[name]}")
                 taken[name] = f"one of the {path[1]}"
-        for name in model.observables or {}:
-            if name in taken and name not in model.states:
+        for name, text in (model.observables or {}).items():
+            is_itself = name in model.expressions and text == name
+            if name in taken and name not in model.states and not is_itself:
                 self.complain_key(("model", "observables", name), f"'{name}' is {taken[name]}")
         for state in model.states:
             if state not in model.equations:

@@ -165,7 +165,7 @@ class MeasuredReader(Reader):
                 self._check_known(getattr(given, section), names, (*path, section), what)
         if "states" in absent:
             return {}
-        anywhere = self._parameters | self._constants
+        anywhere = self._anywhere | self._plain
         return self._expressions(given.states, (*path, "states"), anywhere)
 
     def _check_known(
@@ -217,7 +217,7 @@ class MeasuredReader(Reader):
 
     @functools.cached_property
     def _noise_names(self) -> Names:
-        return self._parameters | self._constants | dict.fromkeys(self._observables)
+        return self._anywhere | self._plain | dict.fromkeys(self._observables)
 
     def _noises(self, section: Mapping[str, Any], path: KeyPath) -> dict[str, NoiseMeaning]:
         """The noise of each observable of a likelihood section at `path`."""

@@ -26,6 +26,8 @@ RESERVED = {"chain", "draw", "log_weight", "log_prior", "log_likelihood", "log_p
 class Meaning:
     """The parsed parts of a spec; expressions still hold constants and fixed parameters.
 
+    Equations and observables hold the names of those that are `named`, and so do these of others
+    before them. Expressions with a name that hold no state stand written out.
     A model that predicts has at least one experiment: a nameless one, if the spec names none.
     """
 
@@ -34,6 +36,7 @@ class Meaning:
     initial: Mapping[str, sympy.Expr] = field(default_factory=dict)
     equations: Mapping[str, sympy.Expr] = field(default_factory=dict)
     observables: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    named: Mapping[str, sympy.Expr] = field(default_factory=dict)
     experiments: tuple[ExperimentMeaning, ...] = ()
     timing: TimingMeaning = field(default_factory=TimingMeaning)
 
@@ -46,8 +49,9 @@ def find_meaning(spec: Spec, document: Document) -> tuple[Meaning, list[Complain
     experiments = reader.experiments()
     timing = spec.model.read_timing(reader, experiments) or TimingMeaning()
     meaning = Meaning(
-        free, fixed, model.initial, model.equations, model.observables, experiments, timing
-    )
+        free, fixed, model.initial, model.equations, model.observables, model.named, experiments,
+        timing,
+    )  # fmt: skip
     return meaning, reader.complaints
 
 

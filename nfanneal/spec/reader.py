@@ -20,12 +20,18 @@ from nfanneal.model.expressions import (
 )
 from nfanneal.model.latent import element_names
 from nfanneal.spec.document import Document, KeyPath
+from nfanneal.spec.named import NamedExpressions, in_order
 from nfanneal.spec.schema import ParameterSpec, Spec
 
 MOST_COMPLAINTS = 100
 """Nobody reads more: expressions after so many complaints are not looked at."""
-MOST_OPERATIONS, MOST_DERIVATIVES = 20_000, 300_000
-"""Of all expressions together: a model so large takes minutes to be compiled."""
+MOST_OPERATIONS, MOST_DERIVATIVES = 20_000, 100_000
+"""Of all expressions together: a model so large takes minutes to be compiled. Derivatives take a
+
+few operations for each operation, and one for all that an expression holds through a name."""
+OF_AN_OPERATION = 3
+MOST_TERMS = 300_000
+"""Of the derivatives of one expression, written out: what is worth it should be in parts."""
 DEEPEST = 150
 
 
@@ -34,7 +40,10 @@ class Reader:
 
     def __init__(self, spec: Spec, document: Document) -> None:
         self.complaints: list[Complaint] = []
-        self._cost = Cost()
+        self._cost, self._derivatives = Cost(), 0
+        self._named_expressions = NamedExpressions()
+        self._plain: dict[str, int | None] = {}
+        """Names of expressions that hold parameters and constants only, or that are wrong."""
         self._spec = spec
         self._document = document
         self._parameters: dict[str, int | None] = {
@@ -42,6 +51,15 @@ class Reader:
             for name, p in spec.parameters.items()
         }
         self._constants: dict[str, int | None] = dict.fromkeys(spec.model.names_of("constants"))
+
+    @property
+    def _anywhere(self) -> dict[str, int | None]:
+        """What may stand in every expression."""
+        return self._parameters | self._constants
+
+    @property
+    def _named(self) -> dict[str, sympy.Expr]:
+        return self._named_expressions.kept
 
     @property
     def element_names(self) -> tuple[str, ...]:
@@ -66,6 +84,34 @@ class Reader:
             elif name in FUNCTIONS:
                 self.complain_key((*path, name), f"'{name}' is a function of expressions")
 
+    def _read_named(
+        self, given: Mapping[str, Any], path: KeyPath, names: Names, states: Iterable[str]
+    ) -> None:
+        """Expressions with a name, which may hold each other's in any order."""
+        known, operations = dict[str, sympy.Expr](), 0
+        for key, text in given.items():
+            if operations > MOST_OPERATIONS:
+                self._complain_size((*path, key))
+                break
+            expression = self._parsed(parse, text, (*path, key), names)
+            if expression is not None:
+                known[key] = expression
+                operations += cost_of(expression).operations
+        order, circles = in_order(known)
+        for key, circle in circles.items():
+            message = f"{'.'.join((*map(str, path), key))} holds itself: {' → '.join(circle)}"
+            self.complain((*path, key), message)
+        good = set[str]()
+        for key in order:
+            held = {s for s in map(str, known[key].free_symbols) if s in given}
+            expression = self._affordable(known[key], (*path, key)) if held <= good else None
+            if expression is not None:
+                self._named_expressions.add(key, expression, set(states))
+                good.add(key)
+        moving = {*names} - {*self._anywhere}
+        plain = {*self._named_expressions.constant(moving)}
+        self._plain = {key: None for key in given if key in plain or key not in good}
+
     def _expressions(
         self, given: Mapping[str, Any], path: KeyPath, names: Names
     ) -> dict[str, sympy.Expr]:
@@ -77,20 +123,26 @@ class Reader:
         return found
 
     def _expression(self, text: Any, path: KeyPath, names: Names) -> sympy.Expr | None:
-        """Parse one expression; errors are placed at the exact column where that is known."""
-        return self._parsed(parse, text, path, names)
+        """Parse one expression, and write out what has a name and holds no state."""
+        return self._written_out(self._parsed(parse, text, path, names), path)
 
     def _condition(self, text: Any, path: KeyPath, names: Names) -> Any:
         """The same for a condition."""
-        return self._parsed(parse_condition, text, path, names)
+        return self._written_out(self._parsed(parse_condition, text, path, names), path)
+
+    def _written_out(self, expression: Any, path: KeyPath) -> Any:
+        if expression is not None:
+            expression = self._affordable(expression, path)
+        return None if expression is None else expression.xreplace(self._named_expressions.written)
 
     def _parsed(
         self, parsing: Callable[[Any, Names], Any], text: Any, path: KeyPath, names: Names
     ) -> Any:
+        """Parse one expression; errors are placed at the exact column where that is known."""
         if len(self.complaints) >= MOST_COMPLAINTS or self._cost.operations > MOST_OPERATIONS:
             return None
         try:
-            return self._affordable(parsing(text, names), path)
+            return parsing(text, names)
         except ExpressionError as error:
             place = self._document.place(path)
             where = place.value
@@ -101,23 +153,37 @@ class Reader:
             hint = error.hint
             if error.text == getattr(self._spec.model, "time", None) and error.text not in names:
                 hint = "the time stands in equations and observables only"
+            if error.text in self._spec.model.names_of("expressions") and error.text not in names:
+                hint = f"'{error.text}' is not made of parameters and constants alone"
             self.complaints.append(Complaint(f"{dotted}: {shown}{error.message}", where, hint))
             return None
 
     def _affordable(self, expression: sympy.Expr, path: KeyPath) -> sympy.Expr | None:
         """The expression, if those so far can be differentiated and compiled within minutes."""
-        cost = cost_of(expression)
+        if self._cost.operations > MOST_OPERATIONS:
+            return None
+        named = self._named_expressions
+        cost = named.cost(expression)
         dotted = ".".join(map(str, path))
         if cost.depth > DEEPEST:
             self.complain(path, f"{dotted}: nested more than {DEEPEST} levels deep, once expanded")
             return None
-        if self._cost.derivatives + cost.derivatives > MOST_DERIVATIVES:
-            hint = "split long products, or make parts of them states"
-            message = f"the derivatives up to here would have more than {MOST_DERIVATIVES:,} terms"
+        if cost.derivatives > MOST_TERMS:
+            hint = "make parts of it expressions with a name"
+            message = f"the derivatives of this would have more than {MOST_TERMS:,} terms"
             self.complain(path, f"{dotted}: {message}", hint)
+            return None
+        self._derivatives += OF_AN_OPERATION * cost.operations + named.products(expression)
+        if self._derivatives > MOST_DERIVATIVES:
+            message = "the derivatives up to here would take more than"
+            self.complain(path, f"{dotted}: {message} {MOST_DERIVATIVES:,} operations")
             return None
         self._cost += cost
         if self._cost.operations > MOST_OPERATIONS:
-            message = f"the expressions up to here have more than {MOST_OPERATIONS:,} operations"
-            self.complain(path, f"{dotted}: {message}")
+            self._complain_size(path)
+            return None
         return expression
+
+    def _complain_size(self, path: KeyPath) -> None:
+        message = f"the expressions up to here have more than {MOST_OPERATIONS:,} operations"
+        self.complain(path, f"{'.'.join(map(str, path))}: {message}")

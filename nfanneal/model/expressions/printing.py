@@ -61,17 +61,22 @@ def to_python(
 
 
 def compile_numpy(
-    expressions: Sequence[sympy.Expr], arguments: Sequence[sympy.Symbol]
+    expressions: Sequence[sympy.Expr],
+    arguments: Sequence[sympy.Symbol],
+    named: Sequence[tuple[sympy.Symbol, sympy.Expr]] = (),
 ) -> Callable[..., list[Array]]:
     """A function of arrays that broadcast: one float64 array per expression.
 
+    Symbols that are `named` stand for expressions of the arguments and of those named before.
     Common subexpressions are computed once; branches of `where` that are not taken are silent.
     """
     shared, reduced = sympy.cse(list(expressions), symbols=sympy.numbered_symbols("_s"))
     rename = {s: f"_a{i}" for i, s in enumerate(arguments)}
     rename |= {s: f"_s{i}" for i, (s, _) in enumerate(shared)}
+    rename |= {s: f"_n{i}" for i, (s, _) in enumerate(named)}
     lines = [f"def _function({', '.join(rename[s] for s in arguments)}):"]
-    lines += [f"    {rename[s]} = {to_python(e, rename, vectorized=True)}" for s, e in shared]
+    given = (*named, *shared)
+    lines += [f"    {rename[s]} = {to_python(e, rename, vectorized=True)}" for s, e in given]
     values = ", ".join(to_python(e, rename, vectorized=True) for e in reduced)
     lines += [f"    return [{values}]"]
     namespace: dict[str, Any] = {"numpy": np, **VECTOR_FUNCTIONS}

@@ -62,7 +62,8 @@ def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
         switch.symbol: Where(compare(sympy.Ge, system.time, switch.time), sympy.S.One, sympy.S.Zero)
         for switch in table.switches
     }
-    moving = {*system.states, *table.held} - turning.keys()
+    names = (name for name, _ in system.named)
+    moving = {*system.states, *names, *table.held} - turning.keys()
 
     def parts(node: sympy.Basic) -> Iterator[sympy.Expr]:
         free = node.free_symbols
@@ -78,7 +79,7 @@ def forcing_terms(system: OdeSystem) -> Iterator[sympy.Expr]:
             whole = node.xreplace(turning)
             yield from (p for p in sympy.Add.make_args(whole) if system.time in p.free_symbols)
 
-    for node in (*system.equations, *(trigger.turns for trigger in table.triggers)):
+    for node in (*system.moving, *(trigger.turns for trigger in table.triggers)):
         yield from parts(node)
 
 

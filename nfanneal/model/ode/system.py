@@ -23,7 +23,9 @@ class OdeSystem:
     """dx/dt = f(t, x, θ), x(start) = x₀(θ), observables h(t, x, θ).
 
     `parameters` are the columns of θ; `initial`, `equations` and `observables` are expressions
-    of `time`, `states` and `parameters` (`initial` of parameters only). Nobody asks for the
+    of `time`, `states` and `parameters` (`initial` of parameters only). Equations and observables
+    may hold symbols that are `named`: they stand for an expression each, of these symbols and of
+    others named before; a state is in it, directly or through these. Nobody asks for the
     sensitivities to those that are `given`: they are zero. The `timetable` says what happens at
     certain times; equations and observables may hold the symbols that it sets.
     """
@@ -36,16 +38,36 @@ class OdeSystem:
     observables: tuple[sympy.Expr, ...]
     given: tuple[sympy.Symbol, ...] = ()
     timetable: Timetable = field(default_factory=Timetable)
+    named: tuple[tuple[sympy.Symbol, sympy.Expr], ...] = ()
+
+    @property
+    def moving(self) -> tuple[sympy.Expr, ...]:
+        """The expressions that f is made of: those with a name, and the equations."""
+        return (*(expression for _, expression in self.named), *self.equations)
+
+    @property
+    def written_out(self) -> OdeSystem:
+        """The same without names."""
+        known: dict[sympy.Basic, sympy.Basic] = {}
+        for name, expression in self.named:
+            known[name] = expression.xreplace(known)
+        return replace(
+            self,
+            equations=tuple(e.xreplace(known) for e in self.equations),
+            observables=tuple(e.xreplace(known) for e in self.observables),
+            named=(),
+        )
 
 
 def with_stops(system: OdeSystem) -> OdeSystem:
     """The system with switches for conditions in its equations, and of its triggers, that turn at
 
     times which are known before."""
-    table, n = system.timetable, len(system.equations)
+    table, n = system.timetable, len(system.moving)
+    names = tuple(name for name, _ in system.named)
     conditions = tuple(trigger.condition for trigger in table.triggers)
     found, switches = with_switches(
-        (*system.equations, *conditions), system.time, system.states, table
+        (*system.moving, *conditions), system.time, (*system.states, *names), table
     )
     if not switches:
         return system
@@ -55,14 +77,15 @@ def with_stops(system: OdeSystem) -> OdeSystem:
         switches=(*table.switches, *switches),
         triggers=tuple(replace(trigger, watched=watched) for trigger, watched in triggers),
     )
-    return replace(system, equations=found[:n], timetable=table)
+    named = tuple(zip(names, found[: len(names)], strict=True))
+    return replace(system, equations=found[len(names) : n], named=named, timetable=table)
 
 
 def jumps(system: OdeSystem) -> bool:
     """Whether conditions are left in it that no stop of the solver stands for."""
     stopping = with_stops(system)
     held = set(stopping.timetable.held)
-    parts = (*stopping.equations, *(trigger.turns for trigger in stopping.timetable.triggers))
+    parts = (*stopping.moving, *(trigger.turns for trigger in stopping.timetable.triggers))
     conditions = {c for part in parts for c in part.atoms(Relational)}
     return any(c.free_symbols - held - set(system.parameters) for c in conditions)
 

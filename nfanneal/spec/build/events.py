@@ -158,5 +158,6 @@ def on_log_scale(system: OdeSystem, count: int) -> OdeSystem:
         initial=tuple(value(i, e) for i, e in enumerate(system.initial)),
         equations=tuple(map(rate, system.states, system.equations)),
         observables=tuple(observable.xreplace(back) for observable in system.observables),
+        named=tuple((name, expression.xreplace(back)) for name, expression in system.named),
         timetable=replace(table, doses=tuple(doses), resets=resets, triggers=tuple(triggers)),
     )

@@ -47,6 +47,7 @@ def ode_simulator(
         observables=mechanism.observables,
         given=tuple(numbers),
         timetable=mechanism.timetable,
+        named=tuple((symbol(name), e) for name, e in mechanism.named.items()),
     )
     endless = [bool(at[-1] == math.inf) for at in times]
     if any(endless):
@@ -111,13 +112,14 @@ class _Mechanism:
     initial: tuple[sympy.Expr, ...]
     equations: tuple[sympy.Expr, ...]
     observables: tuple[sympy.Expr, ...]
+    named: dict[str, sympy.Expr]
     differences: Differences
     timetable: Timetable
 
     @property
     def used(self) -> set[sympy.Symbol]:
         """The symbols of all expressions."""
-        everything = (*self.initial, *self.equations, *self.observables)
+        everything = (*self.initial, *self.equations, *self.observables, *self.named.values())
         everything += self.timetable.expressions
         return set[sympy.Symbol]().union(*(e.free_symbols for e in everything))
 
@@ -166,6 +168,7 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
             *(sympy.S.Zero for _ in variables),
         ),
         shown("observables", meaning.observables),
+        dict(zip(meaning.named, shown("expressions", meaning.named), strict=True)),
         differences | starts | course.differences,
         course.finished(at_times),
     )

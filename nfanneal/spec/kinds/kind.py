@@ -31,6 +31,7 @@ class ModelMeaning:
     initial: Mapping[str, sympy.Expr] = field(default_factory=dict)
     equations: Mapping[str, sympy.Expr] = field(default_factory=dict)
     observables: Mapping[str, sympy.Expr] = field(default_factory=dict)
+    named: Mapping[str, sympy.Expr] = field(default_factory=dict)
 
 
 class ModelSpec(Section):

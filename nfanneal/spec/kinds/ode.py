@@ -112,8 +112,8 @@ class OdeSpec(ModelSpec):
         "events": EventSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
-        "solver", "inputs", "doses", "changes", "events", "initial", "pre_equilibration", "reset",
-        "positive",
+        "solver", "expressions", "inputs", "doses", "changes", "events", "initial",
+        "pre_equilibration", "reset", "positive",
     )  # fmt: skip
     in_experiments: ClassVar[tuple[str, ...]] = (
         "constants", "inputs", "states", "start", "initial", "pre_equilibration", "reset", "events",
@@ -129,6 +129,9 @@ class OdeSpec(ModelSpec):
     )
     equations: dict[str, Expression] = Field(
         min_length=1, description="state: its derivative by time"
+    )
+    expressions: dict[str, Expression] = Field(
+        {}, description="name: expression, for use in equations, observables and each other"
     )
     constants: dict[str, Finite] = Field({}, description="name: number")
     inputs: dict[str, InputSpec] = Field({}, description="name: a table of times and values")

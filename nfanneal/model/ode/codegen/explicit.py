@@ -10,20 +10,16 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
-
-import sympy
 
 from nfanneal.model.expressions import SCALAR_FUNCTIONS
 from nfanneal.model.ode.codegen.layout import (
     PIECE,
+    Form,
     Layout,
     arithmetic,
-    assign,
     function,
-    in_pieces,
-    names_in_store,
-    with_fixed,
+    in_store,
+    written,
 )
 from nfanneal.model.ode.codegen.llvm import whole_number
 from nfanneal.model.ode.codegen.sensitivities import (
@@ -51,11 +47,10 @@ def explicit_source(system: OdeSystem) -> str:
 
 
 def _functions(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
-    partials = [e for _, _, e in (*jacobian, *direct)]
-    expressions = [with_fixed(layout, e) for e in (*layout.system.equations, *partials)]
+    slopes = [node for _, _, node in (*jacobian, *direct)]
     sizes = len(layout.system.states), layout.columns
     places, kept = kept_places(*sizes, jacobian, direct)
-    rhs = _rhs(layout, expressions, places)
+    rhs = _rhs(layout, slopes, places)
     sources = [f"KEPT = {kept}\n", *_scalar_functions(rhs), rhs]
     return sources + _step_column(layout, kept, jacobian, direct)
 
@@ -97,30 +92,23 @@ def _column_slope(
     return [*sources, function("column_slope", arguments, calls, "LINEAR", "LINEAR")]
 
 
-def _rhs(layout: Layout, expressions: Sequence[sympy.Expr], places: Sequence[int]) -> str:
+def _rhs(layout: Layout, slopes: Sequence[int], places: Sequence[int]) -> str:
     """f alone, and with its partial derivatives that are not zero, in all lanes.
 
-    By the same lines: not a bit of f may differ.
+    Not a bit of f may differ.
     """
-    n, alone = len(layout.system.equations), "lanes, node, store, slopes"
-    both = f"{alone}, partials"
-    names = names_in_store(layout, LANES) | {layout.system.time: "t"}
-    names |= {s: f"store[NEW + {LANES * i} + lane]" for i, s in enumerate(layout.system.states)}
-    inside = replace(layout, names=names)
-    targets = [f"slopes[{LANES * i} + lane]" for i in range(n)]
-    partials = [f"partials[{LANES * i} + lane]" for i in places]
-    name, name_of_both = "rhs_abreast", "rhs_and_partials_abreast"
-    if layout.is_large:
-        before = [f"{name}({alone})"]
-        return in_pieces(
-            inside, name, alone, targets, expressions[:n], finish=_abreast
-        ) + in_pieces(
-            inside, name_of_both, both, partials, expressions[n:], before, finish=_abreast
-        )
-    targets += partials
-    lines, of_both = (assign(inside, targets, expressions, wanted) for wanted in (n, None))
-    return arithmetic(name, alone, _abreast(lines), "STRICT") + arithmetic(
-        name_of_both, both, _abreast(of_both), "STRICT"
+    alone, both = "lanes, node, store, slopes", "lanes, node, store, slopes, partials"
+    node, system = layout.graph.symbol, layout.system
+    texts = in_store(layout, LANES) | {node(system.time): "t"}
+    texts |= {node(s): f"store[NEW + {LANES * i} + lane]" for i, s in enumerate(system.states)}
+    targets = [f"slopes[{LANES * i} + lane]" for i in range(len(layout.equations))]
+    of_both = [*targets, *(f"partials[{LANES * i} + lane]" for i in places)]
+    nodes = layout.equations
+
+    form = Form(texts, LANES, _abreast, ("STRICT", "STRICT", "APART"))
+    every, signature = [*nodes, *slopes], ("rhs_and_partials_abreast", both)
+    return written(layout, form, ("rhs_abreast", alone), (targets, nodes)) + written(
+        layout, form, signature, (of_both, every)
     )
 
 

@@ -1,42 +1,60 @@
-"""What the sources of a system's functions are written with: names, assignments, functions."""
+"""What the sources of a system's functions are written with: its graph, names, functions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
-from sympy.logic.boolalg import Boolean
 
-from nfanneal.model.expressions import differentiate, to_python
+from nfanneal.model.expressions.graph import (
+    CALL,
+    CHOICE,
+    JUNCTION,
+    NUMBER,
+    POWER,
+    RELATION,
+    SYMBOL,
+    Graph,
+)
+from nfanneal.model.expressions.slopes import slopes
+from nfanneal.model.ode.codegen.lines import listing
 from nfanneal.model.ode.codegen.sensitivities import MANY, Partial
 from nfanneal.model.ode.system import OdeSystem
 
 PIECE = 40
-"""Assignments of a function of a large system."""
+"""Lines of a function of a large system that are long themselves."""
+OPERATIONS, IN_A_PIECE = 300, 150
+"""Operations of a function that is written in pieces, and of a piece."""
 SHORT = 35
 """Lines of a function that is still compiled into its callers."""
+CHEAP = 2
+"""Operations that cost no more than to look up what they come to."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of array elements; which parameters the states depend on; what θ alone decides.
+    """A system's graph and derivatives; names of array elements; what θ alone decides.
 
-    `columns` are those of a row of sensitivities, unused ones at its end included. `fixed` are the
-    subexpressions of θ alone that are worth computing once per trajectory, with the symbols that
-    stand for them in the system's own expressions.
+    `columns` are those of a row of sensitivities, unused ones at its end included: of the `active`
+    parameters, which the states depend on. `texts` are the names of symbols' nodes, `fixed` the
+    nodes that depend on θ alone and are worth computing once per trajectory, with their names.
     """
 
     system: OdeSystem
-    names: dict[sympy.Symbol, str]
+    graph: Graph
+    texts: dict[int, str]
     active: tuple[int, ...]
     columns: int
-    fixed: dict[sympy.Expr, sympy.Symbol]
+    fixed: dict[int, str]
+    initial: tuple[int, ...]
+    equations: tuple[int, ...]
+    observables: tuple[int, ...]
 
     @property
     def is_large(self) -> bool:
-        """Whether its functions are written in pieces."""
+        """Whether loops go through tables instead of lines for each entry."""
         return len(self.system.states) > MANY
 
     @property
@@ -47,6 +65,11 @@ class Layout:
         """
         table = self.system.timetable
         return len(table.held) + len(table.moments) + table.stops + table.steady
+
+    @property
+    def columns_of(self) -> list[sympy.Symbol]:
+        """The active parameters."""
+        return [self.system.parameters[c] for c in self.active]
 
 
 def function(
@@ -83,99 +106,119 @@ def arithmetic(
 ''' + function(name, arguments, body, options, options)
 
 
-def with_fixed(layout: Layout, expression: sympy.Basic) -> sympy.Basic:
-    """The expression with its largest parts that depend on θ alone replaced by symbols.
-
-    Sums and products of parameters are cheap, and are left as they are.
-    """
-    if not expression.args or not expression.free_symbols:
-        return expression
-    alone = expression.free_symbols <= set(layout.system.parameters)
-    cheap = isinstance(expression, sympy.Add | sympy.Mul | Boolean)
-    if alone and not cheap:
-        if expression not in layout.fixed:
-            index = layout.taken + len(layout.fixed)
-            layout.fixed[expression] = sympy.Symbol(f"_fixed{index}", real=True)
-            layout.names[layout.fixed[expression]] = f"fixed[{index}]"
-        return layout.fixed[expression]
-    parts = [with_fixed(layout, part) for part in expression.args]
-    return expression.func(*parts) if parts != list(expression.args) else expression
-
-
-def assign(
-    layout: Layout,
-    targets: Sequence[str],
-    expressions: Sequence[sympy.Expr],
-    wanted: int | None = None,
+def lines_of(
+    layout: Layout, targets: Sequence[str], nodes: Sequence[int], texts: Mapping[int, str]
 ) -> list[str]:
-    """`target = expression` lines, only the `wanted` first of them; shared parts once."""
-    shared, reduced = sympy.cse(list(expressions), symbols=sympy.numbered_symbols("_s"))
-    reduced = reduced[:wanted]
-    names = layout.names | {s: f"s{i}" for i, (s, _) in enumerate(shared)}
-    lines = [(names[s], e) for s, e in _needed(shared, reduced)]
-    lines += zip(targets[:wanted], reduced, strict=True)
-    return [f"{target} = {_float(to_python(e, names))}" for target, e in lines]
+    """What sets targets to nodes, as a part of a function."""
+    every = listing(layout.graph, texts, targets, nodes)
+    return every.lines(range(len(every.statements)), {})
 
 
-def in_pieces(
-    layout: Layout,
-    name: str,
-    arguments: str,
-    targets: Sequence[str],
-    expressions: Sequence[sympy.Expr],
-    before: Sequence[str] = (),
-    finish: Callable[[Sequence[str]], Sequence[str]] = list,
-) -> str:
-    """A function that assigns by calling others, which assign a few each; `finish` their lines.
+@dataclass(frozen=True)
+class Form:
+    """How a function of nodes is written: where what is known stands, how many lanes it has,
 
-    The time to compile a function grows faster than its length.
+    what becomes of its lines, and the options of a short function, a long one, and pieces.
     """
-    texts = list[str]()
-    calls = list(before)
-    for first in range(0, len(targets), PIECE):
-        piece, rows = f"{name}_{first}", slice(first, first + PIECE)
-        body = finish(assign(layout, targets[rows], expressions[rows]))
-        texts.append(arithmetic(piece, arguments, body, "APART", "APART"))
-        calls.append(f"{piece}({arguments})")
-    return "".join([*texts, function(name, arguments, calls, "APART", "APART")])
+
+    texts: Mapping[int, str]
+    lanes: int = 1
+    finish: Callable[[Sequence[str]], Sequence[str]] = list
+    options: tuple[str, str, str] = ("INLINE", "STRICT", "APART")
 
 
-def _needed(
-    shared: Sequence[tuple[sympy.Symbol, sympy.Expr]], reduced: Sequence[sympy.Expr]
-) -> list[tuple[sympy.Symbol, sympy.Expr]]:
-    """The shared parts that the reduced expressions use, directly or through others."""
-    used = set().union(*(e.free_symbols for e in reduced))
-    kept = []
-    for symbol, expression in reversed(shared):
-        if symbol in used:
-            used |= expression.free_symbols
-            kept.append((symbol, expression))
-    return kept[::-1]
+def at_a_point(layout: Layout) -> Form:
+    """Of t, y, θ and `fixed`."""
+    return Form({**layout.texts, **layout.fixed})
 
 
-def _float(source: str) -> str:
-    """Integer literals as floats, so that every variable has one type."""
-    return f"{source}.0" if source.lstrip("-").isdigit() else source
+def written(
+    layout: Layout,
+    form: Form,
+    signature: tuple[str, str],
+    assigned: tuple[Sequence[str], Sequence[int]],
+    *,
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> str:
+    """A function, of a name and arguments, that sets targets to nodes.
+
+    A long one calls others, since the time to compile a function grows faster than its length. What
+    one of these computes and others need stands in an array of the function that calls them.
+    """
+    name, arguments = signature
+    every = listing(layout.graph, form.texts, *assigned)
+    short, long, apart = form.options
+    if sum(every.sizes) <= OPERATIONS:
+        body = form.finish(every.lines(range(len(every.statements)), {}))
+        return arithmetic(name, arguments, body, short, long, before=before, after=after)
+    runs, lane = every.cut(IN_A_PIECE), "" if form.lanes == 1 else " + lane"
+    places = every.crossing(runs)
+    room = {node: f"room[{form.lanes * i}{lane}]" for i, node in enumerate(places)}
+    sources, calls = [f"{name}_room = room({form.lanes * max(len(places), 1)})\n"], [*before]
+    calls.append(f"room = {name}_room()")
+    for i, run in enumerate(runs):
+        lines, inside = form.finish(every.lines(run, room)), f"{arguments}, room"
+        sources.append(arithmetic(f"{name}_{i}", inside, lines, apart, apart))
+        calls.append(f"{name}_{i}({inside})")
+    return "".join([*sources, function(name, arguments, [*calls, *after], apart, apart)])
 
 
-def names_in_store(layout: Layout, lanes: int) -> dict[sympy.Symbol, str]:
+def hold(layout: Layout, nodes: Sequence[int]) -> None:
+    """Find the largest parts of nodes that depend on θ alone and are worth computing once."""
+    theta = layout.graph.mask(layout.system.parameters)
+    waiting, seen = list(reversed(nodes)), set(nodes)
+    while waiting:
+        node = waiting.pop()
+        if _is_worth_it(layout.graph, node, theta):
+            if node not in layout.fixed:
+                layout.fixed[node] = f"fixed[{layout.taken + len(layout.fixed)}]"
+            continue
+        for part in reversed(layout.graph.nodes[node].arguments):
+            if part not in seen:
+                seen.add(part)
+                waiting.append(part)
+
+
+def _is_worth_it(graph: Graph, node: int, theta: int) -> bool:
+    kind = graph.nodes[node].kind
+    if kind in (NUMBER, SYMBOL, RELATION, JUNCTION) or graph.holds[node] & ~theta:
+        return False
+    return bool(graph.holds[node]) and _operations(graph, node) > CHEAP
+
+
+def _operations(graph: Graph, node: int) -> int:
+    """Sums and products, up to a few; other operations are many of these."""
+    found, waiting = 0, [node]
+    while waiting and found <= CHEAP:
+        kind, arguments, _ = graph.nodes[waiting.pop()]
+        if kind in (POWER, CALL, CHOICE):
+            return CHEAP + 1
+        found += max(len(arguments) - 1, 0)
+        waiting += arguments
+    return found
+
+
+def in_store(layout: Layout, lanes: int) -> dict[int, str]:
     """Names of θ and of what it decides, where the solver keeps them for each lane."""
     given = len(layout.system.parameters)
     starts = {"theta": 2, "fixed": 2 + given}
     names = {}
-    for symbol, name in layout.names.items():
+    for node, name in {**layout.texts, **layout.fixed}.items():
         array, _, index = name.rstrip("]").partition("[")
         if array in starts:
-            names[symbol] = f"store[CONSTANTS + {lanes * (starts[array] + int(index))} + lane]"
+            names[node] = f"store[CONSTANTS + {lanes * (starts[array] + int(index))} + lane]"
     return names
 
 
-def nonzero(expressions: Sequence[sympy.Expr], symbols: Sequence[sympy.Symbol]) -> list[Partial]:
-    """(i, j, ∂expression_i/∂symbol_j) wherever that is not identically zero."""
-    partials = [
-        (i, j, differentiate(expression, symbol))
-        for i, expression in enumerate(expressions)
+def partials(
+    layout: Layout, nodes: Sequence[int], symbols: Sequence[sympy.Symbol]
+) -> list[Partial]:
+    """(i, j, ∂node_i/∂symbol_j) wherever that is not zero everywhere."""
+    found = slopes(layout.graph, nodes, symbols)
+    return [
+        (i, j, row[symbol])
+        for i, row in enumerate(found)
         for j, symbol in enumerate(symbols)
-        if symbol in expression.free_symbols
+        if symbol in row
     ]
-    return [(i, j, partial) for i, j, partial in partials if partial != 0]

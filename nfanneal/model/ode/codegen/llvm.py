@@ -62,6 +62,34 @@ def lines(arguments: str, text: str, names: Mapping[str, Any]) -> Callable[..., 
     return emitted
 
 
+def room(size: int) -> Callable[[], Any]:
+    """A function for numba's compiled code that gives an array of so many float64.
+
+    They are those of the function that calls it, and no longer there when it has returned.
+    """
+
+    @intrinsic
+    def taken(typingctx: Any) -> Any:
+        kind = types.Array(types.float64, 1, "C")
+
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            array = context.make_array(kind)(context, builder)
+            numbers = cgutils.alloca_once(builder, ir.ArrayType(NUMBER, size))
+            context.populate_array(
+                array,
+                data=builder.bitcast(numbers, array.data.type),
+                shape=[PLACE(size)],
+                strides=[PLACE(8)],
+                itemsize=PLACE(8),
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return kind(), codegen
+
+    return taken
+
+
 def _declare(scope: _Scope, name: str, kind: Any, value: Any) -> None:
     if isinstance(kind, types.Array):
         array = scope.context.make_array(kind)(scope.context, scope.builder, value)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import sympy
-
-Partial = tuple[int, int, sympy.Expr]
+Partial = tuple[int, int, int]
+"""Row and column of an entry of a matrix that is not zero everywhere, and its node."""
 
 AT_ONCE = 4
 """Numbers that are worked on at once."""

@@ -7,22 +7,22 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-import sympy
-
-from nfanneal.model.expressions import SCALAR_FUNCTIONS, differentiate
+from nfanneal.model.expressions import SCALAR_FUNCTIONS
+from nfanneal.model.expressions.graph import Graph
 from nfanneal.model.ode.codegen.layout import (
+    Form,
     Layout,
-    arithmetic,
-    assign,
+    at_a_point,
     function,
-    in_pieces,
-    names_in_store,
-    nonzero,
-    with_fixed,
+    hold,
+    in_store,
+    lines_of,
+    partials,
+    written,
 )
 from nfanneal.model.ode.codegen.sensitivities import (
     MANY,
@@ -42,7 +42,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from nfanneal.model.ode.codegen.llvm import lines  # {emission}
+from nfanneal.model.ode.codegen.llvm import lines, room  # {emission}
 """
 OWN_IMPORT = re.compile(
     r"^(import|from) [\w.]+( import (\([^)]*\)|[^(\n]*))?( *# fmt: skip)?\n", re.MULTILINE
@@ -105,14 +105,16 @@ def _part(name: str) -> str:
 
 def _system_source(system: OdeSystem, stepper: Stepper) -> str:
     layout = _layout(system, stepper)
-    jacobian, direct = _rhs_partials(layout)
-    partials = [e for _, _, e in (*jacobian, *direct)]
+    jacobian = partials(layout, layout.equations, system.states)
+    direct = partials(layout, layout.equations, layout.columns_of)
+    slopes = [node for _, _, node in (*jacobian, *direct)]
+    hold(layout, [*layout.equations, *slopes])
     places = [*range(len(jacobian))]
     places += [place(len(jacobian), layout.columns, i, q) for i, q, _ in direct]
-    sources = [_initial(layout), _initial_slopes(layout), *_rhs(layout, partials, places)]
+    sources = [_initial(layout), _initial_slopes(layout), *_rhs(layout, slopes, places)]
     sources += [_observe(layout, stepper.lanes), _observe_slopes(layout, stepper.lanes)]
     sources += [_variation(layout, jacobian, direct)]
-    sources += [*stepper.more(layout, jacobian, direct), *_timetable(layout)]
+    sources += [*stepper.more(layout, jacobian, direct), *_timetable(layout, jacobian, direct)]
     sources += trigger_functions(layout)
     sources = [_prepare(layout), *sources]  # last, when everything fixed has been found
     sizes = _sizes(layout, len(jacobian), stepper)
@@ -141,17 +143,23 @@ S_ROW, S_COLUMN = {"P, 1" if stepper.by_rows else "LANES, N * LANES"}
 
 
 def _layout(system: OdeSystem, stepper: Stepper) -> Layout:
-    names = {system.time: "t"}
-    names |= {s: f"y[{i}]" for i, s in enumerate(system.states)}
-    names |= {s: f"theta[{i}]" for i, s in enumerate(system.parameters)}
-    names |= {s: f"fixed[{i}]" for i, s in enumerate(system.timetable.held)}
-    used: set[sympy.Symbol] = set()
-    for expression in (*system.initial, *system.equations, *system.timetable.expressions):
-        used |= expression.free_symbols
-    used -= set(system.given)
-    active = tuple(i for i, s in enumerate(system.parameters) if s in used)
+    graph, table = Graph(), system.timetable
+    texts = {graph.symbol(s): f"theta[{i}]" for i, s in enumerate(system.parameters)}
+    texts |= {graph.symbol(s): f"fixed[{i}]" for i, s in enumerate(table.held)}
+    texts |= {graph.symbol(system.time): "t"}
+    texts |= {graph.symbol(s): f"y[{i}]" for i, s in enumerate(system.states)}
+    initial = tuple(map(graph.of, system.initial))
+    for name, expression in system.named:
+        graph.define(name, expression)
+    equations = tuple(map(graph.of, system.equations))
+    observables = tuple(map(graph.of, system.observables))
+    used = 0
+    for node in (*initial, *equations, *map(graph.of, table.expressions)):
+        used |= graph.holds[node]
+    used &= ~graph.mask(system.given)
+    active = tuple(i for i, s in enumerate(system.parameters) if graph.mask([s]) & used)
     columns = padded(len(active)) if stepper.by_rows else len(active)
-    return Layout(system, names, active, columns, {})
+    return Layout(system, graph, texts, active, columns, {}, initial, equations, observables)
 
 
 def _scalar_functions(source: str) -> list[str]:
@@ -168,52 +176,41 @@ def _scalar_function(name: str) -> str:
 
 
 def _prepare(layout: Layout) -> str:
-    targets = [layout.names[symbol] for symbol in layout.fixed.values()]
-    table = layout.system.timetable
+    table, of = layout.system.timetable, layout.graph.of
     timed = [*table.moments, table.tables.number] if table.stops else []
     timed += [table.equilibrates] if table.steady else []
+    targets = [*layout.fixed.values()]
     targets += [f"fixed[{len(table.held) + i}]" for i in range(len(timed))]
-    expressions = [*layout.fixed, *timed]
-    return arithmetic("prepare", "theta, fixed", assign(layout, targets, expressions))
+    nodes = [*layout.fixed, *map(of, timed)]
+    signature = "prepare", "theta, fixed"
+    return written(layout, Form(layout.texts), signature, (targets, nodes))
 
 
 def _initial(layout: Layout) -> str:
-    targets = [f"y[{i}]" for i in range(len(layout.system.states))]
-    return arithmetic("initial", "theta, y", assign(layout, targets, layout.system.initial))
+    targets = [f"y[{i}]" for i in range(len(layout.initial))]
+    signature = "initial", "theta, y"
+    return written(layout, Form(layout.texts), signature, (targets, layout.initial))
 
 
 def _initial_slopes(layout: Layout) -> str:
-    columns = [layout.system.parameters[c] for c in layout.active]
-    partials = nonzero(layout.system.initial, columns)
-    targets = [f"s[{i * layout.columns + q}]" for i, q, _ in partials]
-    body = assign(layout, targets, [e for _, _, e in partials])
-    return arithmetic("initial_slopes", "theta, s", body, before=["s[:] = 0.0"])
+    entries = partials(layout, layout.initial, layout.columns_of)
+    assigned = (
+        [f"s[{i * layout.columns + q}]" for i, q, _ in entries],
+        [node for *_, node in entries],
+    )
+    signature = "initial_slopes", "theta, s"
+    return written(layout, Form(layout.texts), signature, assigned, before=["s[:] = 0.0"])
 
 
-def _rhs_partials(layout: Layout) -> tuple[list[Partial], list[Partial]]:
-    """The entries of ∂f/∂y and of ∂f/∂θ that are not zero everywhere."""
-    system = layout.system
-    columns = [system.parameters[c] for c in layout.active]
-    return nonzero(system.equations, system.states), nonzero(system.equations, columns)
-
-
-def _rhs(layout: Layout, partials: Sequence[sympy.Expr], places: Sequence[int]) -> list[str]:
-    """f alone, and with its derivatives, by the same lines: not a bit of f may differ."""
-    equations = layout.system.equations
-    n, slopes = len(equations), [f"partials[{i}]" for i in places]
-    targets = [f"dy[{i}]" for i in range(n)]
-    expressions = [with_fixed(layout, e) for e in (*equations, *partials)]
+def _rhs(layout: Layout, slopes: Sequence[int], places: Sequence[int]) -> list[str]:
+    """f alone, and with its derivatives: not a bit of f may differ."""
     alone, both = "t, y, theta, fixed, dy", "t, y, theta, fixed, dy, partials"
-    if layout.is_large:
-        before = [f"rhs({alone})"]
-        return [
-            in_pieces(layout, "rhs", alone, targets, expressions[:n]),
-            in_pieces(layout, "rhs_and_partials", both, slopes, expressions[n:], before),
-        ]
-    lines = assign(layout, [*targets, *slopes], expressions)
+    targets = [f"dy[{i}]" for i in range(len(layout.equations))]
+    all_targets = [*targets, *(f"partials[{i}]" for i in places)]
+    nodes, form = layout.equations, at_a_point(layout)
     return [
-        arithmetic("rhs", alone, assign(layout, [*targets, *slopes], expressions, n)),
-        arithmetic("rhs_and_partials", both, lines),
+        written(layout, form, ("rhs", alone), (targets, nodes)),
+        written(layout, form, ("rhs_and_partials", both), (all_targets, [*nodes, *slopes])),
     ]
 
 
@@ -228,16 +225,17 @@ def _variation(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Par
 def _observe(layout: Layout, lanes: int) -> str:
     """h(t, x, θ) from the store: of one lane, and of a stage."""
     plain, others = _plain_and_other_observables(layout)
-    targets = [f"values[row, output, {k}]" for k in others]
-    expressions = [with_fixed(layout, layout.system.observables[k]) for k in others]
-    body, after = assign(_at_output(layout, lanes), targets, expressions), list[str]()
+    nodes, after = [layout.observables[k] for k in others], list[str]()
+    hold(layout, nodes)
     if plain:
         after += ["for o in range(len(PLAIN)):"]
         state = "store[STAGE + PLAIN[o, 1] * LANES + lane]"
         after += [f"    values[row, output, PLAIN[o, 0]] = {state}"]
     pairs = f"PLAIN = np.array({plain}, dtype=np.int64)\n" if plain else ""
-    arguments = "t, lane, store, values, row, output"
-    return pairs + arithmetic("observe", arguments, body, after=after)
+    assigned = [f"values[row, output, {k}]" for k in others], nodes
+    signature = "observe", "t, lane, store, values, row, output"
+    form = Form(_at_output(layout, lanes))
+    return pairs + written(layout, form, signature, assigned, after=after)
 
 
 def _plain_and_other_observables(layout: Layout) -> tuple[list[tuple[int, int]], list[int]]:
@@ -245,8 +243,8 @@ def _plain_and_other_observables(layout: Layout) -> tuple[list[tuple[int, int]],
 
     The former are gone through by a table: lines for each would take long to compile.
     """
-    place = {symbol: j for j, symbol in enumerate(layout.system.states)}
-    observables = list(enumerate(layout.system.observables))
+    place = {layout.graph.symbol(s): j for j, s in enumerate(layout.system.states)}
+    observables = list(enumerate(layout.observables))
     if not layout.is_large:
         return [], [k for k, _ in observables]
     plain = [(k, place[h]) for k, h in observables if h in place]
@@ -257,12 +255,13 @@ def _observe_slopes(layout: Layout, lanes: int) -> str:
     """dh/dθ = ∂h/∂x·s + ∂h/∂θ."""
     system = layout.system
     plain, others = _plain_and_other_observables(layout)
-    observables = [system.observables[k] for k in others]
-    by_state = nonzero(observables, system.states)
-    direct = nonzero(observables, system.parameters)
-    names = [f"h{i}" for i in range(len(by_state) + len(direct))]
-    expressions = [with_fixed(layout, e) for _, _, e in (*by_state, *direct)]
-    body = assign(_at_output(layout, lanes), names, expressions)
+    observables = [layout.observables[k] for k in others]
+    by_state = partials(layout, observables, system.states)
+    direct = partials(layout, observables, system.parameters)
+    nodes = [node for *_, node in (*by_state, *direct)]
+    hold(layout, nodes)
+    names = [f"h{i}" for i in range(len(nodes))]
+    body = lines_of(layout, names, nodes, _at_output(layout, lanes))
     body += ["s = store[S_STAGE + lane:]"]
     whole = layout.active == tuple(range(len(system.parameters)))
     if not whole or {k for k, _, _ in by_state} < {*range(len(others))}:
@@ -285,12 +284,11 @@ def _observe_slopes(layout: Layout, lanes: int) -> str:
     return function("observe_slopes", "t, lane, store, slopes, row, output", body)
 
 
-def _at_output(layout: Layout, lanes: int) -> Layout:
+def _at_output(layout: Layout, lanes: int) -> dict[int, str]:
     """Names of what observables are computed from."""
-    states = {s: f"store[STAGE + {lanes * i} + lane]" for i, s in enumerate(layout.system.states)}
-    return replace(
-        layout, names={**names_in_store(layout, lanes), layout.system.time: "t", **states}
-    )
+    node, system = layout.graph.symbol, layout.system
+    names = {node(s): f"store[STAGE + {lanes * i} + lane]" for i, s in enumerate(system.states)}
+    return {**in_store(layout, lanes), node(system.time): "t", **names}
 
 
 def _hold_constants(parameters: int) -> str:
@@ -305,7 +303,7 @@ def _hold_constants(parameters: int) -> str:
     return function("hold_constants", "lane, theta, fixed, store", body, "STRICT")
 
 
-def _timetable(layout: Layout) -> list[str]:
+def _timetable(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
     """What a system has only if something happens at certain times."""
     table, sources = layout.system.timetable, list[str]()
     if table.stops:
@@ -318,7 +316,7 @@ def _timetable(layout: Layout) -> list[str]:
             sources += [f"BEFORE = {len(table.switches)}\n"]
         sources += [f"EQUILIBRATES = {layout.taken - 1}\n"]
     if table.rests:
-        sources += steady_sources(layout)
+        sources += steady_sources(layout, jacobian, direct)
     return sources
 
 
@@ -345,10 +343,10 @@ def _tables(layout: Layout) -> str:
 
 
 def _spaced(layout: Layout) -> str:
-    intervals = layout.system.timetable.intervals
-    targets = [f"interval{i}" for i in range(len(intervals))]
+    nodes = [layout.graph.of(interval) for interval in layout.system.timetable.intervals]
+    targets = [f"interval{i}" for i in range(len(nodes))]
     above = " and ".join(f"{target} > 0.0" for target in targets) or "True"
-    body = [*assign(layout, targets, intervals), f"return {above}"]
+    body = [*lines_of(layout, targets, nodes, layout.texts), f"return {above}"]
     return function("spaced", "theta", body, "STRICT")
 
 
@@ -357,7 +355,8 @@ def _apply(layout: Layout) -> str:
     for event in range(len(table.switches)):
         body += [f"if event == {event}:", f"    fixed[{event}] = 1.0"]
     for event, dose in enumerate(table.doses, start=len(table.switches)):
-        lines = assign(layout, [f"y[{dose.state}]"], [dose.after])
+        node = layout.graph.of(dose.after)
+        lines = lines_of(layout, [f"y[{dose.state}]"], [node], layout.texts)
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("apply", "event, y, theta, fixed", body, "STRICT")
 
@@ -365,12 +364,13 @@ def _apply(layout: Layout) -> str:
 def _apply_slopes(layout: Layout) -> str:
     """∂g/∂y of the one state that a dose changes, times its sensitivities, and ∂g/∂θ."""
     system, body = layout.system, ["pass"]
-    columns = [system.parameters[c] for c in layout.active]
     for event, dose in enumerate(system.timetable.doses, start=len(system.timetable.switches)):
-        own = differentiate(dose.after, system.states[dose.state])
-        direct = nonzero([dose.after], columns)
+        after = [layout.graph.of(dose.after)]
+        own = partials(layout, after, [system.states[dose.state]])
+        direct = partials(layout, after, layout.columns_of)
         names = ["own", *(f"h{q}" for _, q, _ in direct)]
-        lines = assign(layout, names, [own, *(e for _, _, e in direct)])
+        nodes = [own[0][2] if own else layout.graph.zero, *(node for *_, node in direct)]
+        lines = lines_of(layout, names, nodes, layout.texts)
         lines += ["for q in range(P):", f"    s[{dose.state} * P + q] *= own"]
         lines += [f"s[{dose.state} * P + {q}] += h{q}" for _, q, _ in direct]
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
@@ -380,7 +380,8 @@ def _apply_slopes(layout: Layout) -> str:
 def _reset(layout: Layout) -> str:
     resets = layout.system.timetable.resets
     names = [f"new{i}" for i, _ in resets]
-    body = assign(layout, names, [value for _, value in resets])
+    nodes = [layout.graph.of(value) for _, value in resets]
+    body = lines_of(layout, names, nodes, layout.texts)
     body += [f"y[{i}] = new{i}" for i, _ in resets]
     return function("reset", "theta, fixed, y", body, "STRICT")
 
@@ -388,11 +389,12 @@ def _reset(layout: Layout) -> str:
 def _reset_slopes(layout: Layout) -> str:
     """∂R/∂y·s + ∂R/∂θ in the rows of s of the states that become R(y, θ)."""
     system, resets = layout.system, layout.system.timetable.resets
-    columns = [system.parameters[c] for c in layout.active]
-    values = [value for _, value in resets]
-    by_state, direct = nonzero(values, system.states), nonzero(values, columns)
-    names = [f"h{n}" for n in range(len(by_state) + len(direct))]
-    body = assign(layout, names, [e for _, _, e in (*by_state, *direct)])
+    values = [layout.graph.of(value) for _, value in resets]
+    by_state = partials(layout, values, system.states)
+    direct = partials(layout, values, layout.columns_of)
+    nodes = [node for *_, node in (*by_state, *direct)]
+    names = [f"h{n}" for n in range(len(nodes))]
+    body = lines_of(layout, names, nodes, layout.texts)
     body += ["for q in range(P):"]
     for row, (i, _) in enumerate(resets):
         terms = [f"h{n} * s[{j} * P + q]" for n, (r, j, _) in enumerate(by_state) if r == row]
@@ -404,10 +406,11 @@ def _reset_slopes(layout: Layout) -> str:
 
 
 def _stop_slopes(layout: Layout) -> str:
-    columns, body = [layout.system.parameters[c] for c in layout.active], ["pass"]
+    body = ["pass"]
     for event, moment in enumerate(layout.system.timetable.moments):
-        partials = nonzero([moment], columns)
-        lines = assign(layout, [f"moved[{q}]" for _, q, _ in partials], [e for *_, e in partials])
+        entries = partials(layout, [layout.graph.of(moment)], layout.columns_of)
+        targets, nodes = [f"moved[{q}]" for _, q, _ in entries], [node for *_, node in entries]
+        lines = lines_of(layout, targets, nodes, layout.texts)
         if lines:
             body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     return function("stop_slopes", "event, theta, fixed, moved", body, "STRICT")

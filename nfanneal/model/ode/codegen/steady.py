@@ -9,23 +9,18 @@ import sympy
 from sympy import QQ
 from sympy.polys.matrices import DomainMatrix
 
-from nfanneal.model.ode.codegen.layout import (
-    Layout,
-    arithmetic,
-    assign,
-    in_pieces,
-    nonzero,
-    with_fixed,
-)
+from nfanneal.model.ode.codegen.layout import Layout, at_a_point, written
+from nfanneal.model.ode.codegen.sensitivities import Partial
 
 
-def steady_sources(layout: Layout) -> list[str]:
+def steady_sources(
+    layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]
+) -> list[str]:
     """Sources for `steady_state` of the template."""
-    columns = [layout.system.parameters[c] for c in layout.active]
     return [
         _laws(layout),
-        *_matrix(layout, "steady_jacobian", layout.system.states),
-        *_matrix(layout, "steady_direct", columns),
+        _matrix(layout, "steady_jacobian", jacobian),
+        _matrix(layout, "steady_direct", direct),
     ]
 
 
@@ -64,13 +59,7 @@ def _laws(layout: Layout) -> str:
     )
 
 
-def _matrix(layout: Layout, name: str, symbols: Sequence[sympy.Symbol]) -> list[str]:
-    partials = nonzero(layout.system.equations, symbols)
-    targets = [f"matrix[{i}, {j}]" for i, j, _ in partials]
-    expressions, arguments = (
-        [with_fixed(layout, e) for *_, e in partials],
-        "t, y, theta, fixed, matrix",
-    )
-    if layout.is_large:
-        return [in_pieces(layout, name, arguments, targets, expressions)]
-    return [arithmetic(name, arguments, assign(layout, targets, expressions), "STRICT")]
+def _matrix(layout: Layout, name: str, entries: Sequence[Partial]) -> str:
+    assigned = [f"matrix[{i}, {j}]" for i, j, _ in entries], [node for *_, node in entries]
+    signature = name, "t, y, theta, fixed, matrix"
+    return written(layout, at_a_point(layout), signature, assigned)

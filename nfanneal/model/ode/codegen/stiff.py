@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-import sympy
-
-from nfanneal.model.expressions import differentiate
-from nfanneal.model.ode.codegen.layout import (
-    PIECE,
-    Layout,
-    arithmetic,
-    assign,
-    function,
-    in_pieces,
-    with_fixed,
-)
+from nfanneal.model.expressions import symbol
+from nfanneal.model.expressions.graph import JUNCTION, RELATION
+from nfanneal.model.expressions.slopes import slopes, tangents
+from nfanneal.model.ode.codegen.layout import Form, Layout, at_a_point, hold, partials, written
 from nfanneal.model.ode.codegen.sensitivities import Partial, place
 from nfanneal.model.ode.codegen.source import Stepper, kernel_source
 from nfanneal.model.ode.system import OdeSystem
@@ -43,72 +34,62 @@ STIFF = Stepper(
 
 def _jacobian(layout: Layout, jacobian: Sequence[Partial]) -> str:
     """∂f/∂y as a full matrix, and ∂f/∂t: the same lines with sensitivities and without."""
-    system = layout.system
-    by_time = [differentiate(e, system.time) for e in system.equations]
+    by_time = partials(layout, layout.equations, [layout.system.time])
     targets = [f"jac[{i}, {j}]" for i, j, _ in jacobian]
-    targets += [f"drift[{i}]" for i in range(len(by_time))]
-    expressions = [with_fixed(layout, e) for e in (*(e for _, _, e in jacobian), *by_time)]
-    arguments, before = "t, y, theta, fixed, jac, drift", ["jac[:, :] = 0.0"]
-    if layout.is_large:
-        return in_pieces(layout, "jacobian", arguments, targets, expressions, before)
-    body = assign(layout, targets, expressions)
-    return arithmetic("jacobian", arguments, body, before=before)
+    targets += [f"drift[{i}]" for i, _, _ in by_time]
+    nodes = [node for _, _, node in (*jacobian, *by_time)]
+    hold(layout, nodes)
+    before = ["jac[:, :] = 0.0", "drift[:] = 0.0"]
+    signature = "jacobian", "t, y, theta, fixed, jac, drift"
+    return written(layout, at_a_point(layout), signature, (targets, nodes), before=before)
 
 
 def _curvature(layout: Layout, jacobian: Sequence[Partial], direct: Sequence[Partial]) -> list[str]:
-    """Second derivatives at a point, and what they make of a direction u.
+    """How ∂f/∂y and ∂f/∂t change: in parts that the point alone decides, and for a direction u.
 
-    `bend` gives ∂²f/∂y∂y, ∂²f/∂y∂θ and ∂²f/∂t∂(y, θ), wherever they are not zero everywhere;
-    `curve` the derivatives of (∂f/∂y)·u + c·∂f/∂t by y and θ in the places that `partials` has for
-    the derivatives of f.
+    `curve` gives the derivatives of (∂f/∂y)·u + c·∂f/∂t by y and θ in the places that `partials`
+    has for the derivatives of f; `bend` what they need of the point.
     """
-    system, entries_of_y = layout.system, len(jacobian)
-    places = {(i, "y", j): n for n, (i, j, _) in enumerate(jacobian)}
-    places |= {(i, "theta", q): place(entries_of_y, layout.columns, i, q) for i, q, _ in direct}
-    entries: dict[sympy.Expr, int] = {}
-    terms: dict[int, list[str]] = defaultdict(list)
-    by_time = ((i, None, differentiate(e, system.time)) for i, e in enumerate(system.equations))
-    for i, j, slope in (*jacobian, *by_time):
-        for kind, symbol, column in _variables(layout):
-            second = _second(slope, symbol)
-            if second != 0:
-                index = entries.setdefault(with_fixed(layout, second), len(entries))
-                factor = "c" if j is None else f"u[{j}]"
-                terms[places[i, kind, column]].append(f"second[{index}] * {factor}")
-    targets = [f"second[{n}]" for n in range(len(entries))]
-    body = [f"curved[{n}] = {' + '.join(terms[n]) or '0.0'}" for n in places.values()]
+    system, graph = layout.system, layout.graph
+    moving = [symbol(f"_u{j}") for j in range(len(system.states))]
+    seeds = {s: graph.symbol(u) for s, u in zip(system.states, moving, strict=True)}
+    seeds[system.time] = graph.symbol(symbol("_c"))
+    direction = graph.mask([*moving, symbol("_c")])
+    along = tangents(graph, layout.equations, seeds)
+    still = _still(layout, along, direction)
+    variables = [*system.states, *layout.columns_of]
+    found = slopes(graph, along, variables, still)
+    places = {(i, system.states[j]): n for n, (i, j, _) in enumerate(jacobian)}
+    columns = layout.columns_of
+    places |= {(i, columns[q]): place(len(jacobian), layout.columns, i, q) for i, q, _ in direct}
+    targets = {n: found[i].get(s, graph.zero) for (i, s), n in places.items()}
+    second = _still(layout, [*targets.values()], direction)
+    hold(layout, second)
+    bend = [f"second[{i}]" for i in range(len(second))], second
+    texts = {node: f"second[{i}]" for i, node in enumerate(second)}
+    texts |= {seeds[s]: f"u[{j}]" for j, s in enumerate(system.states)} | {seeds[system.time]: "c"}
+    form = Form(texts, options=("LINEAR_INLINE", "LINEAR", "LINEAR_APART"))
+    curve = [f"curved[{n}]" for n in targets], [*targets.values()]
     return [
-        f"SECOND = {len(entries)}\n",
-        _bend(layout, targets, list(entries)),
-        *_curve(layout, body),
+        f"SECOND = {len(second)}\n",
+        written(layout, at_a_point(layout), ("bend", "t, y, theta, fixed, second"), bend),
+        written(layout, form, ("curve", "second, u, c, curved"), curve),
     ]
 
 
-def _bend(layout: Layout, targets: Sequence[str], entries: Sequence[sympy.Expr]) -> str:
-    arguments = "t, y, theta, fixed, second"
-    if layout.is_large:
-        return in_pieces(layout, "bend", arguments, targets, entries)
-    return arithmetic("bend", arguments, assign(layout, targets, entries))
-
-
-def _curve(layout: Layout, lines: Sequence[str]) -> list[str]:
-    arguments = "second, u, c, curved"
-    if not layout.is_large:
-        return [arithmetic("curve", arguments, lines, "LINEAR_INLINE", "LINEAR")]
-    texts, calls = list[str](), list[str]()
-    for first in range(0, len(lines), PIECE):
-        name, piece = f"curve_{first}", lines[first : first + PIECE]
-        texts.append(arithmetic(name, arguments, piece, "LINEAR_APART", "LINEAR_APART"))
-        calls.append(f"{name}({arguments})")
-    return [*texts, function("curve", arguments, calls, "LINEAR_APART", "LINEAR_APART")]
-
-
-def _variables(layout: Layout) -> list[tuple[str, sympy.Symbol, int]]:
-    """The states and the active parameters, with their kind and column."""
-    system = layout.system
-    states = [("y", symbol, j) for j, symbol in enumerate(system.states)]
-    return states + [("theta", system.parameters[c], q) for q, c in enumerate(layout.active)]
-
-
-def _second(slope: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
-    return differentiate(slope, symbol) if symbol in slope.free_symbols else sympy.S.Zero
+def _still(layout: Layout, nodes: Sequence[int], direction: int) -> list[int]:
+    """The largest parts of nodes that no direction changes."""
+    graph, found = layout.graph, dict[int, None]()
+    waiting, seen = list(reversed(nodes)), set(nodes)
+    while waiting:
+        node = waiting.pop()
+        is_condition = graph.nodes[node].kind in (RELATION, JUNCTION)  # it cannot be put anywhere
+        if not graph.holds[node] & direction and not is_condition:
+            if graph.holds[node]:
+                found[node] = None
+            continue
+        for part in reversed(graph.nodes[node].arguments):
+            if part not in seen:
+                seen.add(part)
+                waiting.append(part)
+    return list(found)

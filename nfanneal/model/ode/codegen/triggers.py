@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sympy
 
-from nfanneal.model.expressions import differentiate
 from nfanneal.model.expressions.functions import Magnitude
-from nfanneal.model.ode.codegen.layout import Layout, arithmetic, assign, function, nonzero
+from nfanneal.model.ode.codegen.layout import Layout, arithmetic, function, lines_of, partials
+from nfanneal.model.ode.codegen.sensitivities import Partial
 from nfanneal.model.ode.triggers import (
     WAITING,
     Conditions,
@@ -103,37 +102,36 @@ def _differences(layout: Layout, conditions: Conditions) -> str:
     differences = [relation.difference for relation in relations]
     sizes = [Magnitude(r.left) + Magnitude(r.right) for r in relations]
     targets = [f"values[{i}]" for i in range(2 * len(relations))]
-    body = assign(layout, targets, [*differences, *sizes])
+    body = _assign(layout, targets, [*differences, *sizes])
     return arithmetic("differences", "t, y, theta, fixed, values", body, "STRICT")
 
 
 def _conditions(layout: Layout, triggers: Sequence[Trigger], conditions: Conditions) -> str:
     """Whether each condition holds, by its relations."""
-    names = {bit: f"holds[{i}]" for i, bit in enumerate(conditions.bits)}
-    own = Layout(layout.system, names, layout.active, layout.columns, layout.fixed)
+    texts = {layout.graph.symbol(bit): f"holds[{i}]" for i, bit in enumerate(conditions.bits)}
     targets = [f"true[{e}]" for e in range(len(triggers))]
-    body = assign(own, targets, [as_number(formula) for formula in conditions.formulas])
+    nodes = [layout.graph.of(as_number(formula)) for formula in conditions.formulas]
+    body = lines_of(layout, targets, nodes, texts)
     return arithmetic("conditions", "holds, true", body, "STRICT")
 
 
 def _first_conditions(layout: Layout, triggers: Sequence[Trigger]) -> str:
     """Whether each condition holds at the start, where no switch has turned."""
     targets = [f"true[{e}]" for e in range(len(triggers))]
-    body = assign(layout, targets, [as_number(trigger.condition) for trigger in triggers])
+    body = _assign(layout, targets, [as_number(trigger.condition) for trigger in triggers])
     return arithmetic("first_conditions", "t, y, theta, fixed, true", body, "STRICT")
 
 
 def _relation_rate(layout: Layout, conditions: Conditions) -> str:
     """∂c/∂y and ∂c/∂θ of the difference c of one that moves, added to zeros; returns ∂c/∂t."""
-    system, body = layout.system, list[str]()
-    columns = _columns(layout)
+    body = list[str]()
     for r, relation in enumerate(conditions.relations[: conditions.moving]):
-        c = relation.difference
-        by_state, direct = nonzero([c], system.states), nonzero([c], columns)
+        by_state, drift, direct = _slopes(layout, relation.difference)
         targets = [f"by_y[{i}]" for _, i, _ in by_state]
         targets += [f"by_theta[{q}]" for _, q, _ in direct]
-        expressions = [*(e for *_, e in (*by_state, *direct)), differentiate(c, system.time)]
-        lines = [*assign(layout, [*targets, "drift"], expressions), "return drift"]
+        nodes = [*(node for *_, node in (*by_state, *direct)), drift]
+        lines = lines_of(layout, [*targets, "drift"], nodes, layout.texts)
+        lines.append("return drift")
         body += [f"if which == {r}:", *(f"    {line}" for line in lines)]
     arguments = "which, t, y, theta, fixed, by_y, by_theta"
     return function("relation_rate", arguments, [*body, "return 0.0"], "STRICT")
@@ -145,7 +143,7 @@ def _assigned(layout: Layout, triggers: Sequence[Trigger]) -> str:
     for event, trigger in enumerate(triggers):
         targets = [*(f"values[{v}]" for v in range(len(trigger.values))), "delay"]
         expressions = [*(value for _, value in trigger.values), _delay(trigger)]
-        lines = [*assign(layout, targets, expressions), "return delay"]
+        lines = [*_assign(layout, targets, expressions), "return delay"]
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     arguments = "event, t, y, theta, fixed, values"
     return function("assigned", arguments, [*body, "return 0.0"], "STRICT")
@@ -156,29 +154,25 @@ def _assigned_slopes(layout: Layout, triggers: Sequence[Trigger]) -> str:
 
     `total` is dy/dθ at that time. Both have rows of P numbers; `slopes` has rows of COLUMNS.
     """
-    system, body = layout.system, list[str]()
-    columns = _columns(layout)
+    body = list[str]()
     for event, trigger in enumerate(triggers):
         lines = list[str]()
         for v, (_, value) in enumerate(trigger.values):
-            lines += _slopes_of(layout, value, system, columns, v)
+            lines += _slopes_of(layout, value, v)
         if trigger.delay is not None:
-            lines += _slopes_of(layout, trigger.delay, system, columns, "VALUES")
+            lines += _slopes_of(layout, trigger.delay, "VALUES")
         body += [f"if event == {event}:", *(f"    {line}" for line in lines)]
     arguments = "event, t, y, total, moved, theta, fixed, slopes"
     return function("assigned_slopes", arguments, body, "STRICT")
 
 
-def _slopes_of(
-    layout: Layout, value: Any, system: Any, columns: Sequence[sympy.Symbol], row: int | str
-) -> list[str]:
-    by_state = nonzero([value], system.states)
-    by_time, direct = differentiate(value, system.time), nonzero([value], columns)
+def _slopes_of(layout: Layout, value: sympy.Expr, row: int | str) -> list[str]:
+    by_state, by_time, direct = _slopes(layout, value)
     names = [*(f"v{i}" for _, i, _ in by_state), "drift", *(f"h{q}" for _, q, _ in direct)]
-    partials = [*(e for *_, e in by_state), by_time, *(e for *_, e in direct)]
+    nodes = [*(node for *_, node in by_state), by_time, *(node for *_, node in direct)]
     terms = [f"v{i} * total[{i} * P + q]" for _, i, _ in by_state] + ["drift * moved[q]"]
     return [
-        *assign(layout, names, partials),
+        *lines_of(layout, names, nodes, layout.texts),
         "for q in range(COLUMNS):",
         f"    slopes[{row} * COLUMNS + q] = {' + '.join(terms)}",
         *(f"slopes[{row} * COLUMNS + {q}] += h{q}" for _, q, _ in direct),
@@ -189,5 +183,14 @@ def _delay(trigger: Trigger) -> sympy.Expr:
     return sympy.S.Zero if trigger.delay is None else trigger.delay
 
 
-def _columns(layout: Layout) -> list[sympy.Symbol]:
-    return [layout.system.parameters[c] for c in layout.active]
+def _slopes(layout: Layout, value: sympy.Expr) -> tuple[list[Partial], int, list[Partial]]:
+    """The derivatives of an expression by states, by the time, and by active parameters."""
+    node, system = [layout.graph.of(value)], layout.system
+    by_time = partials(layout, node, [system.time])
+    drift = by_time[0][2] if by_time else layout.graph.zero
+    by_state, direct = (partials(layout, node, s) for s in (system.states, layout.columns_of))
+    return by_state, drift, direct
+
+
+def _assign(layout: Layout, targets: Sequence[str], expressions: Sequence[sympy.Expr]) -> list[str]:
+    return lines_of(layout, targets, [*map(layout.graph.of, expressions)], layout.texts)
