@@ -66,8 +66,9 @@ def named_prior(kind: str, numbers: Sequence[float], bounds: tuple[float, float]
     if not kind or kind == "uniform":
         return _uniform(numbers or None, "lin", 1.0, bounds), None
     if kind == "log-uniform":
-        logs = [math.log(x) for x in numbers] if numbers else None
-        return _uniform(logs, "log", 1.0, bounds), None
+        low, high = numbers or bounds
+        cut = max(low, bounds[0]), min(high, bounds[1])
+        return _uniform(None, "log", 1.0, cut), None
     if kind not in _NAMED:
         raise ValueError(f"the prior '{kind}' is not among {', '.join(_NAMED)}")
     family, of = _NAMED[kind]

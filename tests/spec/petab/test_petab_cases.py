@@ -48,8 +48,9 @@ def chi_squared(problem, theta):
     predictions = problem.ask(Prediction(), theta).values
     total = 0.0
     for series in problem.likelihood.series:
-        f = predictions[:, series.time_index, series.observable]
-        (scale,) = series.arguments_at(theta, predictions)
+        at_cells = predictions[:, series.time_index, :]
+        f = at_cells[:, :, series.observable]
+        (scale,) = series.arguments.values(theta, at_cells)
         log = series.noise.name.startswith("log")
         apart = np.log(series.values) - np.log(f) if log else series.values - f
         total += float(((apart / scale) ** 2).sum())
