@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import sympy
 
 from nfanneal.model.expressions import differentiate, symbol
 from nfanneal.model.expressions.functions import Power, PowerSlope, SafeLog, Where
 from nfanneal.spec.sbml.quantities import compartment_of
 from nfanneal.spec.sbml.reactions import Reactions
+from nfanneal.spec.sbml.replacing import written_out
 from nfanneal.spec.sbml.rules import Rules
 from nfanneal.spec.sbml.source import Source
 from nfanneal.spec.sbml.text import text_of
@@ -102,15 +101,7 @@ class _Equations:
 
     def _written_out(self, expression: sympy.Expr) -> sympy.Expr | None:
         """The expression without ids of assignment rules and reactions; None if too large."""
-        known: Mapping[str, sympy.Expr] = self._rules.assignments | self._reactions.rates
-        for _ in range(MOST_ROUNDS):
-            used = {s: known[s.name] for s in expression.free_symbols if s.name in known}
-            if not used:
-                return expression
-            expression = expression.xreplace(used)
-            if expression.count_ops() > MOST_OPERATIONS:
-                return None
-        return None
+        return written_out(expression, self._rules.assignments | self._reactions.rates)
 
 
 def _plain(derivative: sympy.Expr) -> sympy.Expr | None:
@@ -122,7 +113,3 @@ def _plain(derivative: sympy.Expr) -> sympy.Expr | None:
     except TypeError:
         return None
     return plain
-
-
-MOST_ROUNDS, MOST_OPERATIONS = 20, 2_000
-"""Rules within rules of a compartment's size, and operations of it written out."""

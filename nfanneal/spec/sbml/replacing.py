@@ -51,3 +51,19 @@ def _rebuilt(expression: Any, values: Values, known: dict[Any, Any]) -> Any:
         return number(float(found))  # exp(2), which only sympy knows exactly
     except TypeError:  # a complex number
         raise OverflowError("not a finite real number") from None
+
+
+MOST_ROUNDS, MOST_OPERATIONS = 20, 2_000
+"""Rules within rules, and operations of an expression in which they are written out."""
+
+
+def written_out(expression: Any, rules: Mapping[str, sympy.Expr]) -> Any | None:
+    """An expression or condition without names that rules determine; None if it is too large."""
+    for _ in range(MOST_ROUNDS):
+        used = {s: rules[s.name] for s in expression.free_symbols if s.name in rules}
+        if not used:
+            return expression
+        expression = replaced(expression, used)
+        if expression.count_ops() > MOST_OPERATIONS:
+            return None
+    return None

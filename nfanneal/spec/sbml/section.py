@@ -11,6 +11,7 @@ from nfanneal.errors import Complaint, Location, SpecError
 from nfanneal.model.expressions import symbol
 from nfanneal.model.expressions.grammar import LONGEST
 from nfanneal.spec.sbml.contents import SbmlEvent, SbmlModel
+from nfanneal.spec.sbml.replacing import written_out
 from nfanneal.spec.sbml.text import condition_text, text_of, value_of
 from nfanneal.spec.sbml.values import resolved
 
@@ -121,13 +122,22 @@ class _Writer:
     def event(self, event: SbmlEvent) -> dict[str, Any]:
         """One of the section's `events`."""
         self._refuse(event)
+
+        def whole(expression: Any) -> Any:
+            """Conditions and values of events know no `expressions`."""
+            found = written_out(expression, self._model.assignments)
+            if found is None:
+                what = f"event '{event.name}': a formula is too large with its rules written out"
+                self.complain("", what, None, event.line)
+            return expression if found is None else found
+
         found: dict[str, Any] = {
             "name": event.name,
-            "when": self._bounded(event.name, condition_text(event.trigger)),
-            "set": {n: self.value(n, e) for n, e in event.assignments.items()},
+            "when": self._bounded(event.name, condition_text(whole(event.trigger))),
+            "set": {n: self.value(n, whole(e)) for n, e in event.assignments.items()},
         }
         if event.delay is not None and event.delay != 0:
-            found["delay"] = self.value(event.name, event.delay)
+            found["delay"] = self.value(event.name, whole(event.delay))
         found["at_start"] = "fire" if event.fires_at_start else "nothing"
         return found
 
