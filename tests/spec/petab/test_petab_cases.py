@@ -37,10 +37,26 @@ def test_the_first_version(folder):
     found = problem.ask(LogLikelihood(gradient=True), theta)
     assert found.log_likelihood[0] == pytest.approx(expected["llh"], abs=1e-4)
     assert chi_squared(problem, theta) == pytest.approx(expected["chi2"], abs=1e-3)
+    predicted = np.sort(np.concatenate(list(simulated(problem, theta))))
+    np.testing.assert_allclose(predicted, simulations(folder, expected), atol=1e-4)
     steps = 1e-4 * np.maximum(np.abs(theta), 0.1) * np.eye(theta.shape[1])
     around = [problem.ask(LogLikelihood(), theta + s * steps).log_likelihood for s in (1, -1)]
     slope = (around[0] - around[1]) / (2.0 * np.diag(steps))
     np.testing.assert_allclose(found.gradient[0], slope, rtol=1e-3, atol=1e-3)
+
+
+def simulated(problem, theta):
+    """The prediction of each datum."""
+    predictions = problem.ask(Prediction(), theta).values
+    for series in problem.likelihood.series:
+        yield predictions[0, series.time_index, series.observable]
+
+
+def simulations(folder, expected):
+    """Those of the case, in ascending order."""
+    (file,) = expected["simulation_files"]
+    header, *rows = [line.split("\t") for line in (folder / file).read_text().splitlines()]
+    return np.sort([float(row[header.index("simulation")]) for row in rows])
 
 
 def chi_squared(problem, theta):
