@@ -16,9 +16,11 @@ from nfanneal.model.expressions import symbol
 from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
 from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
+from nfanneal.spec.sbml.replacing import written_out
 
 Values = dict[str, sympy.Expr]
 HERE = "_here"
+EMPTY: Mapping[str, sympy.Expr] = {}
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,9 @@ class _Base:
             return symbol(target)
         return self.at_start(self.model.initial.get(target, sympy.Float(self.dummy(target))))
 
-    def at_start(self, expression: sympy.Expr, values: Mapping[str, sympy.Expr] = {}) -> sympy.Expr:
+    def at_start(
+        self, expression: sympy.Expr, values: Mapping[str, sympy.Expr] = EMPTY
+    ) -> sympy.Expr:
         """An initial value, of parameters and numbers of the model alone.
 
         `values` stand for states and for whatever else the model gives by a formula.
@@ -198,11 +202,13 @@ def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> Exper
         during = _settings(before, base)
         given = {t: v for t, v in before.changes.items() if t in states and v is not None}
         differ = {base.names[t]: v for t, v in during.items() if v != settings[t]}
-        parts = replace(parts, states=_initial(base, given), before=differ, reset=own)
+        begin = _initial(base, given, differ)
+        parts = replace(parts, states=begin, before=differ, reset=own)
     later = []
     for period in rest:
         there = {t: v for t, v in period.changes.items() if v is not None}
-        later.append((period.time, {base.names.get(t, t): v for t, v in there.items()}))
+        values = {base.names.get(t, t): _known(v, base, period, wrong) for t, v in there.items()}
+        later.append((period.time, values))
     return replace(parts, later=tuple(later))
 
 
@@ -215,18 +221,32 @@ def _settings(period: Period, base: _Base) -> Values:
     return found
 
 
-def _initial(base: _Base, own: Mapping[str, sympy.Expr]) -> Values:
-    """Initial values that differ from the model's where some are an experiment's own."""
+def _known(value: sympy.Expr, base: _Base, period: Period, wrong: Complaints) -> sympy.Expr:
+    """A value without the names of rules, which events do not know."""
+    found = written_out(value, base.model.assignments)
+    if found is None:
+        wrong.add("a value is too large with the model's rules written out", period.place)
+    return value if found is None else found
+
+
+def _initial(
+    base: _Base, own: Mapping[str, sympy.Expr], differ: Mapping[str, sympy.Expr] = EMPTY
+) -> Values:
+    """Initial values that differ from the model's where some are an experiment's own.
+
+    `differ` are parameters that have other values then than in the experiment.
+    """
     found: Values = {}
-    if not own:
+    if not own and not differ:
         return found
     renamed = {symbol(t): symbol(n) for t, n in base.names.items() if t != n}
+    then = {symbol(name): value for name, value in differ.items()}
     for state in base.model.states:
         here = own.get(state)
         if here is not None:
             found[state] = here
             continue
-        value = base.at_start(base.model.initial[state], own).xreplace(renamed)
+        value = base.at_start(base.model.initial[state], own).xreplace(renamed).xreplace(then)
         if value != base.at_start(base.model.initial[state]).xreplace(renamed):
             found[state] = value
     return found

@@ -26,18 +26,22 @@ NOISE_ARGUMENTS = {
 def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, Any]:
     """The spec as data; what is wrong goes to `wrong`, and the mapping is then good for nothing."""
     problem = with_names(problem, {**problem.aliases, **model.renamed})
-    found = measured(problem.observables, problem.measurements, wrong)
-    found = _on_model_time(found, model.time)
     resolved = resolve(problem, model, wrong)
+    named = {**resolved.renamed, symbol("time"): symbol(model.time)}
+    observables = [
+        replace(o, formula=o.formula.xreplace(named), argument=o.argument.xreplace(named))
+        for o in problem.observables
+    ]
+    found = measured(observables, problem.measurements, wrong)
     _check_names(problem, model, resolved, found, wrong)
     if wrong.found:
         return {}
-    observables, likelihood = _observed(found, resolved, model)
+    shown, likelihood = _observed(found, resolved, model)
     fixed = dict(resolved.fixed)
     fixed |= {name: 1.0 for there in found.instead.values() for name in there}
     return {
         "name": problem.name,
-        "model": _model(model, resolved, observables),
+        "model": _model(model, resolved, shown),
         "parameters": {p.name: _parameter(p) for p in problem.parameters} | fixed,
         "likelihood": likelihood,
         "experiments": {
@@ -58,16 +62,6 @@ def _parameter(parameter: PetabParameter) -> Any:
     if parameter.scale != "linear" and (above_zero or (parameter.bounds or (-1.0, 0.0))[0] >= 0):
         said["scale"] = parameter.scale
     return said
-
-
-def _on_model_time(found: Measured, time: str) -> Measured:
-    """PEtab calls the time `time`; the model may call it otherwise."""
-    named = {symbol("time"): symbol(time)}
-    for name, expression in found.observables.items():
-        found.observables[name] = expression.xreplace(named)
-    for name, (kind, argument) in found.noise.items():
-        found.noise[name] = kind, argument.xreplace(named)
-    return found
 
 
 def _check_names(
@@ -121,14 +115,13 @@ def _observed(
     found: Measured, resolved: Resolved, model: SbmlModel
 ) -> tuple[dict[str, sympy.Expr], dict[str, Any]]:
     """Observables, and the noise of each. Noise that depends on states is an observable, too."""
-    observables = {
-        name: expression.xreplace(dict(resolved.renamed))
-        for name, expression in found.observables.items()
-    }
-    inside = {model.time, *model.states, *model.assignments, *resolved.derived}
+    observables = dict(found.observables)
+    set_later = {n for parts in resolved.experiments.values() for _, to in parts.later for n in to}
+    inside = {model.time, *model.states, *model.assignments, *resolved.derived, *set_later}
+    inside |= model.changed_by_events
     likelihood = dict[str, Any]()
     for name, (kind, argument) in found.noise.items():
-        expression = argument.xreplace(dict(resolved.renamed))
+        expression = argument
         named = {symbol(n): e for n, e in observables.items() if n in _names(expression) - inside}
         if _names(expression) & inside:
             place = f"noise_of_{name}"

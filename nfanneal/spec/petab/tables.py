@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nfanneal.runtime.files import decoded, read_bytes
 
 LARGEST_FILE = 50_000_000
 MOST_COMPLAINTS = 100
+LONGEST_ERROR = 300
 
 
 @dataclass
@@ -75,6 +76,21 @@ class Row:
         return "" if cell is None else str(cell).strip()
 
 
+def with_one_name(rows: Iterable[Row], key: str, wrong: Complaints) -> Iterator[Row]:
+    """The rows, whose names in a column must be there and differ."""
+    seen: dict[str, Row] = {}
+    for row in rows:
+        name = row.text(key)
+        if not name:
+            wrong.add(f"{key} is empty", row.place(key))
+        elif name in seen:
+            first = seen[name].place(key)
+            wrong.add(f"'{name}' is there twice: in line {first.line} as well", row.place(key))
+        else:
+            seen[name] = row
+            yield row
+
+
 def rows_of(
     path: Path, read: Callable[[str], Any], needed: Sequence[str], wrong: Complaints
 ) -> Iterator[Row]:
@@ -109,7 +125,7 @@ def rows_of(
             warnings.simplefilter("ignore")  # petab's, of what pandas will be
             frame = read(str(path)).reset_index()
     except Exception as error:  # of petab or pandas: many kinds
-        wrong.add(f"petab cannot read it: {_first_line(error)}", Location(str(path), 1, 1))
+        wrong.add(f"petab cannot read it: {_in_one_line(error)}", Location(str(path), 1, 1))
         return
     if len(frame) != len(lines) - 1:
         message = f"petab reads {len(frame)} rows of {len(lines) - 1}: quotes over several lines?"
@@ -136,6 +152,5 @@ def _columns(header: Sequence[str], content: str) -> dict[str, int]:
     return places
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:LONGEST_ERROR] or type(error).__name__

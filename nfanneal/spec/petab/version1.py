@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import sympy
 
@@ -18,7 +20,7 @@ from nfanneal.spec.petab.problem import (
     PetabParameter,
     PetabProblem,
 )
-from nfanneal.spec.petab.tables import Complaints, Row, rows_of
+from nfanneal.spec.petab.tables import Complaints, Row, rows_of, with_one_name
 
 NOT_CHANGES = ("conditionId", "conditionName", "index")
 NOISES = {
@@ -33,35 +35,38 @@ def read_version1(name: str, files: Files, wrong: Complaints) -> PetabProblem:
     """What the tables say; what is wrong with them goes to `wrong`."""
     import petab.v1 as petab  # noqa: PLC0415  (it takes a second)
 
+    def rows(paths: Sequence[Path], read: Any, key: str, *more: str) -> Iterator[Row]:
+        each = (row for path in paths for row in rows_of(path, read, (key, *more), wrong))
+        return with_one_name(each, key, wrong)
+
     parameters = [
         parameter
-        for path in files.parameters
-        for row in rows_of(
-            path, petab.get_parameter_df, ("parameterId", "parameterScale", "estimate"), wrong
+        for row in rows(
+            files.parameters, petab.get_parameter_df, "parameterId", "parameterScale", "estimate"
         )
         if (parameter := _parameter(row, wrong)) is not None
     ]
     observables = [
         observable
-        for path in files.observables
-        for row in rows_of(
-            path, petab.get_observable_df,
-            ("observableId", "observableFormula", "noiseFormula"), wrong,
+        for row in rows(
+            files.observables, petab.get_observable_df,
+            "observableId", "observableFormula", "noiseFormula",
         )
         if (observable := _observable(row, wrong)) is not None
     ]  # fmt: skip
     conditions = {
         row.text("conditionId"): _period(row, wrong)
-        for path in files.conditions
-        for row in rows_of(path, petab.get_condition_df, ("conditionId",), wrong)
+        for row in rows(files.conditions, petab.get_condition_df, "conditionId")
     }
     needed = ("observableId", "simulationConditionId", "time", "measurement")
-    rows = [
+    measured = [
         row
         for path in files.measurements
         for row in rows_of(path, petab.get_measurement_df, needed, wrong)
     ]
-    experiments, measurements = _measured(rows, conditions, [o.name for o in observables], wrong)
+    experiments, measurements = _measured(
+        measured, conditions, [o.name for o in observables], wrong
+    )
     return PetabProblem(
         name, files.model, tuple(parameters), tuple(observables), experiments, measurements
     )

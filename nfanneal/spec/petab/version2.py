@@ -22,7 +22,7 @@ from nfanneal.spec.petab.problem import (
     PetabParameter,
     PetabProblem,
 )
-from nfanneal.spec.petab.tables import Complaints, Row, rows_of
+from nfanneal.spec.petab.tables import Complaints, Row, rows_of, with_one_name
 
 NOISES = {
     "normal": "normal", "laplace": "laplace",
@@ -36,19 +36,19 @@ def read_version2(name: str, files: Files, wrong: Complaints) -> PetabProblem:
     """What the tables say; what is wrong with them goes to `wrong`."""
     parameters = [
         parameter
-        for row in _rows(files.parameters, ("parameterId", "estimate"), wrong)
+        for row in _named(files.parameters, ("parameterId", "estimate"), wrong)
         if (parameter := _parameter(row, wrong)) is not None
     ]
     observables = [
         observable
-        for row in _rows(
+        for row in _named(
             files.observables, ("observableId", "observableFormula", "noiseFormula"), wrong
         )
         if (observable := _observable(row, wrong)) is not None
     ]
     aliases = {
         row.text("petabEntityId"): row.text("modelEntityId")
-        for row in _rows(files.mappings, ("petabEntityId", "modelEntityId"), wrong)
+        for row in _named(files.mappings, ("petabEntityId", "modelEntityId"), wrong)
         if row.text("modelEntityId")
     }
     conditions = _conditions(files, aliases, wrong)
@@ -70,6 +70,11 @@ def _rows(paths: Sequence[Any], needed: Sequence[str], wrong: Complaints) -> Ite
 
     for path in paths:
         yield from rows_of(path, read, needed, wrong)
+
+
+def _named(paths: Sequence[Any], needed: Sequence[str], wrong: Complaints) -> Iterator[Row]:
+    """Those of a table in which each row has a name of its own, in the first column needed."""
+    return with_one_name(_rows(paths, needed, wrong), needed[0], wrong)
 
 
 def _parameter(row: Row, wrong: Complaints) -> PetabParameter | None:

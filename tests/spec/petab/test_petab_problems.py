@@ -107,6 +107,49 @@ def test_periods_set_states_and_parameters_one_after_the_other(tmp_path):
     assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
 
 
+def test_noise_that_a_later_period_changes(tmp_path):
+    path = problem(
+        tmp_path,
+        SECOND,
+        conditions="conditionId	targetId	targetValue\nc0	A	2\nc1	k2	0.9\n",
+        experiments="experimentId	time	conditionId\ne0	0	c0\ne0	2	c1\n",
+        observables="observableId	observableFormula	noiseFormula\nobs_a	A	k2\n",
+        measurements="observableId	experimentId	time	measurement\n"
+        "obs_a	e0	1	1\nobs_a	e0	3	1\n",
+        parameters="parameterId	lowerBound	upperBound	nominalValue	estimate\n"
+        "k1	0.01	10	0.8	true\n",
+    )
+    before = conversion([1.0, 2.0], a=2.0)
+    after = conversion(1.0, a=before[1], b=2.0 - before[1], k2=0.9)
+    expected = normal([1.0], before[0], 0.6) + normal([1.0], float(after), 0.9)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_an_equilibration_begins_from_is_of_its_own_condition(tmp_path):
+    """Initial values that follow from a parameter which both conditions set."""
+    model = MODEL.replace(
+        '<parameter id="k1"', '<parameter id="a0" value="1" constant="true"/><parameter id="k1"'
+    ).replace(
+        "<listOfReactions>",
+        '<listOfInitialAssignments><initialAssignment symbol="A">'
+        '<math xmlns="http://www.w3.org/1998/Math/MathML"><ci>a0</ci></math>'
+        "</initialAssignment></listOfInitialAssignments><listOfReactions>",
+    )
+    path = problem(
+        tmp_path,
+        model=model,
+        conditions="conditionId	a0	k1\nrest	3	0.2\nc0	7	0.8\n",
+        observables="observableId	observableFormula	noiseFormula\nobs_a	A + a0	0.5\n",
+        measurements="observableId	preequilibrationConditionId	simulationConditionId	time	"
+        "measurement\nobs_a	rest	c0	1	8\n",
+        parameters="parameterId	parameterScale	lowerBound	upperBound	nominalValue	estimate\n"
+        "k2	lin	0.01	10	0.6	1\n",
+    )
+    start = 3.0 * 0.6 / 0.8
+    expected = normal([8.0], float(conversion(1.0, a=start, b=3.0 - start)) + 7.0, 0.5)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_spec_that_is_written_down_is_the_same(tmp_path):
     """Every spec goes through its own text: comments, tables and numbers with all digits."""
     checked = load_spec(problem(tmp_path))
@@ -183,6 +226,10 @@ WRONG = {
     "files": (
         edited("problem", ("observables.tsv", "absent.tsv")),
         "problem.yaml:6:21: no such file: ",
+    ),
+    "a name twice": (
+        {"observables": FIRST["observables.tsv"] + "obs_a	B	0.5\n"},
+        "observables.tsv:3:1: 'obs_a' is there twice: in line 2 as well",
     ),
     "ragged": (
         edited("measurements", ("	0.7\n", "	0.7	1	2\n")),
