@@ -174,7 +174,9 @@ def test_a_run_is_the_same_as_with_processes_of_its_own(two, tmp_path, capsys):
     assert "Removing Worker plugin nfanneal" in two.log()
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_worker_that_goes_while_it_works_is_replaced_by_one_that_joins(
     empty, asked, tmp_path, how
 ):

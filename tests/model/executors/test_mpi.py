@@ -126,6 +126,7 @@ def test_a_run_of_ranks_is_that_of_processes_and_its_exit_code_is_that_of_the_jo
     assert wrong.stderr.count("Invalid value for '--seed'") == 1
 
 
+@pytest.mark.long
 def test_a_signal_to_all_ranks_stops_the_run_and_it_goes_on(mpiexec, environment, tmp_path):
     """So SLURM sends it. What the ranks are at is ended with them."""
     spec = written(tmp_path, "if once('long'): (HERE / 'at_work').touch(); time.sleep(600)")

@@ -76,7 +76,7 @@ def test_trajectories_and_slopes_are_those_of_what_is_written_out(compiled, meth
         )
 
 
-@pytest.mark.parametrize("method", ["tsit5", "stiff"])
+@pytest.mark.parametrize("method", ["tsit5", pytest.param("stiff", marks=pytest.mark.long)])
 def test_pieces_of_a_function_come_to_the_same_bits(compiled, method, monkeypatch):
     settings = SolverSettings(1e-6, 1e-8, method=method)
     whole = compiled.solve(THETA, TIMES, settings, sensitivities=True)

@@ -115,6 +115,7 @@ def test_each_experiment_has_a_start_of_its_own_in_one_compiled_system():
     assert run_identity(checked, problem).digest == run_identity(checked, again).digest
 
 
+@pytest.mark.long
 def test_one_experiment_alone_can_have_a_steady_state(tmp_path, capsys):
     model = {k: v for k, v in CYCLE.items() if k != "pre_equilibration"}
     experiments = {"given": {}, "steady": {"pre_equilibration": {"s": 0}}}

@@ -101,6 +101,7 @@ def test_what_is_left_depends_on_rates_where_no_total_is_conserved():
         np.testing.assert_allclose(slopes[0], expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.long
 def test_the_steady_state_is_that_which_the_trajectory_comes_to():
     """A switch of two genes, from beside the line between their two basins; a limit cycle fails."""
     equations = {"u": "a/(1 + v**4) - u", "v": "a/(1 + u**4) - v"}

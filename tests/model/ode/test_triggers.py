@@ -253,6 +253,7 @@ experiments:
 """
 
 
+@pytest.mark.long
 def test_the_start_steady_states_experiments_and_parameters_that_events_set(tmp_path):
     (tmp_path / "d.csv").write_text(
         "t,x,y,z,u,s\n" + "".join(f"{t},1,1,1,1,1\n" for t in (1, 2, 3, 4))
