@@ -4,6 +4,7 @@ import re
 import time
 from importlib import resources
 
+import numpy as np
 import pytest
 from specs import complaints, edited, read
 
@@ -126,7 +127,8 @@ def test_the_example_of_the_guide_is_compiled(tmp_path):
     rest = f"parameters:\n{priors}data: {{file: d.csv}}\nlikelihood:\n  S: {{normal: error}}\n"
     checked = read(f"name: enzyme\n{example}{rest}")
     assert list(checked.meaning.named) == ["bind", "back", "made", "total"]
-    simulator = ode_simulator(checked, checked.spec.model, LatentMap(checked.meaning.free))
+    latent = LatentMap(checked.meaning.free)
+    simulator = ode_simulator(checked, checked.spec.model, latent, [np.array([1.0])])
     system = simulator.experiments[0].system.system
     assert len(system.named) == 4
     written_out = system.written_out
