@@ -13,6 +13,7 @@ import sympy
 
 from nfanneal.errors import Location, nearest
 from nfanneal.model.expressions import symbol
+from nfanneal.spec.petab.measured import another
 from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
 from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
@@ -44,11 +45,14 @@ class ExperimentParts:
 class Resolved:
     """A model whose numbers are known, up to parameters.
 
-    `initial` are the states' initial values; `fixed` are parameters that experiments replace, and
-    what stands for them elsewhere; `constants` are numbers of the model; `renamed` are names of
-    the model that are those of estimated parameters, too, and that conditions replace.
+    The `model` has states of rate 0 for what is computed at the start alone, though something that
+    it is computed from changes later. `initial` are the states' initial values; `fixed` are
+    parameters that experiments replace, and what stands for them elsewhere; `constants` are numbers
+    of the model; `renamed` are names of the model that are those of estimated parameters, too, and
+    that conditions replace.
     """
 
+    model: SbmlModel
     initial: Values
     fixed: dict[str, float]
     constants: dict[str, float]
@@ -57,16 +61,19 @@ class Resolved:
     experiments: dict[str, ExperimentParts]
 
 
-def resolve(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> Resolved:
-    """Each experiment's values, and the model with names for what differs between them."""
+def resolve(
+    problem: PetabProblem, model: SbmlModel, taken: set[str], wrong: Complaints
+) -> Resolved:
+    """Each experiment's values, and the model with names, not `taken`, for what differs."""
     estimated = {p.name for p in problem.parameters}
     targets = _targets(problem, model, wrong)
     moved = [t for t in targets if t not in model.states]
-    names = {t: t + HERE if t in estimated else t for t in moved}
+    names = {t: another(t + HERE, taken) if t in estimated else t for t in moved}
     renamed: dict[sympy.Symbol, sympy.Expr] = {
         symbol(t): symbol(n) for t, n in names.items() if t != n
     }
     model = _with_values(model, {*estimated, *moved}, problem, wrong)
+    model = _with_held(model, {*estimated, *moved}, _changing(problem, model))
     base = _Base(model, estimated, names)
     experiments = {e.name: _parts(e, base, wrong) for e in problem.experiments}
     fixed = {names[t]: base.dummy(t) for t in moved}
@@ -81,7 +88,43 @@ def resolve(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> Resol
         for name, value in model.initial.items()
         if not value.is_number and name not in (*model.states, *estimated, *moved)
     }
-    return Resolved(initial, fixed, constants, derived, renamed, experiments)
+    return Resolved(model, initial, fixed, constants, derived, renamed, experiments)
+
+
+def _changing(problem: PetabProblem, model: SbmlModel) -> set[str]:
+    """What has other values later than at the start, in some experiment."""
+    found = set(model.changed_by_events) | {*model.states, model.time}
+    for experiment in problem.experiments:
+        first, *rest = experiment.periods
+        found |= {target for period in rest for target in period.changes}
+        if experiment.keeps and experiment.before is not None:
+            found |= {*first.changes, *experiment.before.changes}
+    return found
+
+
+def _with_held(model: SbmlModel, known: set[str], changing: set[str]) -> SbmlModel:
+    """The model with a state of rate 0 for each value that is computed once, from what changes."""
+    formulas = {**model.initial, **model.assignments}
+
+    def reaches(name: str) -> set[str]:
+        found, left = set[str](), [name]
+        while left:
+            here = left.pop()
+            inside = {s.name for s in formulas[here].free_symbols} if here in formulas else set()
+            left += sorted(inside - found)
+            found |= inside
+        return found
+
+    held = [
+        name
+        for name, value in model.initial.items()
+        if not value.is_number
+        and name not in model.states
+        and name not in known
+        and reaches(name) & changing
+    ]
+    rates = {**model.rates, **dict.fromkeys(held, sympy.S.Zero)}
+    return replace(model, states=(*model.states, *held), rates=rates)
 
 
 def _with_values(
@@ -158,12 +201,16 @@ class _Base:
         return self.at_start(self.model.initial.get(target, sympy.Float(self.dummy(target))))
 
     def at_start(
-        self, expression: sympy.Expr, values: Mapping[str, sympy.Expr] = EMPTY
+        self,
+        expression: sympy.Expr,
+        values: Mapping[str, sympy.Expr] = EMPTY,
+        start: float = 0.0,
     ) -> sympy.Expr:
-        """An initial value, of parameters and numbers of the model alone.
+        """A value at the `start`, of parameters and numbers of the model alone.
 
         `values` stand for states and for whatever else the model gives by a formula.
         """
+        now = sympy.Float(start) if start else sympy.S.Zero
         model, known = self.model, {**self.model.initial, **self.model.assignments, **values}
         for _ in range(len(known) + 1):
             inside = {
@@ -171,7 +218,7 @@ class _Base:
                 for s in expression.free_symbols
                 if s.name in known and self._by_formula(s.name, known)
             }
-            inside |= {s: sympy.S.Zero for s in expression.free_symbols if s.name == model.time}
+            inside |= {s: now for s in expression.free_symbols if s.name == model.time}
             if not inside:
                 return expression
             expression = expression.xreplace(inside)
@@ -197,12 +244,12 @@ def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> Exper
     )
     own = {t: v for t, v in first.changes.items() if t in states and v is not None}
     if before is None:
-        parts = replace(parts, states=_initial(base, own))
+        parts = replace(parts, states=_initial(base, own, EMPTY, first.time))
     else:
         during = _settings(before, base)
         given = {t: v for t, v in before.changes.items() if t in states and v is not None}
         differ = {base.names[t]: v for t, v in during.items() if v != settings[t]}
-        begin = _initial(base, given, differ)
+        begin = _initial(base, given, differ, first.time)
         parts = replace(parts, states=begin, before=differ, reset=own)
     later = []
     for period in rest:
@@ -230,14 +277,14 @@ def _known(value: sympy.Expr, base: _Base, period: Period, wrong: Complaints) ->
 
 
 def _initial(
-    base: _Base, own: Mapping[str, sympy.Expr], differ: Mapping[str, sympy.Expr] = EMPTY
+    base: _Base, own: Mapping[str, sympy.Expr], differ: Mapping[str, sympy.Expr], start: float
 ) -> Values:
     """Initial values that differ from the model's where some are an experiment's own.
 
     `differ` are parameters that have other values then than in the experiment.
     """
     found: Values = {}
-    if not own and not differ:
+    if not own and not differ and not start:
         return found
     renamed = {symbol(t): symbol(n) for t, n in base.names.items() if t != n}
     then = {symbol(name): value for name, value in differ.items()}
@@ -246,7 +293,8 @@ def _initial(
         if here is not None:
             found[state] = here
             continue
-        value = base.at_start(base.model.initial[state], own).xreplace(renamed).xreplace(then)
+        value = base.at_start(base.model.initial[state], own, start)
+        value = value.xreplace(renamed).xreplace(then)
         if value != base.at_start(base.model.initial[state]).xreplace(renamed):
             found[state] = value
     return found

@@ -35,6 +35,7 @@ class Measured:
 def measured(
     observables: Sequence[PetabObservable],
     measurements: Sequence[Measurement],
+    taken: set[str],
     wrong: Complaints,
 ) -> Measured:
     """Observables as they are measured, and the data.
@@ -50,7 +51,7 @@ def measured(
         own = by_observable.get(observable.name, [])
         own = [each for each in own if _fits(observable, each, wrong)]
         if own:
-            _add(found, observable, own)
+            _add(found, observable, own, taken)
     return found
 
 
@@ -67,7 +68,9 @@ def _fits(observable: PetabObservable, each: Measurement, wrong: Complaints) -> 
     return True
 
 
-def _add(found: Measured, observable: PetabObservable, own: Sequence[Measurement]) -> None:
+def _add(
+    found: Measured, observable: PetabObservable, own: Sequence[Measurement], taken: set[str]
+) -> None:
     variants = defaultdict[str, list[Overrides]](list)
     for each in own:
         said = each.overrides, each.noise_overrides
@@ -81,9 +84,12 @@ def _add(found: Measured, observable: PetabObservable, own: Sequence[Measurement
         if len(set(values)) == 1
     }
     for i in range(max(map(len, variants.values()))):
-        name = observable.name if i == 0 else _another(observable.name, i + 1, found.observables)
-        places = {n: n if i == 0 else f"{n}_{i + 1}" for n in names if n not in always}
+        name = observable.name if i == 0 else another(f"{observable.name}_{i + 1}", taken)
+        places = {
+            n: n if i == 0 else another(f"{n}_{i + 1}", taken) for n in names if n not in always
+        }
         standing = {symbol(n): e for n, e in always.items()}
+        standing[symbol(observable.name)] = symbol(name)  # noise may depend on what is observed
         standing |= {symbol(n): symbol(place) for n, place in places.items()}
         found.observables[name] = observable.formula.xreplace(standing)
         found.noise[name] = observable.noise, observable.argument.xreplace(standing)
@@ -103,10 +109,12 @@ def _add(found: Measured, observable: PetabObservable, own: Sequence[Measurement
             ]
 
 
-def _another(name: str, number: int, taken: Mapping[str, sympy.Expr]) -> str:
-    while f"{name}_{number}" in taken:
-        number += 1
-    return f"{name}_{number}"
+def another(name: str, taken: set[str]) -> str:
+    """The name, or one like it that is not taken; from now on it is."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def table_text(columns: Mapping[str, Sequence[tuple[float, float]]]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 LN10 = math.log(10.0)
 SCALES = {"lin": "linear", "log": "log", "log10": "log10"}
+TYPES = ("parameterScaleUniform", "parameterScaleNormal", "parameterScaleLaplace", "uniform",
+         "normal", "laplace", "logNormal", "logLaplace")  # fmt: skip
 PriorParts = tuple[dict[str, Any], tuple[float, float] | None]
 """The prior, and the bounds that it is cut to."""
 
@@ -27,6 +29,8 @@ def scaled_prior(
     family = (kind.removeprefix("parameterScale") or "Uniform").lower()
     in_logs = (scale if on_scale else "lin") if not family.startswith("log") else "log"
     family, unit = family.removeprefix("log"), LN10 if in_logs == "log10" else 1.0
+    if kind not in TYPES:
+        raise ValueError(f"unknown prior '{kind}': there are {', '.join(TYPES)}")
     if family == "uniform":
         return _uniform(numbers, in_logs, unit, bounds), None
     if numbers is None:
@@ -34,9 +38,7 @@ def scaled_prior(
     first, second = numbers[0] * unit, numbers[1] * unit
     if family == "normal":
         return {"lognormal" if in_logs != "lin" else "normal": [first, second]}, bounds
-    if family == "laplace":
-        return {"loglaplace" if in_logs != "lin" else "laplace": [first, second]}, bounds
-    raise ValueError(f"unknown prior '{kind}'")
+    return {"loglaplace" if in_logs != "lin" else "laplace": [first, second]}, bounds
 
 
 def _uniform(
@@ -63,6 +65,8 @@ def named_prior(kind: str, numbers: Sequence[float], bounds: tuple[float, float]
     Raises:
         ValueError: there is no such prior, or it cannot be normalised.
     """
+    if kind in ("", "uniform", "log-uniform") and numbers:
+        _check_count(kind or "uniform", numbers, 2)
     if not kind or kind == "uniform":
         return _uniform(numbers or None, "lin", 1.0, bounds), None
     if kind == "log-uniform":
@@ -71,18 +75,27 @@ def named_prior(kind: str, numbers: Sequence[float], bounds: tuple[float, float]
         return _uniform(None, "log", 1.0, cut), None
     if kind not in _NAMED:
         raise ValueError(f"the prior '{kind}' is not among {', '.join(_NAMED)}")
-    family, of = _NAMED[kind]
-    return {family: of(*numbers)}, bounds
+    family, count, of = _NAMED[kind]
+    _check_count(kind, numbers, count)
+    try:
+        return {family: of(*numbers)}, bounds
+    except ZeroDivisionError:
+        raise ValueError(f"the prior '{kind}' needs numbers above 0") from None
 
 
-_NAMED: Mapping[str, tuple[str, Any]] = {
-    "normal": ("normal", lambda mean, sd: [mean, sd]),
-    "log-normal": ("lognormal", lambda mu, sigma: [mu, sigma]),
-    "laplace": ("laplace", lambda loc, scale: [loc, scale]),
-    "log-laplace": ("loglaplace", lambda mu, scale: [mu, scale]),
-    "cauchy": ("cauchy", lambda loc, scale: [loc, scale]),
-    "chisquare": ("chisquare", lambda df: [df]),
-    "exponential": ("exponential", lambda scale: [1.0 / scale]),
-    "gamma": ("gamma", lambda shape, scale: [shape, 1.0 / scale]),
-    "rayleigh": ("rayleigh", lambda scale: [scale]),
+def _check_count(kind: str, numbers: Sequence[float], count: int) -> None:
+    if len(numbers) != count:
+        raise ValueError(f"the prior '{kind}' takes {count} number(s), not {len(numbers)}")
+
+
+_NAMED: Mapping[str, tuple[str, int, Any]] = {
+    "normal": ("normal", 2, lambda mean, sd: [mean, sd]),
+    "log-normal": ("lognormal", 2, lambda mu, sigma: [mu, sigma]),
+    "laplace": ("laplace", 2, lambda loc, scale: [loc, scale]),
+    "log-laplace": ("loglaplace", 2, lambda mu, scale: [mu, scale]),
+    "cauchy": ("cauchy", 2, lambda loc, scale: [loc, scale]),
+    "chisquare": ("chisquare", 1, lambda df: [df]),
+    "exponential": ("exponential", 1, lambda scale: [1.0 / scale]),
+    "gamma": ("gamma", 2, lambda shape, scale: [shape, 1.0 / scale]),
+    "rayleigh": ("rayleigh", 1, lambda scale: [scale]),
 }

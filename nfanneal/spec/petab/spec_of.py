@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import keyword
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sympy
 
 from nfanneal.errors import nearest
-from nfanneal.model.expressions import symbol
+from nfanneal.model.expressions import CONSTANTS, FUNCTIONS, symbol
 from nfanneal.spec.petab.conditions import ExperimentParts, Resolved, resolve
-from nfanneal.spec.petab.measured import TIME_COLUMN, Measured, measured, table_text
+from nfanneal.spec.petab.measured import TIME_COLUMN, Measured, another, measured, table_text
 from nfanneal.spec.petab.problem import PetabParameter, PetabProblem, with_names
 from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
@@ -25,31 +26,58 @@ NOISE_ARGUMENTS = {
 
 def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, Any]:
     """The spec as data; what is wrong goes to `wrong`, and the mapping is then good for nothing."""
-    problem = with_names(problem, {**problem.aliases, **model.renamed})
-    resolved = resolve(problem, model, wrong)
+    problem = with_names(problem, _new_names(problem, model, wrong))
+    taken = {*model.initial, *model.assignments, *model.unset, model.time}
+    taken |= {p.name for p in problem.parameters} | {o.name for o in problem.observables}
+    resolved = resolve(problem, model, taken, wrong)
+    model = resolved.model
     named = {**resolved.renamed, symbol("time"): symbol(model.time)}
     observables = [
         replace(o, formula=o.formula.xreplace(named), argument=o.argument.xreplace(named))
         for o in problem.observables
     ]
-    found = measured(observables, problem.measurements, wrong)
+    found = measured(observables, problem.measurements, taken, wrong)
     _check_names(problem, model, resolved, found, wrong)
     if wrong.found:
         return {}
-    shown, likelihood = _observed(found, resolved, model)
+    shown, likelihood = _observed(found, resolved, model, taken)
     fixed = dict(resolved.fixed)
     fixed |= {name: 1.0 for there in found.instead.values() for name in there}
+    events = event_sections(_with_names(model, resolved.renamed))
+    section = _model(model, resolved, shown)
+    # at one time, events of a period come before those of the model
+    by_period = any(parts.later for parts in resolved.experiments.values())
+    if events and not by_period:
+        section["events"] = events
     return {
         "name": problem.name,
-        "model": _model(model, resolved, shown),
+        "model": section,
         "parameters": {p.name: _parameter(p) for p in problem.parameters} | fixed,
         "likelihood": likelihood,
         "experiments": {
-            name: _experiment(parts, found, name, model.time)
+            name: _experiment(parts, found, name)
+            | (_periods(parts, events, model.time) if by_period else {})
             for name, parts in resolved.experiments.items()
             if name in found.columns
         },
     }
+
+
+def _new_names(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, str]:
+    """Names that are others in the spec: of mappings, of renamed ids, and words of expressions."""
+    known = {*model.initial, *model.assignments, *model.unset}
+    found = dict(model.renamed)
+    for alias, name in problem.aliases.items():
+        own = [n for n in (found.get(name, name), name.replace(".", "_")) if n in known]
+        if own:
+            found[alias] = own[0]
+        else:
+            wrong.add(f"the mapping table: the model has no '{name}'", None)
+    for parameter in problem.parameters:
+        name = parameter.name
+        if name not in known and (keyword.iskeyword(name) or name in {*FUNCTIONS, *CONSTANTS}):
+            found.setdefault(name, f"{name}_")
+    return found
 
 
 def _parameter(parameter: PetabParameter) -> Any:
@@ -112,7 +140,7 @@ def _names(expression: sympy.Expr) -> set[str]:
 
 
 def _observed(
-    found: Measured, resolved: Resolved, model: SbmlModel
+    found: Measured, resolved: Resolved, model: SbmlModel, taken: set[str]
 ) -> tuple[dict[str, sympy.Expr], dict[str, Any]]:
     """Observables, and the noise of each. Noise that depends on states is an observable, too."""
     observables = dict(found.observables)
@@ -124,7 +152,7 @@ def _observed(
         expression = argument
         named = {symbol(n): e for n, e in observables.items() if n in _names(expression) - inside}
         if _names(expression) & inside:
-            place = f"noise_of_{name}"
+            place = another(f"noise_of_{name}", taken)
             observables[place] = expression.xreplace(named)
             expression = symbol(place)
         likelihood[name] = {kind: {NOISE_ARGUMENTS[kind]: value_of(expression)}}
@@ -156,8 +184,6 @@ def _model(
     }
     if used:
         said["expressions"] = {n: value_of(named[n]) for n in named if n in used}
-    if model.events:
-        said["events"] = event_sections(_with_names(model, renamed))
     return said
 
 
@@ -190,9 +216,18 @@ def _used(expressions: Iterable[sympy.Expr], named: Mapping[str, sympy.Expr]) ->
     return found
 
 
-def _experiment(
-    parts: ExperimentParts, found: Measured, name: str, time_name: str
+def _periods(
+    parts: ExperimentParts, events: Sequence[Mapping[str, Any]], time_name: str
 ) -> dict[str, Any]:
+    """Later periods as events of an experiment, and then the model's."""
+    said = [
+        {"when": f"{time_name} >= {time!r}", "set": {n: value_of(e) for n, e in values.items()}}
+        for time, values in parts.later
+    ]
+    return {"events": [*said, *events]} if said or events else {}
+
+
+def _experiment(parts: ExperimentParts, found: Measured, name: str) -> dict[str, Any]:
     instead = parts.parameters | found.instead.get(name, {})
     said: dict[str, Any] = {
         "data": {"table": table_text(found.columns[name]), "time": TIME_COLUMN},
@@ -209,9 +244,4 @@ def _experiment(
         said["pre_equilibration"] = {n: value_of(e) for n, e in parts.before.items()}
     if parts.reset:
         said["reset"] = {n: value_of(e) for n, e in parts.reset.items()}
-    if parts.later:
-        said["events"] = [
-            {"when": f"{time_name} >= {time!r}", "set": {n: value_of(e) for n, e in values.items()}}
-            for time, values in parts.later
-        ]
     return said

@@ -112,6 +112,9 @@ def rows_of(
     for name in missing:
         place = Location(str(path), lines[0][0], 1)
         wrong.add(f"the column '{name}' is missing", place, nearest(name, header))
+    for name in {name for name in header if name and header.count(name) > 1}:
+        wrong.add(f"the column '{name}' is there twice", Location(str(path), lines[0][0], 1))
+        missing.append(name)
     for line, content in lines[1:]:
         count = content.rstrip("\t").count("\t") + 1
         if count > len(header):
@@ -132,12 +135,12 @@ def rows_of(
         wrong.add(message, Location(str(path), 1, 1))
         return
     for (line, content), (_, cells) in zip(lines[1:], frame.iterrows(), strict=True):
-        given = {str(name): _cell(value) for name, value in cells.items()}
+        given = {str(name).strip(): _cell(value) for name, value in cells.items()}
         yield Row(str(path), line, given, _columns(header, content))
 
 
 def _cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     item = getattr(value, "item", None)  # numpy's numbers
     return item() if item is not None else value

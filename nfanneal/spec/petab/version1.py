@@ -22,7 +22,7 @@ from nfanneal.spec.petab.problem import (
 )
 from nfanneal.spec.petab.tables import Complaints, Row, rows_of, with_one_name
 
-NOT_CHANGES = ("conditionId", "conditionName", "index")
+NOT_CHANGES = ("conditionId", "conditionName")
 NOISES = {
     ("lin", "normal"): "normal", ("lin", "laplace"): "laplace",
     ("log", "normal"): "lognormal", ("log", "laplace"): "loglaplace",
@@ -98,7 +98,7 @@ def _parameter(row: Row, wrong: Complaints) -> PetabParameter | None:
         if numbers is not None and len(numbers) != 2:
             raise ValueError(f"{column} are two numbers, not '{said}'")
         prior, cut = scaled_prior(kind, numbers, scale, bounds)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         where = column if said is not None else "lowerBound"
         wrong.add(f"{name}: {error}", row.place(where))
         return None
@@ -162,7 +162,12 @@ def _measured(
         if observables and row.text("observableId") not in observables:
             known = row.place("observableId")
             wrong.unknown("observable", row.text("observableId"), observables, known)
-        name = pairs.setdefault(pair, "_after_".join(filter(None, (pair[1], pair[0]))))
+        if pair not in pairs:
+            name = "_after_".join(filter(None, (pair[1], pair[0])))
+            while name in pairs.values() or (pair[0] and name in conditions):
+                name += "_"
+            pairs[pair] = name
+        name = pairs[pair]
         found += _measurement(row, name, wrong)
     experiments = tuple(
         PetabExperiment(name, (conditions.get(simulated, Period(0.0)),), conditions.get(before))

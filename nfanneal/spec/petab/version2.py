@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy
@@ -54,8 +55,13 @@ def read_version2(name: str, files: Files, wrong: Complaints) -> PetabProblem:
     conditions = _conditions(files, aliases, wrong)
     experiments = _experiments(files, conditions, wrong)
     measurements = _measurements(files, [o.name for o in observables], experiments, wrong)
-    if any(each.experiment == NAMELESS for each in measurements):
-        experiments.setdefault(NAMELESS, PetabExperiment(NAMELESS, (Period(0.0),)))
+    nameless = NAMELESS
+    while nameless in experiments:
+        nameless += "_"
+    measurements = [m if m.experiment else replace(m, experiment=nameless) for m in measurements]
+    if any(each.experiment == nameless for each in measurements):
+        experiments[nameless] = PetabExperiment(nameless, (Period(0.0),))
+    _check_placeholders(observables, wrong)
     return PetabProblem(
         name, files.model, tuple(parameters), tuple(observables), tuple(experiments.values()),
         tuple(measurements), aliases,
@@ -66,7 +72,8 @@ def _rows(paths: Sequence[Any], needed: Sequence[str], wrong: Complaints) -> Ite
     import pandas  # noqa: PLC0415  (it takes a while; petab brings it along)
 
     def read(path: str) -> Any:
-        return pandas.read_csv(path, sep="\t").rename_axis("row")
+        frame = pandas.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        return frame.rename_axis("row")
 
     for path in paths:
         yield from rows_of(path, read, needed, wrong)
@@ -75,6 +82,16 @@ def _rows(paths: Sequence[Any], needed: Sequence[str], wrong: Complaints) -> Ite
 def _named(paths: Sequence[Any], needed: Sequence[str], wrong: Complaints) -> Iterator[Row]:
     """Those of a table in which each row has a name of its own, in the first column needed."""
     return with_one_name(_rows(paths, needed, wrong), needed[0], wrong)
+
+
+def _check_placeholders(observables: Sequence[PetabObservable], wrong: Complaints) -> None:
+    seen: dict[str, str] = {}
+    for observable in observables:
+        for name in {*observable.placeholders, *observable.noise_placeholders}:
+            if name in seen:
+                message = f"'{name}' is a placeholder of '{seen[name]}', too: each has its own"
+                wrong.add(message, observable.place)
+            seen[name] = observable.name
 
 
 def _parameter(row: Row, wrong: Complaints) -> PetabParameter | None:
@@ -195,7 +212,7 @@ def _measurements(
             _check_start(time, experiments.get(experiment), row.place("time"), wrong)
             found.append(
                 Measurement(
-                    row.text("observableId"), experiment or NAMELESS, time, value,
+                    row.text("observableId"), experiment, time, value,
                     row.place("measurement"), formulas_at(row, "observableParameters", wrong),
                     formulas_at(row, "noiseParameters", wrong),
                 )

@@ -150,6 +150,72 @@ def test_what_an_equilibration_begins_from_is_of_its_own_condition(tmp_path):
     assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
 
 
+ASSIGNED = MODEL.replace(
+    '<parameter id="k1"',
+    '<parameter id="q" constant="true"/><parameter id="index" value="0.3" constant="true"/>'
+    '<parameter id="k1"',
+).replace(
+    "<listOfReactions>",
+    '<listOfInitialAssignments><initialAssignment symbol="q">'
+    '<math xmlns="http://www.w3.org/1998/Math/MathML"><apply><times/><cn>2</cn><ci>k1</ci>'
+    "</apply></math></initialAssignment></listOfInitialAssignments><listOfReactions>",
+)
+"""With a parameter q that is twice k1 at the start, and a constant."""
+TWO_TIMES = (
+    "observableId	simulationConditionId	time	measurement	observableParameters	"
+    "noiseParameters\n"
+)
+
+
+def test_what_is_computed_at_the_start_stays_though_a_period_changes_what_it_is_of(tmp_path):
+    path = problem(
+        tmp_path,
+        SECOND,
+        model=ASSIGNED,
+        conditions="conditionId	targetId	targetValue\nc0	A	2\nc1	k1	0.1\n",
+        experiments="experimentId	time	conditionId\ne0	0	c0\ne0	2	c1\n",
+        observables="observableId	observableFormula	noiseFormula\nobs_a	q	0.5\n",
+        measurements="observableId	experimentId	time	measurement\nobs_a	e0	3	1\n",
+        parameters="parameterId	lowerBound	upperBound	nominalValue	estimate\n"
+        "k2	0.01	10	0.6	true\n",
+    )
+    assert log_likelihood(path) == pytest.approx(normal([1.0], 1.6, 0.5), abs=1e-9)
+
+
+def test_noise_of_an_observable_that_is_there_several_times(tmp_path):
+    """By the observable itself, as it is at that time, and beside one that is called alike."""
+    path = problem(
+        tmp_path,
+        observables="observableId	observableFormula	noiseFormula\n"
+        "obs_a	observableParameter1_obs_a*A	0.1 + 0.1*obs_a\n"
+        "obs_a_2	B	noiseParameter1_obs_a_2\n",
+        measurements=TWO_TIMES
+        + "obs_a	c0	1	0.7	1	\nobs_a	c0	2	4	10	\n"
+        "obs_a_2	c0	1	0.3		0.2\nobs_a_2	c0	2	0.5		0.4\n",
+    )
+    a = conversion([1.0, 2.0])
+    expected = normal([0.7], a[0], 0.1 + 0.1 * a[0]) + normal([4.0], 10 * a[1], 0.1 + a[1])
+    expected += normal([0.3], 1 - a[0], 0.2) + normal([0.5], 1 - a[1], 0.4)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-5)
+
+
+def test_names_that_look_like_those_of_the_importer(tmp_path):
+    """A condition called as a pair of two others would be, and a parameter called index."""
+    path = problem(
+        tmp_path,
+        model=ASSIGNED,
+        conditions="conditionId	k1	index\nc0	0.8	0.5\np	0.8	0.3\nc0_after_p	0.2	0.9\n",
+        observables="observableId	observableFormula	noiseFormula\nobs_a	A + index	0.5\n",
+        measurements="observableId	preequilibrationConditionId	simulationConditionId	time	"
+        "measurement\nobs_a	p	c0	1	1\nobs_a		c0_after_p	1	1\n",
+        parameters="parameterId	parameterScale	lowerBound	upperBound	nominalValue	estimate\n"
+        "k2	lin	0.01	10	0.6	1\n",
+    )
+    expected = normal([1.0], 0.6 / 1.4 + 0.5, 0.5)
+    expected += normal([1.0], float(conversion(1.0, k1=0.2)) + 0.9, 0.5)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_spec_that_is_written_down_is_the_same(tmp_path):
     """Every spec goes through its own text: comments, tables and numbers with all digits."""
     checked = load_spec(problem(tmp_path))
