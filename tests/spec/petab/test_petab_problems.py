@@ -216,6 +216,45 @@ def test_names_that_look_like_those_of_the_importer(tmp_path):
     assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
 
 
+def test_ids_that_look_like_nothing_and_headers_with_spaces(tmp_path):
+    tables = {
+        "experiments": "experimentId 	time	conditionId\nNA	5	c0\n",
+        "measurements": "observableId	 experimentId	time	measurement\nobs_a	NA	6	0.7\n",
+    }
+    expected = normal([0.7], conversion(1.0, a=2.0), 0.5)
+    assert log_likelihood(problem(tmp_path, SECOND, **tables)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_period_comes_before_an_event_at_its_time(tmp_path):
+    event = (
+        '<listOfEvents><event id="e" useValuesFromTriggerTime="true">'
+        '<trigger initialValue="true" persistent="true">'
+        '<math xmlns="http://www.w3.org/1998/Math/MathML"><apply><geq/><csymbol encoding="text" '
+        'definitionURL="http://www.sbml.org/sbml/symbols/time">t</csymbol><cn>2</cn></apply></math>'
+        '</trigger><listOfEventAssignments><eventAssignment variable="A">'
+        '<math xmlns="http://www.w3.org/1998/Math/MathML"><apply><plus/><ci>A</ci><cn>1</cn>'
+        "</apply></math></eventAssignment></listOfEventAssignments></event></listOfEvents></model>"
+    )
+    path = problem(
+        tmp_path,
+        SECOND,
+        model=MODEL.replace("</model>", event),
+        conditions="conditionId	targetId	targetValue\nc0	A	2\nc1	A	5\n",
+        experiments="experimentId	time	conditionId\ne0	0	c0\ne0	2	c1\n",
+        measurements="observableId	experimentId	time	measurement\nobs_a	e0	2	6\n",
+    )
+    assert log_likelihood(path) == pytest.approx(normal([6.0], 6.0, 0.5), abs=1e-9)
+
+
+def test_two_observables_with_one_placeholder_are_refused(tmp_path):
+    text = (
+        "observableId	observableFormula	noiseFormula	observablePlaceholders\n"
+        "obs_a	s*A	0.5	s\nobs_b	s*B	0.5	s\n"
+    )
+    found = complaints(problem(tmp_path, SECOND, observables=text))
+    assert any("'s' is a placeholder of 'obs_a', too" in line for line in found)
+
+
 def test_a_spec_that_is_written_down_is_the_same(tmp_path):
     """Every spec goes through its own text: comments, tables and numbers with all digits."""
     checked = load_spec(problem(tmp_path))
