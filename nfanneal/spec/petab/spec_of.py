@@ -146,7 +146,8 @@ def _observed(
     observables = dict(found.observables)
     set_later = {n for parts in resolved.experiments.values() for _, to in parts.later for n in to}
     inside = {model.time, *model.states, *model.assignments, *resolved.derived, *set_later}
-    inside |= model.changed_by_events
+    changed = map(symbol, model.changed_by_events)
+    inside |= {str(resolved.renamed.get(s, s)) for s in changed}
     likelihood = dict[str, Any]()
     for name, (kind, argument) in found.noise.items():
         expression = argument
@@ -162,7 +163,7 @@ def _observed(
 def _model(
     model: SbmlModel, resolved: Resolved, observables: Mapping[str, sympy.Expr]
 ) -> dict[str, Any]:
-    renamed = dict(resolved.renamed)
+    renamed = resolved.renamed
     rates = {s: model.rates[s].xreplace(renamed) for s in model.states}
     named = {n: e.xreplace(renamed) for n, e in model.assignments.items()} | resolved.derived
     everything = [*rates.values(), *observables.values(), *resolved.initial.values()]

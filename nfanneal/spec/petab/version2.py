@@ -11,7 +11,6 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import Location
-from nfanneal.model.expressions import symbol
 from nfanneal.spec.petab.cells import formula_at, formulas_at, number_at
 from nfanneal.spec.petab.priors import named_prior
 from nfanneal.spec.petab.problem import (
@@ -52,7 +51,7 @@ def read_version2(name: str, files: Files, wrong: Complaints) -> PetabProblem:
         for row in _named(files.mappings, ("petabEntityId", "modelEntityId"), wrong)
         if row.text("modelEntityId")
     }
-    conditions = _conditions(files, aliases, wrong)
+    conditions = _conditions(files, wrong)
     experiments = _experiments(files, conditions, wrong)
     measurements = _measurements(files, [o.name for o in observables], experiments, wrong)
     nameless = NAMELESS
@@ -141,18 +140,14 @@ def _names_at(row: Row, column: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in row.text(column).split(";") if part.strip())
 
 
-def _conditions(
-    files: Files, aliases: Mapping[str, str], wrong: Complaints
-) -> dict[str, dict[str, sympy.Expr]]:
+def _conditions(files: Files, wrong: Complaints) -> dict[str, dict[str, sympy.Expr]]:
     found = defaultdict[str, dict[str, sympy.Expr]](dict)
     for row in _rows(files.conditions, ("conditionId", "targetId", "targetValue"), wrong):
         target, own = row.text("targetId"), found[row.text("conditionId")]
         if target in own:
             message = f"the condition sets '{target}' twice"
             wrong.add(message, row.place("targetId"))
-        named = {symbol(a): symbol(m) for a, m in aliases.items()}
-        value = formula_at(row, "targetValue", wrong).xreplace(named)
-        own[aliases.get(target, target)] = value
+        own[target] = formula_at(row, "targetValue", wrong)
     return dict(found)
 
 

@@ -246,6 +246,19 @@ def test_a_period_comes_before_an_event_at_its_time(tmp_path):
     assert log_likelihood(path) == pytest.approx(normal([6.0], 6.0, 0.5), abs=1e-9)
 
 
+def test_a_mapping_table_names_what_the_model_calls_otherwise(tmp_path):
+    path = problem(
+        tmp_path,
+        SECOND,
+        problem=SECOND["problem.yaml"] + "mapping_files: [mapping.tsv]\n",
+        conditions="conditionId	targetId	targetValue\nc0	first	2\n",
+        observables="observableId	observableFormula	noiseFormula\nobs_a	first	0.5\n",
+    )
+    (tmp_path / "mapping.tsv").write_text("petabEntityId	modelEntityId\nfirst	A\n")
+    expected = normal([0.7, 0.1], conversion([0.0, 10.0], a=2.0), 0.5)
+    assert log_likelihood(path) == pytest.approx(expected, abs=1e-6)
+
+
 def test_two_observables_with_one_placeholder_are_refused(tmp_path):
     text = (
         "observableId	observableFormula	noiseFormula	observablePlaceholders\n"
