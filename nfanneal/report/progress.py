@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from nfanneal.anneal.progress import Activity, Event, GoingOn, LevelInfo, seconds_left
+from nfanneal.report.consoles import fitted
 
 SHOWN_LEVELS = 12
 
@@ -119,7 +120,7 @@ class LiveProgress:
 
     def _render(self) -> Group:
         table = Table(title=self._name, title_justify="left")
-        for heading in ("level", "beta", "ESS", "log Z(beta)", "evaluations", "per second", "s"):
+        for heading in ("level", "beta", "ESS", "log Z(beta)", "evaluations", "s", "per second"):
             table.add_column(heading, justify="right")
         for info in self._levels[-SHOWN_LEVELS:]:
             rate = info.n_evaluations / max(info.seconds, 1e-9)
@@ -129,7 +130,7 @@ class LiveProgress:
                 f"{info.truncated_ess:.1%}",
                 f"{info.log_evidence:.3f}",
                 f"{info.n_evaluations:,}",
-                f"{rate:,.0f}",
                 f"{info.seconds:.1f}",
+                f"{rate:,.0f}",
             )
-        return Group(table, self._progress)
+        return Group(fitted(table, self._live.console.width)[0], self._progress)
