@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from nfanneal.errors import STOPPING, ExitCode, NfannealError
+from nfanneal.runtime.pipes import outlive_readers
 from nfanneal.version import __version__
 
 COMMANDS = {
@@ -41,6 +43,8 @@ COMMANDS = {
 
 WITHIN = {"bench engine": "engine", "bench calls": "calls"}
 """Commands of two words, and the module of each."""
+FILES = {(".yaml", ".yml"): "run", (".h5", ".hdf5"): "summary", (".xml", ".sbml"): "import"}
+"""What is done with files that are named in place of a command."""
 MODULES = {"import": "import_"}
 """Commands that are words of Python, and their modules."""
 
@@ -80,16 +84,32 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a typo gets the nearest name, TAB after one gets nothing."""
+        """Find the command; a typo gets the nearest name, TAB after one gets nothing.
+
+        `help` is another way to write --help.
+        """
+        if args[:1] == ["help"] and not ctx.resilient_parsing:
+            if not args[1:]:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            return self.resolve_command(ctx, [*args[1:], "--help"])
         if inner := WITHIN.get(" ".join(args[:2])):
             return " ".join(args[:2]), self._command_in(inner), args[2:]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             if ctx.resilient_parsing:
                 return args[0], click.Command(args[0], add_help_option=False), []
-            from nfanneal.cli.words import nearest_word  # noqa: PLC0415
-
-            raise click.UsageError(f"no command '{args[0]}'{nearest_word(args[0], COMMANDS)}", ctx)
+            raise click.UsageError(f"no command '{args[0]}'{_meant(args)}", ctx)
         return super().resolve_command(ctx, args)
+
+
+def _meant(args: list[str]) -> str:
+    """What may have been meant by words that begin with no command."""
+    from nfanneal.cli.words import nearest_word  # noqa: PLC0415
+
+    for endings, name in FILES.items():
+        if args[0].lower().endswith(endings):
+            return f"; did you mean: nfanneal {name} {shlex.join(args)}"
+    return nearest_word(args[0], COMMANDS)
 
 
 @click.group(
@@ -147,6 +167,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     # torch's threads must sleep while they wait: on busy cores spinning ones stall each other
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if ends:
+        outlive_readers()
     _show_log()
     try:
         with _stoppable(arguments, ends=ends):
@@ -162,7 +184,4 @@ def main(arguments: list[str] | None = None) -> None:
     except NfannealError as error:
         click.echo(click.style("Error: ", fg="red") + str(error), err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = ExitCode.UNEXPECTED
     sys.exit(int(code or 0))

@@ -96,6 +96,33 @@ def test_help_has_an_example(name, capsys):
     assert f"nfanneal {name}" in out.split("Example:")[1]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_help_is_another_way_to_write_it(name, capsys):
+    assert inside(capsys, "help", *name.split()) == inside(capsys, *name.split(), "--help")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_fits_sixty_columns(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = inside(capsys, *name.split(), "--help")
+    body, _, example = out.partition("Example:")
+    kept = [line for line in body.splitlines() if not line.startswith("    ")]  # as written: \\b
+    assert max(map(len, kept)) <= 60
+    assert example
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reader_that_goes_away_is_no_failure(name):
+    """As in `nfanneal guide models | head -1`, of both streams."""
+    for stream in ("stdout", "stderr"):
+        read, write = os.pipe()
+        os.close(read)
+        words = [*name.split(), "--help"] if stream == "stdout" else [*name.split(), "--odd"]
+        done = completed([*PYTHON, *words], **{stream: write})
+        os.close(write)
+        assert (done.returncode, done.stdout or done.stderr or "") == (2 * (stream != "stdout"), "")
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("name", NAMES)
 def test_tab_offers_arguments_options_and_their_values(name, shell, tab):
@@ -157,6 +184,26 @@ def test_nfanneal_alone_tells_its_usage(capsys):
     code, out, err = inside(capsys)
     assert (out + err).startswith("Usage: nfanneal ")
     assert code == (2 if err else 0)  # click before 8.2 takes it for --help
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["rum"], "did you mean 'run'?"),
+        (["model.yaml", "-o", "a b.h5"], "did you mean: nfanneal run model.yaml -o 'a b.h5'"),
+        (["K.H5"], "did you mean: nfanneal summary K.H5"),
+        (["model.xml"], "did you mean: nfanneal import model.xml"),
+        (["help", "summry"], "did you mean 'summary'?"),
+    ],
+)
+def test_what_is_no_command_is_answered_with_what_may_be_meant(words, hint, capsys):
+    code, out, err = inside(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.rstrip().endswith(hint)
+
+
+def test_help_alone_is_that_of_the_program(capsys):
+    assert inside(capsys, "help") == inside(capsys, "--help")
 
 
 def test_too_few_and_too_many_arguments_tell_the_usage(capsys):
