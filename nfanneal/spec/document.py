@@ -22,6 +22,8 @@ KeyPath = tuple[str | int, ...]
 LARGEST_FILE = 5_000_000
 MOST_NODES = 50_000
 DEEPEST = 50
+ASIDE = "x-"
+"""Sections that begin so hold what is used elsewhere, by *aliases, and say nothing themselves."""
 _TOO_MANY = f"too many values: a spec has at most {MOST_NODES:,}, and *aliases count in full"
 _TOO_DEEP = f"nested too deeply: a spec has at most {DEEPEST} levels, and *aliases count in full"
 _RESULTS = "`nfanneal report`, `plot` and `sample` read results; `run` and `check` read a spec"
@@ -115,7 +117,7 @@ def parse_document(text: str, path: str) -> Document:
     data = _Builder(document).build(node, ())
     if data is None:  # its tag is not allowed
         raise SpecError(document.complaints)
-    document.data = data
+    document.data = {key: value for key, value in data.items() if not key.startswith(ASIDE)}
     return document
 
 
@@ -219,8 +221,12 @@ class _Builder:
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
+        merged: list[tuple[yaml.Node, yaml.Node]] = []
         for key_node, value_node in node.value:
             where = self._location(key_node)
+            if key_node.tag == f"{_TAG}merge":
+                merged += self._merged(value_node, where)
+                continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self.complain("a key must be a word", where)
                 continue
@@ -230,7 +236,35 @@ class _Builder:
                 self.complain(f"the key '{key}' stands here twice", where)
                 continue
             data[key] = self._value(value_node, (*path, key), where)
+        for key_node, value_node in merged:
+            key = str(key_node.value)
+            if key not in data:
+                data[key] = self._value(value_node, (*path, key), self._location(key_node))
         return data
+
+    def _merged(
+        self, node: yaml.Node, where: Location, depth: int = 0
+    ) -> list[tuple[yaml.Node, yaml.Node]]:
+        """The keys that `<<: *alias` or `<<: [*first, *second]` adds, the first choice first.
+
+        Those of a mapping that has a `<<` itself come after its own.
+        """
+        if depth > DEEPEST:
+            raise SpecError([Complaint(_TOO_DEEP, where)])
+        if isinstance(node, yaml.SequenceNode) and node.value:
+            return [pair for item in node.value for pair in self._merged(item, where, depth + 1)]
+        if not isinstance(node, yaml.MappingNode):
+            self.complain("<< takes mappings, such as <<: *name", where)
+            return []
+        self._count += len(node.value)
+        if self._count > MOST_NODES:
+            raise SpecError([Complaint(_TOO_MANY, where)])
+        own = [(k, v) for k, v in node.value if k.tag != f"{_TAG}merge"]
+        inner = [v for k, v in node.value if k.tag == f"{_TAG}merge"]
+        return [
+            *((k, v) for k, v in own if isinstance(k, yaml.ScalarNode)),
+            *(pair for v in inner for pair in self._merged(v, where, depth + 1)),
+        ]
 
 
 def read_scalar(text: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from nfanneal.model.noise import NOISE_MODELS
 from nfanneal.model.priors import PRIORS
+from nfanneal.spec.document import ASIDE
 from nfanneal.spec.schema import Spec
 
 
@@ -14,6 +15,7 @@ def json_schema() -> dict[str, Any]:
     schema = Spec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "nfanneal spec"
+    schema["patternProperties"] = {f"^{ASIDE}": {}}
     one = {"minProperties": 1, "maxProperties": 1}
     prior = schema["$defs"]["ParameterSpec"]["properties"]["prior"]
     prior |= {**one, "propertyNames": {"enum": sorted(PRIORS)}}

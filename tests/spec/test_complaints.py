@@ -191,6 +191,8 @@ ONE = {
     "YAML": (("[0, 1]", "[0, 1"), "9:29: not valid YAML: expected ',' or ']'"),
     "two documents": (("likelihood:", "---\nlikelihood:"), "12:1: not valid YAML"),
     "unknown anchor": (("[0, 1]", "*zz"), "9:24: not valid YAML: found undefined alias"),
+    "merged text": (("{x: x0, y: 0}", "{x: x0, <<: 0}"), "4:19: << takes mappings"),
+    "merged with itself": (("name: decay", "name: decay\nx-a: &a {<<: *a}"), "nested too deeply"),
     "tab": (("  x0: 2", "\tx0: 2"), "10:1: not valid YAML"),
     "NUL": (("decay", "de\0cay"), "1:9: not valid YAML: the character '\\x00'"),
 }

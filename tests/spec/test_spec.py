@@ -179,6 +179,35 @@ def test_anchors_are_allowed():
     assert [p.prior.arguments["high"] for p in read(text).meaning.free] == [1.0, 1.0]
 
 
+def test_keys_are_merged_as_in_yaml():
+    """Explicit keys win, then the first of several mappings, then what those were merged of."""
+    text = """
+x-a: &a {p: 1, q: 1, r: 1, s: 1}
+x-b: &b {<<: *a, q: 2, t: 2}
+x-c: &c {r: 3, u: 3}
+one: {<<: *a, p: 0}
+two: {p: 0, <<: [*c, *b]}
+"<<": text
+"""
+    assert parse_document(text, "").data == {
+        "one": {"p": 0, "q": 1, "r": 1, "s": 1},
+        "two": {"p": 0, "r": 3, "u": 3, "q": 2, "t": 2, "s": 1},
+        "<<": "text",
+    }
+
+
+def test_a_merged_prior_is_one_of_the_parameter_with_its_own_place():
+    text = edited(
+        ("model:", "x-rate: &rate {prior: {uniform: [0, 1]}, unit: 1/h}\nmodel:"),
+        ("x0: 2", "x0: {<<: *rate, unit: mg, scale: odd}"),
+    )
+    with pytest.raises(SpecError, match=r":11:\d+: parameters.x0.scale"):
+        read(text)
+    found = read(text.replace(", scale: odd", "")).meaning.free
+    assert [(p.name, p.unit) for p in found] == [("k", None), ("x0", "mg")]
+    assert [p.prior.arguments["high"] for p in found] == [1.0, 1.0]
+
+
 def test_empty_sections_are_as_good_as_none():
     assert read(BASE + "flow:\nanneal:\noutput:\nseed:\n").spec == read(BASE).spec
 
