@@ -72,6 +72,11 @@ def _after_resume(
     help="Go on from the checkpoint of a run that was stopped; auto: start if there is none.",
 )  # fmt: skip
 @click.option(
+    "--model-changed", is_flag=True,
+    help="With --resume: go on though the model's code is not what it was; it must say the same "
+    "of a few points.",
+)  # fmt: skip
+@click.option(
     "--more-rounds", type=click.IntRange(min=1), metavar="N",
     help="With --resume, and a finished result: N more rounds of training, then fresh draws.",
 )  # fmt: skip
@@ -99,6 +104,7 @@ def command(
     threads: int | None,
     workers: Workers | None,
     resume: str | None,
+    model_changed: bool,
     more_rounds: int | None,
     target_ess: float | None,
     max_time: float | None,
@@ -122,8 +128,8 @@ def command(
         overrides = (*overrides, f"seed={seed}")
     checkpointed = is_checkpointed(output)
     extends = more_rounds is not None or target_ess is not None
-    if extends and not resume:
-        raise click.UsageError("--more-rounds and --target-ess need --resume")
+    if (extends or model_changed) and not resume:
+        raise click.UsageError("--more-rounds, --target-ess and --model-changed need --resume")
     if not (resume and (checkpointed or (extends and output.is_file()))):
         if resume == "must":
             raise ResultError(_nothing_to_resume(output))
@@ -143,6 +149,7 @@ def command(
         output=kept,
         resume=bool(resume) and checkpointed,
         lenient=resume == "auto",
+        any_code=model_changed,
         rounds=more_rounds or 0,
         target_ess=target_ess,
         threads=threads,

@@ -23,6 +23,10 @@ from nfanneal.spec.load import spec_from_text
 SHOWN = 80
 """Characters of a value that are shown."""
 DATA = "the data"
+ANY_CODE = (
+    "; if only the form of the model's code has changed and not what it says, go on with "
+    "--resume --model-changed"
+)
 EVERYTHING = ("*",)
 FILES = ("data.file", "experiments.*.data.file",
          *{f"model.{key}": None for kind in KINDS.values() for key in kind.code_keys})  # fmt: skip
@@ -114,6 +118,12 @@ def run_identity(checked: CheckedSpec, problem: Problem) -> Identity:
         what = f"the model's {checked.spec.model.code_words}{which}"
         contents[what] = hashlib.sha256(file.read_bytes()).hexdigest()
     return replace(spec_identity(checked), contents=contents, cells=cells)
+
+
+def of_the_same_code(now: Identity, before: Identity) -> Identity:
+    """What is `now`, with what code there was `before`."""
+    code = {what: digest for what, digest in before.contents.items() if what != DATA}
+    return replace(now, contents={**now.contents, **code})
 
 
 def spec_identity(checked: CheckedSpec) -> Identity:

@@ -19,7 +19,7 @@ from nfanneal.errors import OutputError, ResultError
 from nfanneal.model.calls import Durations
 from nfanneal.model.executors import Memory
 from nfanneal.model.simulator import Predictions
-from nfanneal.results.identity import RESUMING, Identity, is_among
+from nfanneal.results.identity import ANY_CODE, DATA, RESUMING, Identity, is_among
 from nfanneal.runs.checkpoint_file import answers_path
 from nfanneal.runtime.files import why
 from nfanneal.target import Evaluation
@@ -34,16 +34,18 @@ class AnswerLog:
         self._path = answers_path(output)
         self._file: IO[bytes] | None = None
 
-    def begin(self, memory: Memory, about: Identity) -> int:
+    def begin(self, memory: Memory, about: Identity, any_code: bool = False) -> int:
         """Remember what is written there of this problem, and write what comes. How many they are.
+
+        They may be those of other code with `any_code`.
 
         Raises:
             OutputError: the file cannot be written.
             ResultError: the answers that are there are of another problem; they stay.
         """
-        head = json.dumps({"nfanneal answers": 1, "problem": _digest(about)}).encode() + b"\n"
+        head = _head(about)
         try:
-            known = _read(self._path, head)
+            known = _read(self._path, head, any_code)
             whole = known[1] if known else 0
             file = self._path.open("r+b" if known else "wb")
             file.truncate(whole)
@@ -97,11 +99,21 @@ def chosen_before(output: Path) -> str | None:
         return None
 
 
-def _digest(about: Identity) -> str:
-    """What answers depend on: all but what a resumed run may change."""
+def _head(about: Identity) -> bytes:
+    """What answers depend on, which is all but what a resumed run may change."""
     spec = {key: value for key, value in about.spec.items() if not is_among(key, RESUMING.ignored)}
-    text = json.dumps([spec, dict(about.contents)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    code = {key: value for key, value in about.contents.items() if key != DATA}
+    problem = [spec, about.contents.get(DATA)]
+    said = {"nfanneal answers": 2, "problem": _digest(problem), "code": _digest(code)}
+    return json.dumps(said).encode() + b"\n"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _without_code(head: bytes) -> bytes:
+    return head.partition(b'"code"')[0]
 
 
 def _line(key: bytes, answer: Any) -> bytes:
@@ -116,7 +128,7 @@ def _line(key: bytes, answer: Any) -> bytes:
     return json.dumps(said, separators=(",", ":")).encode() + b"\n"
 
 
-def _read(path: Path, head: bytes) -> tuple[list[tuple[bytes, Any]], int] | None:
+def _read(path: Path, head: bytes, any_code: bool) -> tuple[list[tuple[bytes, Any]], int] | None:
     """The answers, and where the last whole one ends; None where there is no whole line.
 
     Lines that are damaged are passed over.
@@ -127,15 +139,15 @@ def _read(path: Path, head: bytes) -> tuple[list[tuple[bytes, Any]], int] | None
         return None
     if b"\n" not in content:
         return None
-    if not content.startswith(head):
+    if not content.startswith(_without_code(head) if any_code else head):
         raise ResultError(
             f"{path}: the answers there are of another problem: model, priors, data or the program "
-            "are not what they were\nundo the change, name another --output, or start afresh "
-            "with --force"
+            f"are not what they were\nundo the change, name another --output, or start afresh "
+            f"with --force{ANY_CODE}"
         )
     whole = content.rfind(b"\n") + 1
     found = []
-    for line in content[len(head) : whole].splitlines():
+    for line in content[:whole].splitlines()[1:]:
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             found += _answers_of(json.loads(line))
     return found, whole

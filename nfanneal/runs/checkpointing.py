@@ -12,6 +12,7 @@ from nfanneal.anneal.journal import Checkpoint, Journal, packed, unpacked
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.results import store
 from nfanneal.results.identity import (
+    ANY_CODE,
     RESUMING,
     SETTINGS,
     Identity,
@@ -19,6 +20,7 @@ from nfanneal.results.identity import (
     changed_keys,
     differences,
     is_among,
+    of_the_same_code,
 )
 from nfanneal.results.result import Result
 from nfanneal.runs import checkpoint_file
@@ -38,18 +40,24 @@ def plain_checkpoint(
     return Plain({"run": layout, **own, "contents": about.contents, "extension": extension}, arrays)
 
 
-def resumed_checkpoint(plain: Plain, about: Identity) -> Checkpoint:
-    """The checkpoint, if it is of the same problem.
+def resumed_checkpoint(plain: Plain, about: Identity, any_code: bool = False) -> Checkpoint:
+    """The checkpoint, if it is of the same problem; of other code only with `any_code`.
 
     Raises:
         ResultError: model, priors, data, likelihood, flow or seed are others; with what differs.
     """
-    refuse_other("the checkpoint", _identity_of(plain), about, RESUMING)
+    before = identity_of(plain)
+    if any_code:
+        about = of_the_same_code(about, before)
+    hint = "" if differences(before, of_the_same_code(about, before), RESUMING) else ANY_CODE
+    refuse_other("the checkpoint", before, about, RESUMING, hint)
     return unpacked(plain.layout["run"], plain.arrays)
 
 
-def refuse_other(what: str, before: Identity, now: Identity, purpose: Purpose) -> None:
-    """A run can only go on from what is of the same problem.
+def refuse_other(
+    what: str, before: Identity, now: Identity, purpose: Purpose, hint: str = ""
+) -> None:
+    """A run can only go on from what is of the same problem; `hint` is one more thing to do.
 
     Raises:
         ResultError: it is of another one; with what differs.
@@ -59,17 +67,18 @@ def refuse_other(what: str, before: Identity, now: Identity, purpose: Purpose) -
         raise ResultError(
             f"{what} is of another problem, so the run cannot go on from it:\n"
             + "\n".join(others)
-            + "\nundo the change, name another --output, or start afresh with --force"
+            + f"\nundo the change, name another --output, or start afresh with --force{hint}"
         )
 
 
 def changed_settings(plain: Plain, about: Identity) -> tuple[str, ...]:
     """Settings of the annealing and the output that are not what they were, in words."""
-    changed = changed_keys(_identity_of(plain), about)
+    changed = changed_keys(identity_of(plain), about)
     return tuple(words for key, words in changed.items() if is_among(key, SETTINGS))
 
 
-def _identity_of(plain: Plain) -> Identity:
+def identity_of(plain: Plain) -> Identity:
+    """What a checkpoint belongs to."""
     said = plain.layout
     return Identity(said["yaml"], said["contents"], known=said["spec"])
 

@@ -50,6 +50,17 @@ def anew(problem: Problem) -> int:
     return ASKED_BEFORE + known if known else 0
 
 
+def refuse_other_answers(problem: Problem, z: Array, said: Array) -> None:
+    """The model is asked what it `said` (n,) at points z (n, d) before a run was stopped.
+
+    Raises:
+        ResultError: it says something else now.
+    """
+    wrong = _told(problem, z, said, _asked(problem, z, anew(problem)), OTHERWISE)
+    if wrong:
+        raise ResultError(wrong)
+
+
 def refuse_another_model(problem: Problem) -> None:
     """A few draws are asked anew, where answers are known from before.
 
@@ -57,10 +68,7 @@ def refuse_another_model(problem: Problem) -> None:
         ResultError: the answers are others now.
     """
     z = probes(problem)
-    before = _asked(problem, z, 0)
-    wrong = _told(problem, z, before, _asked(problem, z, anew(problem)), OTHERWISE)
-    if wrong:
-        raise ResultError(wrong)
+    refuse_other_answers(problem, z, _asked(problem, z, 0))
 
 
 def whim_of(problem: Problem, z: Array, said: Array, n: int) -> str:

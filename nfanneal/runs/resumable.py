@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from nfanneal.anneal.journal import Checkpoint, Journal
 from nfanneal.anneal.progress import Observer
@@ -34,7 +36,13 @@ from nfanneal.runs.checkpointing import (
     refuse_other,
     resumed_checkpoint,
 )
-from nfanneal.runs.consistency import probes, refuse_another_model, whim
+from nfanneal.runs.consistency import (
+    ASKED,
+    probes,
+    refuse_another_model,
+    refuse_other_answers,
+    whim,
+)
 from nfanneal.runs.cost import preset_of, with_preset
 from nfanneal.runs.extension import Earlier, extended_checkpoint
 from nfanneal.runs.from_spec import Beginning, Hooks, run_checked
@@ -53,7 +61,8 @@ class Plan:
     """Where a run writes, whether it goes on from a checkpoint, and for how long it may run.
 
     `rounds` and `target_ess` extend the result that is there.
-    `lenient`: start afresh if no checkpoint can be read. `go_on` is the command that resumes.
+    `lenient`: start afresh if no checkpoint can be read. `any_code`: go on though the model's code
+    is not what it was, if it says the same. `go_on` is the command that resumes.
     """
 
     output: Path
@@ -61,6 +70,7 @@ class Plan:
     rounds: int = 0
     target_ess: float | None = None
     lenient: bool = False
+    any_code: bool = False
     threads: int | None = None
     workers: Workers | None = None
     memory: int | None = None
@@ -92,7 +102,8 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         def ready(checked: CheckedSpec, problem: Problem) -> None:
             if not isinstance(problem.executor, Pooled):
                 return
-            known = answers.begin(problem.executor.memory, run_identity(checked, problem))
+            about = run_identity(checked, problem)
+            known = answers.begin(problem.executor.memory, about, plan.any_code)
             if known:
                 say(f"going on with {known:,} answers of the model")
                 refuse_another_model(problem)
@@ -100,7 +111,7 @@ def run_kept(checked: CheckedSpec, plan: Plan, observe: Observer, say: Say) -> R
         def begin(checked: CheckedSpec, problem: Problem, settings: Settings) -> Beginning:
             about = run_identity(checked, problem)  # first: a model may change the folder
             if plan.resume and has_checkpoint(plan.output):
-                checkpoint, earlier = _resumed(plan, about, say)
+                checkpoint, earlier = _resumed(plan, about, problem, say)
             elif plan.extends:
                 checkpoint, earlier = _extension(plan, about, problem, settings, say)
             else:
@@ -181,7 +192,9 @@ def _claimed(output: Path, say: Say) -> Iterator[Claim]:
         held.release()
 
 
-def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, Earlier | None]:
+def _resumed(
+    plan: Plan, about: Identity, problem: Problem, say: Say
+) -> tuple[Checkpoint | None, Earlier | None]:
     """The newest checkpoint, and the result that it goes on from, if it does."""
     try:
         plain, complaints = latest_checkpoint(plan.output)
@@ -192,12 +205,31 @@ def _resumed(plan: Plan, about: Identity, say: Say) -> tuple[Checkpoint | None, 
         return None, None
     for complaint in complaints:
         say(f"Warning: {complaint}; going on from the checkpoint before it")
-    checkpoint = resumed_checkpoint(plain, about)
+    checkpoint = resumed_checkpoint(plain, about, plan.any_code)
+    if plan.any_code:
+        checkpoint = _of_any_code(checkpoint, problem, say)
     earlier = _earlier(plan, plain.layout["extension"])
     for change in changed_settings(plain, about):
         say(f"changed: {change}")
     say(f"going on {_place(checkpoint)}, after {checkpoint.seconds:.0f} s")
     return checkpoint, earlier
+
+
+def _of_any_code(checkpoint: Checkpoint, problem: Problem, say: Say) -> Checkpoint:
+    """The checkpoint, if the model says now at its heaviest points what it said before.
+
+    Before the first level has ended there are none: all is asked again.
+    """
+    if not checkpoint.snapshot.state.pool.generations:
+        return replace(checkpoint, answers=())
+    last = checkpoint.snapshot.state.pool.generations[-1]
+    heaviest = np.argsort(-last.log_likelihood, kind="stable")[:ASKED]
+    refuse_other_answers(problem, last.z[heaviest], last.log_likelihood[heaviest])
+    say(
+        f"the model's code may have changed: it says the same of {len(heaviest)} points as before; "
+        "everything that it said of others before is taken for right"
+    )
+    return checkpoint
 
 
 def _earlier(plan: Plan, extension: Extension | None) -> Earlier | None:

@@ -1,6 +1,7 @@
 """A run that was stopped any number of times ends with the same bits; damage is told."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from nfanneal.runs.checkpoint_file import (
     read_checkpoint,
     write_checkpoint,
 )
-from nfanneal.runs.checkpointing import plain_checkpoint, resumed_checkpoint
+from nfanneal.runs.checkpointing import identity_of, plain_checkpoint, resumed_checkpoint
 from nfanneal.runs.cost import with_preset
 from nfanneal.runs.from_spec import Hooks, run_checked
 from nfanneal.spec.load import spec_from_text
@@ -173,6 +174,34 @@ def test_what_was_answered_is_not_asked_again(folder):
     (folder / "model.py").write_text(MODEL)
     with pytest.raises(ResultError, match="the model's Python file: changed since"):
         run(checked, folder / "other.h5", resume=True)
+
+
+def test_code_in_another_form_goes_on_where_that_is_said(folder, capsys):
+    """And code that says something else never does."""
+    (folder / "s.yaml").write_text(TORCH)
+    checked, cut = spec_from_text(TORCH, folder), folder / "cut.h5"
+    events = run(checked, folder / "whole.h5")
+    run(checked, cut, stop_after=int(0.8 * events))
+    resume = ("run", folder / "s.yaml", "-o", cut, "--threads", 1, "--quiet", "--resume")
+    (folder / "model.py").write_text(f"# a remark\n{MODEL}")
+    code, _, err = inside(capsys, *resume)
+    assert (code, "go on with --resume --model-changed" in err) == (3, True), err
+    (folder / "model.py").write_text(MODEL.replace("0.5*", "0.6*"))
+    code, _, err = inside(capsys, *resume, "--model-changed")
+    assert (code, "the model answers otherwise than it did" in err) == (3, True), err
+    (folder / "data.csv").write_text("")
+    (folder / "model.py").write_text(f"# a remark\n{MODEL}")
+    code, _, err = inside(capsys, *resume, "--model-changed")
+    assert (code, "says the same of 8 points as before" in err) == (0, True), err
+    assert differences(folder / "whole.h5", cut) == []
+
+
+def test_code_in_another_form_is_no_way_around_other_data(stopped_ode):
+    _, output = stopped_ode
+    plain = latest_checkpoint(output)[0]
+    now = replace(identity_of(plain), contents={"the data": "others", "the model's code": "new"})
+    with pytest.raises(ResultError, match=r"(?s)the data: changed since.*with --force$"):
+        resumed_checkpoint(plain, now, any_code=True)
 
 
 @pytest.mark.parametrize(
