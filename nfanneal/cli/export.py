@@ -30,18 +30,21 @@ SEVERAL = {"getdist": as_getdist, "petab": as_petab}
     "-o", "--output", type=click.Path(path_type=Path),
     help="New file; the root of GetDist's or PEtab's files; - for stdout. [RESULT.ending]",
 )  # fmt: skip
+@click.option("--header", is_flag=True, help="csv: lines with # before it, on what weights are.")
 @click.option("--force", is_flag=True, help="Overwrite files.")
-def command(result: Path, kind: str, output: Path | None, force: bool) -> None:
+def command(result: Path, kind: str, output: Path | None, header: bool, force: bool) -> None:
     """Write the draws of RESULT for other programs.
 
     netcdf: the groups that ArviZ knows. csv, parquet, json: every draw with its weight and its
     densities. getdist: a chain, .txt, .paramnames and .ranges. petab: .parameters.tsv with the
     best draw as nominal values, and .samples.tsv with draws of equal weight.
     """
+    if header and kind != "csv":
+        raise click.UsageError(f"--header is for --to csv, not for {kind}")
     found = store.read(result)
     output = output or result.with_suffix(ENDINGS[kind])
     if str(output) == "-":
-        _to_stdout(found, kind)
+        _to_stdout(found, kind, header)
     elif kind in SEVERAL:
         texts = SEVERAL[kind](found)
         paths = {output.with_name(output.name + ending): text for ending, text in texts.items()}
@@ -52,15 +55,15 @@ def command(result: Path, kind: str, output: Path | None, force: bool) -> None:
             click.echo(f"written to {path}", err=True)
     else:
         refuse_existing(output, force)
-        _to_file(found, kind, output)
+        _to_file(found, kind, output, header)
         click.echo(f"written to {output}", err=True)
 
 
-def _to_stdout(found: Result, kind: str) -> None:
+def _to_stdout(found: Result, kind: str, header: bool) -> None:
     if kind in SEVERAL:
         raise ResultError(f"{kind} takes several files: give their root with -o")
     if kind in ("csv", "json"):
-        sys.stdout.write(_text(found, kind))
+        sys.stdout.write(_text(found, kind, header))
         return
     buffer = io.BytesIO()
     if kind == "parquet":
@@ -70,13 +73,13 @@ def _to_stdout(found: Result, kind: str) -> None:
     sys.stdout.buffer.write(buffer.getvalue())
 
 
-def _text(found: Result, kind: str) -> str:
-    return as_csv(found) if kind == "csv" else as_json(found, summary_json(found))
+def _text(found: Result, kind: str, header: bool) -> str:
+    return as_csv(found, header=header) if kind == "csv" else as_json(found, summary_json(found))
 
 
-def _to_file(found: Result, kind: str, output: Path) -> None:
+def _to_file(found: Result, kind: str, output: Path, header: bool) -> None:
     if kind in ("csv", "json"):
-        write_text(output, _text(found, kind))
+        write_text(output, _text(found, kind, header))
         return
     write = write_parquet if kind == "parquet" else store.write_netcdf
     with replaced(output) as temporary:

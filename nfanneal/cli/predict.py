@@ -34,8 +34,8 @@ MOST_POINTS = 100_000
 @click.command("predict", epilog="Example: nfanneal predict model.h5 --times 0:30:0.5 --prior")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
-    "--times", "wanted", metavar="START:STOP:STEP|a,b,…",
-    help="When to predict. [200 times over the data's]",
+    "--times", "wanted", metavar="START:STOP[:STEP]|a,b,…",
+    help="When to predict; 200 times where no step is given. [200 times over the data's]",
 )  # fmt: skip
 @click.option("--observables", metavar="a,b", help="Which to write. [all]")
 @click.option("--prior", is_flag=True, help="Predict from the prior too.")
@@ -111,14 +111,15 @@ def _times(wanted: str | None, data: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _times_in(wanted: str) -> Array:
-    """Increasing times from START:STOP:STEP or from a list.
+    """Increasing times from START:STOP, START:STOP:STEP or a list.
 
     Raises:
         click.UsageError: the text is neither.
     """
     try:
         if ":" in wanted:
-            start, stop, step = (float(text) for text in wanted.split(":"))
+            start, stop, *steps = (float(text) for text in wanted.split(":"))
+            (step,) = steps or [(stop - start) / (POINTS - 1)]
             size = (stop - start) / step
             if size > MOST_POINTS:
                 raise click.UsageError(f"--times: more than {MOST_POINTS:,} times")
@@ -128,7 +129,7 @@ def _times_in(wanted: str) -> Array:
         times = np.array([float(text) for text in wanted.split(",")])
     except (ValueError, ZeroDivisionError):
         raise click.UsageError(
-            f"--times: '{wanted}' is neither START:STOP:STEP nor a list of times"
+            f"--times: '{wanted}' is neither START:STOP, START:STOP:STEP nor a list of times"
         ) from None
     if not np.isfinite(times).all():
         raise click.UsageError("--times must be finite")

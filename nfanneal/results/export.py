@@ -29,20 +29,25 @@ def columns_of(result: Result) -> dict[str, Array]:
     return columns | {name: draws.theta[:, i] for i, name in enumerate(result.columns.names)}
 
 
-def as_csv(result: Result) -> str:
-    """All weighted draws as CSV, with `#` lines that say what the weights are."""
-    d = result.diagnostics
+def as_csv(result: Result, *, header: bool = False) -> str:
+    """All weighted draws as CSV; a `header` is `#` lines before it that say what weights are."""
     out = io.StringIO()
-    out.write(f"# {result.name}: {d.n_samples} weighted posterior draws of nfanneal\n")
-    out.write(f"# log-evidence {d.log_evidence!r} with error {d.log_evidence_error!r}\n")
-    out.write("# weight: normalised importance weight, sums to 1; use it in every average\n")
-    out.write("# log_weight = log_prior + log_likelihood - log_proposal; its log-mean-exp over\n")
-    out.write("# all rows is the log-evidence (a pruned draw has log_weight -inf)\n")
+    if header:
+        _write_header(result, out)
     columns = columns_of(result)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([repr(float(x)) for x in row] for row in zip(*columns.values(), strict=True))
     return out.getvalue()
+
+
+def _write_header(result: Result, out: io.StringIO) -> None:
+    d = result.diagnostics
+    out.write(f"# {result.name}: {d.n_samples} weighted posterior draws of nfanneal\n")
+    out.write(f"# log-evidence {d.log_evidence!r} with error {d.log_evidence_error!r}\n")
+    out.write("# weight: normalised importance weight, sums to 1; use it in every average\n")
+    out.write("# log_weight = log_prior + log_likelihood - log_proposal; its log-mean-exp over\n")
+    out.write("# all rows is the log-evidence (a pruned draw has log_weight -inf)\n")
 
 
 def predictions_as_csv(groups: Mapping[str, Mapping[str, Prediction]]) -> str:

@@ -67,11 +67,19 @@ def test_petab_reads_its_tables(folder, capsys):
     assert inside(capsys, "export", folder / "ode.h5", "--to", "petab", "-o", "-")[0] == 3
 
 
-def test_csv_goes_to_stdout_with_an_explanation(folder, capsys):
-    code, out, _ = inside(capsys, "export", folder / "ode.h5", "--to", "csv", "-o", "-")
+def test_csv_goes_to_stdout_with_an_explanation_where_that_is_wanted(folder, capsys):
+    export = ("export", folder / "ode.h5", "--to", "csv", "-o", "-")
+    code, out, _ = inside(capsys, *export)
     assert code == 0
-    assert out.startswith("# decay: 3000 weighted posterior draws")
-    assert len(pandas.read_csv(io.StringIO(out), comment="#")) == 3000
+    assert len(pandas.read_csv(io.StringIO(out))) == 3000
+    code, explained, _ = inside(capsys, *export, "--header")
+    assert code == 0
+    assert explained.startswith("# decay: 3000 weighted posterior draws")
+    assert explained.endswith(out)
+    assert pandas.read_csv(io.StringIO(explained), comment="#").equals(
+        pandas.read_csv(io.StringIO(out))
+    )
+    assert inside(capsys, "export", folder / "ode.h5", "--to", "json", "--header")[0] == 2
     assert inside(capsys, "export", folder / "ode.h5", "--to", "getdist", "-o", "-")[0] == 3
 
 

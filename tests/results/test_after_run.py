@@ -280,7 +280,8 @@ def test_a_result_is_never_overwritten_by_what_reads_it(folder, capsys):
         (("prune", "--method", "psis", "--max-bias", "0.1"), "does not apply"),
         (("predict", "--times=-1,0,1"), "before 0, where the model starts"),
         (("predict", "--times", "0:1e9:1e-3"), "more than 100,000 times"),
-        (("predict", "--times", "3:1:1"), "neither START:STOP:STEP nor a list"),
+        (("predict", "--times", "3:1:1"), "neither START:STOP, START:STOP:STEP nor a"),
+        (("predict", "--times", "0:"), "neither START:STOP, START:STOP:STEP nor a"),
     ],
 )
 def test_what_options_refuse(folder, capsys, arguments, words):
@@ -317,18 +318,21 @@ def test_predictions_match_the_closed_form(folder, capsys):
         assert file["prior_predictions/n_clean"].shape == (1, 400, 9)
         assert "m_clean" not in file["predictions"]
     result = store.read(folder / "ode.h5")
+    text = (folder / "ode.predictions.csv").read_text()
+    assert inside(capsys, "predict", folder / "ode.h5", "--times", "1:3", "--force")[0] == 0
+    with h5py.File(folder / "ode.predictions.h5") as file:
+        np.testing.assert_allclose(file["predictions/n_at"][()], np.linspace(1, 3, 200))
     rng = np.random.default_rng(1)
     rows = np.sort(rng.permutation(len(result.posterior))[:400])
     n0, k = result.posterior[rows, 0], result.posterior[rows, 1]
     np.testing.assert_allclose(clean, n0[:, None] * np.exp(-np.outer(k, times)), rtol=1e-4)
     # 3,600 normal residuals: their sd is known to 1.2 %; 4 standard errors
     assert np.std(noisy - clean) == pytest.approx(0.1, rel=0.05)
-    text = (folder / "ode.predictions.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
     first = next(r for r in rows if r["from"] == "posterior" and r["noise"] == "without")
     assert float(first["mean"]) == pytest.approx(n0.mean())
     assert {r["from"] for r in rows} == {"posterior", "prior"}
-    for bad in ("a", "0:1", "0:1:0", "0:1:-1"):
+    for bad in ("a", "0:1:2:3", "0:1:0", "0:1:-1"):
         arguments = ("predict", folder / "ode.h5", "--times", bad, "--force")
         assert inside(capsys, *arguments)[0] == 2
     odd = ("predict", folder / "ode.h5", "--observables", "q", "--force")
