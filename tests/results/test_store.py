@@ -128,7 +128,7 @@ def test_writing_leaves_nothing_else_behind(path):
         (lambda p: remove(p, "weighted"), "damaged"),
         (lambda p: remove(p, "nfanneal/flow"), "damaged"),
         (lambda p: attribute(p, "created_by", "other"), "not a result of nfanneal"),
-        (lambda p: attribute(p, "nfanneal_format", 99), "reads format 1"),
+        (lambda p: attribute(p, "nfanneal_format", 99), "reads format 2"),
     ],
 )
 def test_damaged_files_are_one_clear_line(path, damage, words):

@@ -243,11 +243,11 @@ def _read_history(group: h5py.Group) -> History:
 def _read_observed(file: h5py.File) -> Mapping[str, ObservedData]:
     if "observed_data" not in file:
         return {}
-    observed = file["observed_data"]
-    names = [name for name in observed if f"{name}_time" in observed]
+    observed, constant = file["observed_data"], file["constant_data"]
+    names = [name for name in observed if f"{name}_time" in constant]
     return {
         name: ObservedData(
-            times=observed[f"{name}_time"][()],
+            times=constant[f"{name}_time"][()],
             values=observed[name][()],
             pointwise=file["log_likelihood"][name][0],
             replicates=file["posterior_predictive"][name][0],

@@ -7,28 +7,29 @@ that the datasets of two runs with the same seed are identical.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from nfanneal.results.records import Columns, Provenance
+from nfanneal.results.records import NamedParameter, Provenance
 from nfanneal.results.result import Combination, History, Prediction, Pruning, Result
 from nfanneal.results.store.image import in_memory
 from nfanneal.results.store.seal import DIGEST, content_digest, sealed
 from nfanneal.results.symmetry import Symmetry
 from nfanneal.runtime.files import write_bytes
 
-FORMAT = 1
+FORMAT = 2
 DRAW_FIELDS = ("log_weight", "log_prior", "log_likelihood", "log_proposal")
+CHAIN_DRAW = ("chain", "draw")
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 
 
-class _Group:
+class Group:
     """An HDF5 group whose datasets share named dimension scales."""
 
     def __init__(self, group: h5py.Group) -> None:
@@ -68,31 +69,15 @@ def write(
     write_bytes(path, sealed(image.content))
 
 
-def write_netcdf(result: Result, target: Path | BinaryIO) -> None:
-    """Write the groups that ArviZ knows: posterior, sample_stats, likelihoods, data, replicates."""
-    with in_memory() as image:
-        file = image.file
-        _write_attributes(file, result)
-        posterior = _draw_group(file, "posterior", len(result.posterior))
-        _write_parameters(posterior, result.columns, result.posterior)
-        _write_sample_stats(file, result)
-        if result.observed:
-            _write_observed(file, result)
-    if isinstance(target, Path):
-        write_bytes(target, image.content)
-    else:
-        target.write(image.content)
-
-
 def _write_all(file: h5py.File, result: Result) -> None:
-    _write_attributes(file, result)
-    posterior = _draw_group(file, "posterior", len(result.posterior))
-    _write_parameters(posterior, result.columns, result.posterior)
-    weighted = _draw_group(file, "weighted", len(result.draws.log_weight))
-    _write_parameters(weighted, result.columns, result.draws.theta)
+    write_attributes(file, result)
+    posterior = draw_group(file, "posterior", len(result.posterior))
+    write_parameters(posterior, result.columns.parameters, result.posterior)
+    weighted = draw_group(file, "weighted", len(result.draws.log_weight))
+    write_parameters(weighted, result.columns.parameters, result.draws.theta)
     for name in DRAW_FIELDS:
-        weighted.write(name, getattr(result.draws, name)[None], ("chain", "draw"))
-    _write_sample_stats(file, result)
+        weighted.write(name, getattr(result.draws, name)[None], CHAIN_DRAW)
+    write_sample_stats(file, result)
     if result.observed:
         _write_observed(file, result)
     _write_history(file, result.history)
@@ -105,7 +90,8 @@ def _write_all(file: h5py.File, result: Result) -> None:
         _write_symmetry(file, result.symmetry)
 
 
-def _write_attributes(file: h5py.File, result: Result) -> None:
+def write_attributes(file: h5py.File, result: Result) -> None:
+    """Write what a result says of itself as a whole."""
     file.attrs["Conventions"] = "CF-1.8"
     file.attrs["created_by"] = "nfanneal"
     file.attrs["nfanneal_format"] = FORMAT
@@ -131,67 +117,73 @@ def _write_provenance(attributes: h5py.AttributeManager, provenance: Provenance)
     attributes["profile"] = json.dumps(dict(provenance.profile))
 
 
-def _draw_group(file: h5py.File, name: str, n: int) -> _Group:
-    group = _Group(file.create_group(name, track_order=True))
+def draw_group(file: h5py.File, name: str, n: int) -> Group:
+    """A new group of one chain of n draws."""
+    group = Group(file.create_group(name, track_order=True))
     group.coordinate("chain", np.arange(1))
     group.coordinate("draw", np.arange(n))
     return group
 
 
-def _write_parameters(group: _Group, columns: Columns, theta: NDArray[np.float64]) -> None:
+def write_parameters(
+    group: Group, parameters: Sequence[NamedParameter], theta: NDArray[np.float64]
+) -> None:
+    """Write parameters, whose columns of θ (n, …) follow one another from the first on."""
     start = 0
-    for parameter in columns.parameters:
+    for parameter in parameters:
         name, size = parameter.name, parameter.size
         if size is None:
-            group.write(name, theta[None, :, start], ("chain", "draw"))
+            group.write(name, theta[None, :, start], CHAIN_DRAW)
         else:
             dimension = f"{name}_dim_0"
             group.coordinate(dimension, np.arange(size))
             values = theta[None, :, start : start + size]
-            group.write(name, values, ("chain", "draw", dimension))
+            group.write(name, values, (*CHAIN_DRAW, dimension))
         group.group[name].attrs["label"] = parameter.label
         group.group[name].attrs["units"] = parameter.unit
         start += 1 if size is None else size
 
 
-def _write_sample_stats(file: h5py.File, result: Result) -> None:
-    stats = _draw_group(file, "sample_stats", len(result.posterior))
+def write_sample_stats(file: h5py.File, result: Result) -> None:
+    """Write what is known of each posterior draw beside its parameters."""
+    stats = draw_group(file, "sample_stats", len(result.posterior))
     chosen, draws = result.posterior_index, result.draws
     lp = draws.log_prior[chosen] + draws.log_likelihood[chosen]
-    stats.write("lp", lp[None], ("chain", "draw"))
-    stats.write("log_weight", draws.log_weight[chosen][None], ("chain", "draw"))
-    stats.write("weighted_draw", chosen[None], ("chain", "draw"))
+    stats.write("lp", lp[None], CHAIN_DRAW)
+    stats.write("log_weight", draws.log_weight[chosen][None], CHAIN_DRAW)
+    stats.write("weighted_draw", chosen[None], CHAIN_DRAW)
 
 
 def _write_observed(file: h5py.File, result: Result) -> None:
-    observed = _Group(file.create_group("observed_data", track_order=True))
-    log_likelihood = _draw_group(file, "log_likelihood", len(result.posterior))
-    predictive = _draw_group(file, "posterior_predictive", len(result.posterior))
+    observed = Group(file.create_group("observed_data", track_order=True))
+    constant = Group(file.create_group("constant_data", track_order=True))
+    log_likelihood = draw_group(file, "log_likelihood", len(result.posterior))
+    predictive = draw_group(file, "posterior_predictive", len(result.posterior))
     for name, data in result.observed.items():
         dimension = f"{name}_cell"
-        for group in (observed, log_likelihood, predictive):
+        for group in (observed, constant, log_likelihood, predictive):
             group.coordinate(dimension, np.arange(len(data.values)))
         observed.write(name, data.values, (dimension,))
-        observed.write(f"{name}_time", data.times, (dimension,))
-        log_likelihood.write(name, data.pointwise[None], ("chain", "draw", dimension))
-        predictive.write(name, data.replicates[None], ("chain", "draw", dimension))
+        constant.write(f"{name}_time", data.times, (dimension,))
+        log_likelihood.write(name, data.pointwise[None], (*CHAIN_DRAW, dimension))
+        predictive.write(name, data.replicates[None], (*CHAIN_DRAW, dimension))
 
 
 def _write_predictions(file: h5py.File, name: str, observables: Mapping[str, Prediction]) -> None:
     """Trajectories (n, m) per observable; `_clean` ones are without noise."""
     first = next(iter(observables.values()))
-    group = _draw_group(file, name, len(first.clean))
+    group = draw_group(file, name, len(first.clean))
     for observable, prediction in observables.items():
         dimension = f"{observable}_at"
         group.coordinate(dimension, prediction.times)
-        dimensions = ("chain", "draw", dimension)
+        dimensions = (*CHAIN_DRAW, dimension)
         group.write(f"{observable}_clean", prediction.clean[None], dimensions)
         if prediction.noisy is not None:
             group.write(observable, prediction.noisy[None], dimensions)
 
 
 def _write_history(file: h5py.File, history: History) -> None:
-    group = _Group(file.create_group("history", track_order=True))
+    group = Group(file.create_group("history", track_order=True))
     for name, values in history.levels.items():
         group.write(name, values, ("levels",))
     group.write("loss", history.losses, ("steps",))
@@ -200,12 +192,12 @@ def _write_history(file: h5py.File, history: History) -> None:
 
 
 def _write_internals(file: h5py.File, result: Result) -> None:
-    group = _Group(file.create_group("nfanneal", track_order=True))
+    group = Group(file.create_group("nfanneal", track_order=True))
     group.write("failed_theta", result.failed_theta, ("failed", "column"))
     group.group["failed_theta"].attrs["columns"] = json.dumps(result.columns.names)
     parameters = [asdict(parameter) for parameter in result.columns.parameters]
     group.group.attrs["parameters"] = json.dumps(parameters)
-    flow = _Group(group.group.create_group("flow", track_order=True))
+    flow = Group(group.group.create_group("flow", track_order=True))
     flow.group.attrs["layout"] = json.dumps(dict(result.flow.layout))
     for name, array in result.flow.arrays.items():
         stored = array.astype(np.int8) if array.dtype == bool else array
@@ -213,9 +205,9 @@ def _write_internals(file: h5py.File, result: Result) -> None:
 
 
 def _write_pruning(file: h5py.File, pruning: Pruning) -> None:
-    group = _Group(file.create_group("pruning", track_order=True))
+    group = Group(file.create_group("pruning", track_order=True))
     group.write("changed", pruning.changed, ("changed_draw",))
-    group.write("original_log_weight", pruning.original_log_weight[None], ("chain", "draw"))
+    group.write("original_log_weight", pruning.original_log_weight[None], CHAIN_DRAW)
     group.group.attrs["method"] = pruning.method
     group.group.attrs["lost_share"] = pruning.lost_share
     group.group.attrs["clustered"] = int(pruning.clustered)
@@ -225,7 +217,7 @@ def _write_pruning(file: h5py.File, pruning: Pruning) -> None:
 
 
 def _write_combination(file: h5py.File, combination: Combination) -> None:
-    group = _Group(file.create_group("combination", track_order=True))
+    group = Group(file.create_group("combination", track_order=True))
     group.write("log_evidences", combination.log_evidences, ("run",))
     group.write("errors", combination.errors, ("run",))
     group.group.attrs["chi_square"] = combination.chi_square
@@ -233,7 +225,7 @@ def _write_combination(file: h5py.File, combination: Combination) -> None:
 
 
 def _write_symmetry(file: h5py.File, symmetry: Symmetry) -> None:
-    group = _Group(file.create_group("symmetry", track_order=True))
+    group = Group(file.create_group("symmetry", track_order=True))
     for name, each in (("element", symmetry.group), ("generator", symmetry.generators)):
         group.write(f"{name}_permutations", each.permutations, (name, "column"))
         group.write(f"{name}_signs", each.signs, (name, "column"))

@@ -169,8 +169,8 @@ def test_the_commands_know_what_to_do_with_infinity(tmp_path, capsys):
     error = 4.0 * found["log_evidence_error"]  # a false alarm in 16,000
     assert found["log_evidence"] == pytest.approx(exact, abs=error)
     with h5py.File(result) as file:
-        np.testing.assert_array_equal(file["observed_data/x[both]_time"], [0.2, np.inf, np.inf])
-        np.testing.assert_array_equal(file["observed_data/x[end]_time"], [np.inf])
+        np.testing.assert_array_equal(file["constant_data/x[both]_time"], [0.2, np.inf, np.inf])
+        np.testing.assert_array_equal(file["constant_data/x[end]_time"], [np.inf])
     code, _, err = inside(capsys, "predict", result, "-n", "20")
     assert code == 0
     assert "data at time inf: no trajectory gets there" in err
