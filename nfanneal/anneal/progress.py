@@ -77,5 +77,13 @@ class GoingOn:
     why: str
 
 
-Event = Activity | LevelInfo | GoingOn
+@dataclass(frozen=True)
+class Expected:
+    """About what a whole run takes, told before it begins: evaluations of log L, and seconds."""
+
+    evaluations: int
+    seconds: float
+
+
+Event = Activity | LevelInfo | GoingOn | Expected
 Observer = Callable[[Event], None]

@@ -24,7 +24,7 @@ from nfanneal.report.bench import bench_json, print_bench, print_ratios, ratios_
 from nfanneal.report.consoles import console
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.results.identity import run_identity
-from nfanneal.runs.cost import by_cost
+from nfanneal.runs.cost import by_cost, cost_that_decides
 from nfanneal.runs.settings import build_settings
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
@@ -184,7 +184,8 @@ class _How:
 def _bench(config: Path, checked: CheckedSpec, how: _How) -> Bench:
     """Everyone on one problem."""
     problem = build_problem(checked, workers=how.workers)
-    checked = by_cost(checked, problem, lambda text: click.echo(text, err=True))
+    cost = cost_that_decides(checked, problem)
+    checked = by_cost(checked, cost, lambda text: click.echo(text, err=True))
     settings = build_settings(checked, problem)
     own = by_schedule(settings, how.schedules)
     for preset in how.presets:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nfanneal.report.durations import lasting
+
 
 def _best_and_median(report: Mapping[str, Any]) -> str:
     best, median = report["best_log_likelihood"], report["median_log_likelihood"]
@@ -28,6 +30,18 @@ def _call(report: Mapping[str, Any]) -> str:
 def _workers(report: Mapping[str, Any]) -> str:
     workers, share = report["workers"], report["parallel_efficiency"]
     return "" if workers is None else f"{workers}, {share:.0%} of which is made use of"
+
+
+def _print_forecast(forecast: Mapping[str, Mapping[str, float]], console: Console) -> None:
+    """About what a run takes with each preset."""
+    table = Table(title="a run takes about", title_justify="left", box=None)
+    table.add_column("anneal.preset")
+    for heading in ("evaluations", "time"):
+        table.add_column(heading, justify="right")
+    for preset, each in forecast.items():
+        evaluations = float(f"{each['evaluations']:.1g}")
+        table.add_row(preset, f"{evaluations:,.0f}", lasting(each["seconds"]))
+    console.print(table)
 
 
 def print_check(report: Mapping[str, Any], console: Console) -> None:
@@ -51,6 +65,7 @@ def print_check(report: Mapping[str, Any], console: Console) -> None:
         if text:
             table.add_row(name, text)
     console.print(table)
+    _print_forecast(report["forecast"], console)
     for text in report["notes"]:
         console.print(Text.assemble(("Note: ", "bold"), text), soft_wrap=True)
     for text in report["warnings"]:

@@ -10,8 +10,9 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from nfanneal.anneal.progress import Activity, Event, GoingOn, LevelInfo, seconds_left
+from nfanneal.anneal.progress import Activity, Event, Expected, GoingOn, LevelInfo, seconds_left
 from nfanneal.report.consoles import fitted
+from nfanneal.report.durations import lasting
 
 SHOWN_LEVELS = 12
 
@@ -26,12 +27,28 @@ def level_line(info: LevelInfo, left: float = math.nan) -> str:
     )
 
 
+LONG = 3600.0
+"""Seconds of a run that nobody waits for."""
+
+
 def roughly(seconds: float) -> str:
-    """A time to one digit, in the unit that suits."""
-    for unit, size in (("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2.0 * size:
-            return f"about {float(f'{seconds / size:.1g}'):g} {unit} left"
-    return f"about {float(f'{max(seconds, 1.0):.1g}'):g} s left"
+    """How long it still takes, to one digit."""
+    return f"about {lasting(seconds)} left"
+
+
+def expected_line(event: Expected) -> str:
+    """About what a run takes, in one plain line; where that is long, what to do."""
+    evaluations = float(f"{event.evaluations:.1g}")
+    line = (
+        f"about {evaluations:,.0f} evaluations and {lasting(event.seconds)}, if the problem is "
+        "as hard as others of its size: a third of it or three times as much are no surprise"
+    )
+    if event.seconds < LONG:
+        return line
+    return (
+        f"{line}. It can be stopped and resumed at any time; anneal.preset: frugal makes fewer "
+        "calls, --workers more of them at once, `nfanneal slurm` a job of it"
+    )
 
 
 def going_on_line(event: GoingOn) -> str:
@@ -65,6 +82,8 @@ class PlainProgress:
         if isinstance(event, LevelInfo):
             self._levels.append(event)
             line = level_line(event, seconds_left(self._levels))
+        elif isinstance(event, Expected):
+            line = expected_line(event)
         elif isinstance(event, GoingOn):
             line = going_on_line(event)
         elif now - self._last < QUIET_SECONDS:
@@ -81,16 +100,22 @@ class LiveProgress:
 
     def __init__(self, console: Console, name: str) -> None:
         self._levels: list[LevelInfo] = []
-        self._name = name
+        self._name, self._console = name, console
         self._start = time.perf_counter()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TextColumn("elapsed {task.fields[elapsed]:.0f} s{task.fields[left]}"),
         )
-        self._task = self._progress.add_task("starting", total=1, elapsed=0.0, left="")
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._task = self._progress.add_task("starting", total=1)
+        self._run = Progress(
+            TextColumn("the whole run"),
+            BarColumn(),
+            TextColumn("{task.fields[elapsed]:.0f} s{task.fields[left]}"),
+        )
+        self._whole = self._run.add_task("", total=1.0, elapsed=0.0, left="")
+        self._expected = math.nan
+        self._live = Live(console=console, get_renderable=self.shown, refresh_per_second=4)
 
     def __enter__(self) -> LiveProgress:
         self._live.__enter__()
@@ -98,6 +123,7 @@ class LiveProgress:
 
     def __exit__(self, *exception: object) -> None:
         self._progress.update(self._task, visible=False)
+        self._run.update(self._whole, visible=False)
         self._live.__exit__(None, None, None)
 
     def __call__(self, event: Event) -> None:
@@ -105,20 +131,30 @@ class LiveProgress:
         elapsed = time.perf_counter() - self._start
         if isinstance(event, LevelInfo):
             self._levels.append(event)
+        elif isinstance(event, Expected):
+            self._expected = elapsed + event.seconds
+            self._live.console.print(expected_line(event), soft_wrap=True, highlight=False)
         elif isinstance(event, GoingOn):
             self._live.console.print(going_on_line(event), soft_wrap=True, highlight=False)
         elif isinstance(event, Activity):
-            left = seconds_left(self._levels)
             self._progress.update(
                 self._task,
                 description=event.doing,
                 completed=event.done,
                 total=max(event.total, 1),
-                elapsed=elapsed,
-                left="" if math.isnan(left) else f", {roughly(left)}",
             )
+        left = self._left(elapsed)
+        told = "" if math.isnan(left) else f", {roughly(left)}"
+        whole = None if math.isnan(left) else elapsed + left
+        self._run.update(self._whole, completed=elapsed, total=whole, elapsed=elapsed, left=told)
 
-    def _render(self) -> Group:
+    def _left(self, elapsed: float) -> float:
+        """Seconds that are left: by how β grows, and before it does by what was expected."""
+        left = seconds_left(self._levels)
+        return max(self._expected - elapsed, 1.0) if math.isnan(left) else left
+
+    def shown(self) -> Group:
+        """What is drawn at the moment."""
         table = Table(title=self._name, title_justify="left")
         for heading in ("level", "beta", "ESS", "log Z(beta)", "evaluations", "s", "per second"):
             table.add_column(heading, justify="right")
@@ -133,4 +169,4 @@ class LiveProgress:
                 f"{info.seconds:.1f}",
                 f"{rate:,.0f}",
             )
-        return Group(fitted(table, self._live.console.width)[0], self._progress)
+        return Group(fitted(table, self._console.width)[0], self._progress, self._run)

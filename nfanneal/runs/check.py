@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from nfanneal.model.simulator import Outcomes
 from nfanneal.runs.consistency import ASKED, whim
 from nfanneal.runs.cost import Cost, measured
 from nfanneal.runs.failures import outcomes_at, reasons_in_words
+from nfanneal.runs.forecast import PRESETS, expected, speed_of
 from nfanneal.runs.precision import FINER
 from nfanneal.runs.remarks import remarks
 
@@ -31,6 +32,7 @@ COARSE, COARSE_SHARE = 0.1, 1e-3
 """What change of log L by a finer solver is too large, beside a share of it: far from the data it
 is huge."""
 SLOW_SECONDS = 5.0
+PARTS = 4
 
 
 def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     n = DRAWS if first * DRAWS / warm < SLOW_SECONDS else max(16 * PROBE, calls.enough)
     z = z[warm : warm + n]  # what has been asked is known
     evaluation, seconds = _timed(problem, z, False)
+    rate = n / seconds if calls.cost else max(n / seconds, *_rates(problem, z, False))
     values = evaluation.log_likelihood
     finite = np.isfinite(values)
     slopes: _Slopes | None = None
@@ -53,7 +56,7 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     if problem.likelihood.differentiable:
         _timed(problem, z[:PROBE], True)
         sloped, seconds_sloped = _timed(problem, z, True)
-        gradients = n / seconds_sloped
+        gradients = max(n / seconds_sloped, *_rates(problem, z, True))
         dropped = dropped if sloped.dropped is None else sloped.dropped
         warnings += _dropped_warnings(problem, z, dropped)
         slopes = _slopes(problem, z[finite], values[finite])
@@ -73,8 +76,9 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
         "n_data": sum(len(s.values) for s in series),
         "n_draws": n,
         **calls.told(n, seconds),
-        "evaluations_per_second": n / seconds,
+        "evaluations_per_second": rate,
         "gradients_per_second": gradients,
+        "forecast": _forecast(problem, calls, rate),
         "failed_fraction": float(evaluation.failed.mean()),
         "failures": reasons,
         "stiff_fraction": None if outcomes is None else float((outcomes.stiff > 0).mean()),
@@ -128,6 +132,19 @@ def _timed(problem: Problem, z: Array, gradient: bool) -> tuple[Any, float]:
     start = time.perf_counter()
     evaluation = problem.evaluate(z, gradient)
     return evaluation, max(time.perf_counter() - start, 1e-9)
+
+
+def _rates(problem: Problem, z: Array, gradient: bool) -> list[float]:
+    """Draws a second of equal parts of z: what else the machine does slows some of them down."""
+    parts = np.array_split(z, PARTS)
+    return [len(part) / _timed(problem, part, gradient)[1] for part in parts]
+
+
+def _forecast(problem: Problem, calls: _Calls, rate: float) -> dict[str, dict[str, float]]:
+    """About what a run takes, by preset."""
+    speed = replace(speed_of(problem, calls.cost), evaluations=rate)
+    found = {preset: expected(problem, preset, speed) for preset in PRESETS}
+    return {preset: asdict(each) for preset, each in found.items()}
 
 
 def _failure_warnings(

@@ -44,15 +44,23 @@ def measured(problem: Problem) -> Cost:
     return Cost(statistics.median(seconds), max(seconds))
 
 
-def by_cost(checked: CheckedSpec, problem: Problem, say: Callable[[str], None]) -> CheckedSpec:
-    """The spec with the preset that suits what a call costs; as it is if it names one.
+def cost_that_decides(checked: CheckedSpec, problem: Problem) -> Cost | None:
+    """What a call costs, if that chooses the preset: not where the spec names one.
 
-    The choice becomes a part of the spec, so that a run that goes on, or is repeated, keeps to it.
     Functions that this process calls are not timed: they are asked about many draws at once.
     """
     if checked.spec.anneal.preset is not None or not isinstance(problem.executor, Pooled):
+        return None
+    return measured(problem)
+
+
+def by_cost(checked: CheckedSpec, cost: Cost | None, say: Callable[[str], None]) -> CheckedSpec:
+    """The spec with the preset that suits what a call costs, if that decides.
+
+    The choice becomes a part of the spec, so that a run that goes on, or is repeated, keeps to it.
+    """
+    if cost is None:
         return checked
-    cost = measured(problem)
     if not cost.dear:
         return with_preset(checked, USUAL)
     say(

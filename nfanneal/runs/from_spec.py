@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.progress import Observer
+from nfanneal.model.executors import Pooled
 from nfanneal.model.executors.choice import Workers
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Result
-from nfanneal.runs.cost import by_cost
+from nfanneal.runs.cost import USUAL, by_cost, cost_that_decides
 from nfanneal.runs.estimate import estimate
 from nfanneal.runs.extension import Earlier
+from nfanneal.runs.forecast import expected, speed_of
 from nfanneal.runs.settings import Settings, build_settings
 from nfanneal.runtime.threads import set_threads
 from nfanneal.spec.build.problem import build_problem
@@ -54,10 +56,14 @@ def run_checked(
     problem = build_problem(checked, memory=memory, workers=workers)
     checked = replace(checked, folder=folder)  # a model may go to another one when it is asked
     hooks.ready(checked, problem)
-    checked = by_cost(checked, problem, hooks.say)
-    hooks.chosen(checked.spec.anneal.preset or "usual")
+    cost = cost_that_decides(checked, problem)
+    checked = by_cost(checked, cost, hooks.say)
+    preset = checked.spec.anneal.preset or USUAL
+    hooks.chosen(preset)
     settings = build_settings(checked, problem)
     journal, earlier = hooks.begin(checked, problem, settings)
+    if journal.snapshot is None and (cost is not None or not isinstance(problem.executor, Pooled)):
+        observe(expected(problem, preset, speed_of(problem, cost)))
     return estimate(
         problem,
         settings,

@@ -8,8 +8,8 @@ import math
 import pytest
 from rich.console import Console
 
-from nfanneal.anneal.progress import Activity, GoingOn, LevelInfo, seconds_left
-from nfanneal.report.progress import PlainProgress, roughly
+from nfanneal.anneal.progress import Activity, Expected, GoingOn, LevelInfo, seconds_left
+from nfanneal.report.progress import LiveProgress, PlainProgress, roughly
 
 
 def level(number, beta, seconds):
@@ -60,3 +60,34 @@ def test_a_log_hears_once_a_minute_of_a_level_that_takes_long(monkeypatch):
     assert out.getvalue().splitlines() == [
         f"  evaluating the model, {second} of 400, {second} s" for second in (60, 120, 180)
     ]
+
+
+def test_what_is_expected_is_told_before_the_first_hour_is_lost():
+    out = io.StringIO()
+    shown = PlainProgress(Console(file=out, width=400))
+    shown(Expected(183_200, 42.0))
+    shown(Expected(183_200, 183_200 * 30.0))
+    short, long = out.getvalue().splitlines()
+    assert short.startswith("about 200,000 evaluations and 40 s, ")
+    assert "frugal" not in short
+    assert long.startswith("about 200,000 evaluations and 60 days, ")
+    assert all(words in long for words in ("anneal.preset: frugal", "--workers", "nfanneal slurm"))
+
+
+def test_a_terminal_shows_how_far_the_whole_run_is(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("nfanneal.report.progress.time.perf_counter", lambda: now[0])
+    out = io.StringIO()
+    console = Console(file=out, width=60, force_terminal=True, height=40)
+    with LiveProgress(console, "growth") as shown:
+        shown(Expected(50_000, 100.0))
+        now[0] = 20.0
+        shown(Activity("drawing", 3, 10))
+        console.print(shown.shown())
+        early = out.getvalue()
+        for event in (level(0, 0.0, 1.0), level(1, 0.01, 10.0), level(2, 1.0, 30.0)):
+            shown(event)
+        console.print(shown.shown())
+    assert "the whole run" in early
+    assert "20 s, about 80 s left" in early
+    assert "about 60 s left" in out.getvalue().removeprefix(early)

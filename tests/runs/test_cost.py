@@ -46,7 +46,9 @@ def chosen(tmp_path, monkeypatch):
             problem = replace(problem, executor=executor)
         heard = []
         try:
-            return cost.by_cost(load_spec(path), problem, heard.append).spec.anneal.preset, heard
+            checked = load_spec(path)
+            known = cost.cost_that_decides(checked, problem)
+            return cost.by_cost(checked, known, heard.append).spec.anneal.preset, heard
         finally:
             problem.executor.pool.close()
 
