@@ -30,6 +30,7 @@ COMMANDS = {
     "predict": "Predict trajectories from a result, with and without noise.",
     "plot": "Draw figures of one or several results.",
     "compare": "Compare models of the same data by their evidence.",
+    "diff": "Say what differs between two results: spec, data, numbers beyond errors.",
     "combine": "Pool several runs of one problem into one result.",
     "export": "Write a result for other programs: netCDF, CSV, Parquet, GetDist, JSON.",
     "report": "Write one HTML page about results, figures included.",

@@ -161,9 +161,17 @@ def differences(before: Identity, now: Identity, purpose: Purpose) -> list[str]:
 
 def changed_keys(before: Identity, now: Identity) -> dict[str, str]:
     """Keys of the spec whose values differ, each with what was and what is, in words."""
+    return {
+        key: f"{key}: {was} before, {is_now} now"
+        for key, (was, is_now) in changed_values(before, now).items()
+    }
+
+
+def changed_values(before: Identity, now: Identity) -> dict[str, tuple[str, str]]:
+    """Keys of the spec whose values differ, and both values as they are shown."""
     was, is_now = before.spec, now.spec
     return {
-        key: f"{key}: {_shown(was.get(key))} before, {_shown(is_now.get(key))} now"
+        key: (_shown(was.get(key)), _shown(is_now.get(key)))
         for key in dict.fromkeys((*was, *is_now))
         if was.get(key) != is_now.get(key)
     }
