@@ -13,6 +13,7 @@ from nfanneal.report.figures.inline import inline
 from nfanneal.report.page_parts import Picture, Pictures, Tab
 from nfanneal.results.modes import find_modes
 from nfanneal.results.result import Result
+from nfanneal.spec.portable import without_folders
 
 ALL_BYTES = 3_500_000
 """What all figures of a page may take, more or less: it then has some 5 MB."""
@@ -58,29 +59,34 @@ class Drawer:
         )
 
 
+def drawn(
+    kinds: Iterable[str], results: Mapping[str, Result], drawer: Drawer, what: str = ""
+) -> Pictures:
+    """Figures of these kinds, of results by their labels; those that cannot be drawn say why."""
+    found, missing = [], []
+    for kind in kinds:
+        try:
+            found.append(drawer.picture(kind, results, what))
+        except NfannealError as error:
+            missing.append(f"no {kind} figure: {without_folders(str(error))}")
+    return Pictures((), tuple(found), tuple(missing))
+
+
 def pictures_of(label: str, result: Result, drawer: Drawer) -> Pictures:
-    """All figures of one result; what cannot be drawn is left out."""
+    """All figures of one result; those of its data in a tab for each experiment."""
+    experiments, kinds = experiments_of(result), kinds_of(result)
     tabs: list[Tab] = []
-    experiments = experiments_of(result)
-    kinds = kinds_of(result)
+    missing: list[str] = []
     if 1 < len(experiments) <= MOST_TABS and "predictive" in kinds:
-        kinds = [kind for kind in kinds if kind != "predictive"]
+        kinds.remove("predictive")
         for i, (name, observables) in enumerate(experiments.items()):
             own = Drawer(f"{drawer.ident}-e{i + 1}", drawer.most_bytes)
             alone = {label: _of_observables(result, observables)}
-            found = _drawn(["predictive"], alone, own, f"experiment {name}")
-            tabs.append(Tab(f"{drawer.ident}-e{i + 1}", name, tuple(found)))
-    return Pictures(tuple(tabs), tuple(_drawn(kinds, {label: result}, drawer)))
-
-
-def _drawn(
-    kinds: Iterable[str], results: Mapping[str, Result], drawer: Drawer, what: str = ""
-) -> Iterable[Picture]:
-    for kind in kinds:
-        try:
-            yield drawer.picture(kind, results, what)
-        except NfannealError:
-            continue
+            data = drawn(["predictive"], alone, own, f"experiment {name}")
+            tabs.append(Tab(own.ident, name, data.rest))
+            missing += data.missing
+    others = drawn(kinds, {label: result}, drawer)
+    return Pictures(tuple(tabs), others.rest, (*missing, *others.missing))
 
 
 def kinds_of(result: Result) -> list[str]:

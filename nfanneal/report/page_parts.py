@@ -31,10 +31,14 @@ class Tab:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The figures of a result: those of its data by experiment, where it has several; the rest."""
+    """The figures of a result: those of its data by experiment, where it has several; the rest.
+
+    `missing` says which could not be drawn, and why.
+    """
 
     experiments: tuple[Tab, ...]
     rest: tuple[Picture, ...]
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names its rows."""
+    """A table whose first column names its rows; the note says what is not in it."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,4 +118,4 @@ class Together:
     why_not: str
     remarks: tuple[str, ...]
     parameters: Table | None
-    pictures: tuple[Picture, ...]
+    pictures: Pictures

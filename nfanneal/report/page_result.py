@@ -19,6 +19,8 @@ from nfanneal.results.symmetry import in_words
 from nfanneal.runs.failures import reasons_in_words
 from nfanneal.spec.portable import portable_command, portable_yaml, without_folders
 
+SHOWN_ROWS = 200
+"""Parameters that a table has at most."""
 COLUMNS_OF_MODES = 4
 """So many parameters say where a mode is: those that tell the modes apart best."""
 
@@ -116,9 +118,16 @@ def _parameters(result: Result) -> Table:
             *(f"{x:.4g}" for x in (s.mean, s.sd, s.q05, s.median, s.q95)),
             units[name],
         )
-        for name, s in result.summaries().items()
+        for name, s in list(result.summaries().items())[:SHOWN_ROWS]
     ]
-    return Table(("parameter", "mean", "sd", "5 %", "median", "95 %", "unit"), tuple(rows))
+    head = ("parameter", "mean", "sd", "5 %", "median", "95 %", "unit")
+    return Table(head, tuple(rows), and_more(len(units)))
+
+
+def and_more(n: int) -> str:
+    """How many of n parameters the table leaves out, and where they are; empty if none."""
+    hidden = n - SHOWN_ROWS
+    return f"{hidden:,} more are in `nfanneal summary --json`" if hidden > 0 else ""
 
 
 def _modes(result: Result) -> Table | None:

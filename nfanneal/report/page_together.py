@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from nfanneal.errors import NfannealError
+from nfanneal.errors import NfannealError, SpecError
 from nfanneal.report.comparison import comparison_warnings
-from nfanneal.report.page_figures import Drawer
-from nfanneal.report.page_parts import Glance, Picture, Table, Together
+from nfanneal.report.page_figures import Drawer, drawn
+from nfanneal.report.page_parts import Glance, Pictures, Table, Together
+from nfanneal.report.page_result import SHOWN_ROWS, and_more
 from nfanneal.report.quantities import duration, sentence
 from nfanneal.results.combine import LEAST_P_VALUE, agreement_of
 from nfanneal.results.compare import Comparison, compare
-from nfanneal.results.identity import COMBINING, SAME_DATA, differences, result_identity
-from nfanneal.results.result import Combination, Result
+from nfanneal.results.identity import (
+    COMBINING,
+    SAME_DATA,
+    Identity,
+    differences,
+    result_identity,
+)
+from nfanneal.results.result import Result
 
 LEAST_SHOWN = 1e-16
 """Chances below are told as that."""
@@ -37,14 +44,14 @@ def together(results: Mapping[str, Result], idents: Sequence[str], drawer: Drawe
         why_not=why_not,
         remarks=remarks,
         parameters=_parameters(results),
-        pictures=tuple(_pictures(results, drawer)),
+        pictures=_pictures(results, drawer),
     )
 
 
 def _summary(results: Iterable[Result]) -> str:
     trusted = [result.converged for result in results]
     if all(trusted):
-        return f"All {len(trusted)} results are to be trusted."
+        return "All results are to be trusted."
     return f"{sum(trusted)} of {len(trusted)} results are to be trusted."
 
 
@@ -70,13 +77,19 @@ def _problems(results: Mapping[str, Result]) -> list[list[str]]:
     identities = {label: result_identity(result) for label, result in results.items()}
     for label, own in identities.items():
         for group in groups:
-            first = identities[group[0]]
-            if not (differences(first, own, COMBINING) or differences(first, own, SAME_DATA)):
+            if _same_problem(identities[group[0]], own):
                 group.append(label)
                 break
         else:
             groups.append([label])
     return groups
+
+
+def _same_problem(one: Identity, other: Identity) -> bool:
+    try:
+        return not any(differences(one, other, purpose) for purpose in (COMBINING, SAME_DATA))
+    except SpecError:  # one of another version of nfanneal
+        return False
 
 
 def _agreements(
@@ -85,24 +98,28 @@ def _agreements(
     """Whether runs of one problem agree, and in words."""
     for labels in problems:
         if len(labels) > 1:
-            yield _agreement(labels, agreement_of([results[label] for label in labels]))
+            yield _agreement({label: results[label] for label in labels})
 
 
-def _agreement(labels: Sequence[str], found: Combination) -> tuple[bool, str]:
+def _agreement(runs: Mapping[str, Result]) -> tuple[bool, str]:
+    found = agreement_of(list(runs.values()))
     agree = found.p_value >= LEAST_P_VALUE
+    doubtful = [label for label, run in runs.items() if not run.converged]
     low, high = found.log_evidences.min(), found.log_evidences.max()
-    end = (
-        "no further apart than their errors allow",
-        "`nfanneal combine` pools them.",
-    ) if agree else (
-        "further apart than their errors allow",
-        "Some run missed a mode, or its error is too small: run each with more draws per level "
-        "(anneal.draws).",
-    )  # fmt: skip
+    if agree:
+        end = "`nfanneal combine` pools them."
+    elif doubtful:
+        end = f"Not to be trusted by themselves: {', '.join(doubtful)}."
+    else:
+        end = (
+            "Some run missed a mode, or its error is too small: run each with more draws per level "
+            "(anneal.draws)."
+        )
     return agree, (
-        f"{', '.join(labels)} are runs of one problem, and {'agree' if agree else 'disagree'}: "
-        f"their log-evidences, from {low:.3f} to {high:.3f}, are {end[0]} (chi-square "
-        f"{found.chi_square:.1f}, p {_chance(found.p_value)}). {end[1]}"
+        f"{', '.join(runs)} are runs of one problem, and {'agree' if agree else 'disagree'}: "
+        f"their log-evidences, from {low:.3f} to {high:.3f}, are {'no ' if agree else ''}further "
+        f"apart than their errors allow (chi-square {found.chi_square:.1f}, p "
+        f"{_chance(found.p_value)}). {end}"
     )
 
 
@@ -158,23 +175,18 @@ def _parameters(results: Mapping[str, Result]) -> Table | None:
                 for own in found.values()
             ),
         )
-        for name in shared
+        for name in shared[:SHOWN_ROWS]
     ]
-    return Table(("parameter", *results), tuple(rows))
+    return Table(("parameter", *results), tuple(rows), and_more(len(shared)))
 
 
-def _pictures(results: Mapping[str, Result], drawer: Drawer) -> Iterator[Picture]:
-    """All results in one corner figure, and beside the same data; none where they do not fit.
+def _pictures(results: Mapping[str, Result], drawer: Drawer) -> Pictures:
+    """All results in one corner figure, and beside the same data.
 
     Legends have the names of models; where these are the same, those of the files.
     """
     if len({result.name for result in results.values()}) < len(results):
         results = {label: replace(result, name=label) for label, result in results.items()}
-    kinds = ["corner"]
-    if len({tuple(result.observed) for result in results.values()}) == 1:
-        kinds.append("predictive")
-    for kind in kinds:
-        try:
-            yield drawer.picture(kind, results)
-        except NfannealError:
-            continue
+    alike = len({tuple(result.observed) for result in results.values()}) == 1
+    with_data = alike and all(result.observed for result in results.values())
+    return drawn(["corner", *(["predictive"] if with_data else [])], results, drawer)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import html
 import re
+import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import inside
 from matplotlib.figure import Figure
 
-from nfanneal.report import page_figures
+from nfanneal.errors import ResultError
+from nfanneal.report import page_figures, page_result
 from nfanneal.report.page import coded, labels_of, page
 from nfanneal.report.page_figures import Drawer, experiments_of, pictures_of
 from nfanneal.report.page_result import verdict_of
@@ -158,6 +161,10 @@ def test_runs_that_disagree_are_told_apart_from_those_that_agree(folder, bare):
     read = texts(page({"a.h5": one, "b.h5": replace(other, diagnostics=moved)}))
     assert "a.h5, b.h5 are runs of one problem, and disagree" in read
     assert "there are no models to compare" in read
+    assert ("Some run missed a mode" in read) == (one.converged and other.converged)
+    bad = replace(other, diagnostics=moved, warnings=("too few",))
+    read = texts(page({"a.h5": replace(one, warnings=()), "b.h5": bad}))
+    assert "Not to be trusted by themselves: b.h5." in read
 
 
 def test_results_of_other_data_are_not_compared(folder, bare):
@@ -166,6 +173,44 @@ def test_results_of_other_data_are_not_compared(folder, bare):
     assert Sound(text).wrong == []
     assert "No comparison: ode.h5: not the data of line0.h5" in texts(text)
     assert "Parameters side by side" not in text  # they share none
+
+
+def test_what_cannot_be_drawn_is_told(folder, monkeypatch):
+    def refused(kind, results, options):
+        raise ResultError(f"cannot read /home/me/{kind}.csv")
+
+    monkeypatch.setattr(page_figures, "draw", refused)
+    results = {name: store.read(folder / name) for name in ("line0.h5", "line1.h5")}
+    text = page(results)
+    assert Sound(text).wrong == []
+    kinds = [page_figures.kinds_of(result) for result in results.values()]
+    assert text.count("figure: cannot read ") == sum(map(len, kinds)) + 2
+    assert "no corner figure: cannot read corner.csv" in text
+
+
+def test_results_whose_specs_cannot_be_read_any_more_still_have_a_page(folder, bare):
+    specs = {"ode.h5": "a: [", "ode2.h5": "b: ["}
+    results = {n: replace(store.read(folder / n), spec_yaml=text) for n, text in specs.items()}
+    text = page(results)
+    assert Sound(text).wrong == []
+    assert "Kass" in text  # nothing says that they are of one problem
+
+
+def test_a_long_table_says_what_it_leaves_out(folder, bare, monkeypatch):
+    monkeypatch.setattr(page_result, "SHOWN_ROWS", 2)
+    read = " ".join(texts(page({"a.h5": store.read(folder / "ode.h5")})).split())
+    assert "1 more are in nfanneal summary --json" in read
+
+
+def test_the_templates_are_in_the_package():
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["nfanneal"]
+    package = root / "nfanneal"
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    templates = set((package / "report" / "templates").iterdir())
+    assert templates
+    assert templates <= shipped
 
 
 def test_the_verdict_and_the_table_say_the_same(folder, bare):
