@@ -84,9 +84,9 @@ def spec_of(result: Result) -> CheckedSpec | None:
 
 
 def _flows(layout: Mapping[str, Any]) -> Iterator[str]:
-    """The kinds of the flows that a proposal is made of."""
-    if flow := layout.get("flow"):
-        yield flow["kind"]
+    """The known kinds of the flows that a proposal is made of."""
+    if (kind := layout.get("flow", {}).get("kind")) in FLOW_KINDS:
+        yield kind
     for part in (*layout.get("components", ()), *filter(None, (layout.get("base"),))):
         yield from _flows(part)
 
@@ -108,7 +108,8 @@ def _sentences(result: Result) -> Iterator[str]:
             f"the balance heuristic ({BALANCE.short})."
         )
     if result.pruning is not None:
-        yield f"{PRUNED[result.pruning.method]}."
+        how = PRUNED.get(result.pruning.method, "The largest weights were pruned")
+        yield f"{how}."
     yield _draws(result)
     yield _found(result)
     yield _cost(result)

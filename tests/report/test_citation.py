@@ -102,6 +102,8 @@ def test_the_kind_of_flow_is_cited(folder, kind, key):
     changed = replace(result, flow=replace(result.flow, layout=layout))
     flows = {known.SPLINES.key, known.MASKED.key, known.COUPLING.key}
     assert keys(changed) & flows == {key}
+    odd = replace(result, flow=replace(result.flow, layout={"flow": {"kind": "unheard of"}}))
+    assert not keys(odd) & flows
     without = replace(result, flow=replace(result.flow, layout={"kind": "student"}))
     assert not keys(without) & {*flows, "rozet2022zuko"}
 
