@@ -30,6 +30,8 @@ HOMES = {
     "matplotlib": ("report/figures",),
     "mpl_toolkits": ("report/figures",),
     "corner": ("report/figures",),
+    "jinja2": ("report",),
+    "markupsafe": ("report",),
     "h5py": ("results/store", "runs/checkpoint_file.py"),
     "yaml": ("spec",),
     "pydantic": ("spec",),

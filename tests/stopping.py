@@ -37,7 +37,7 @@ likelihood: {y: {normal: 0.3}}
 anneal: {draws: 512, steps: 15, max_rounds: 1, moves: 0, scout: "off", walkers: 0}
 output: {samples: 1000, checkpoint: 0.1s}
 """
-TIMES = {"wall_time_s", "profile", "command", "seconds", "content_sha256"}
+TIMES = {"wall_time_s", "finished", "profile", "command", "seconds", "content_sha256"}
 """Attributes that two runs of one problem may differ in; the checksum is of these, too."""
 
 

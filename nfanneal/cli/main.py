@@ -34,6 +34,7 @@ COMMANDS = {
     "combine": "Pool several runs of one problem into one result.",
     "export": "Write a result for other programs: netCDF, CSV, Parquet, GetDist, JSON.",
     "report": "Write one HTML page about results, figures included.",
+    "cite": "Print what to write of a result in a paper: methods, references, BibTeX.",
     "bench": "Run other samplers on the same likelihood, and say what each costs.",
     "slurm": "Print a batch script for SLURM that runs a spec.",
     "init": "Write a commented example to start from.",

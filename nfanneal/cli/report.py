@@ -22,9 +22,10 @@ from nfanneal.runtime.threads import set_threads
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite the page.")
 def command(results: tuple[Path, ...], output: Path, force: bool) -> None:
-    """Write one HTML page about results: verdict, evidence, table, figures, diagnostics, spec.
+    """Write one HTML page about results: verdict, evidence, table, figures, diagnostics, methods.
 
-    The page needs no network and no other file. Several results of the same data are compared.
+    The page needs no network, no other file and no script. Several results stand beside each
+    other; models of the same data are compared, and runs of one problem held against each other.
     """
     refuse_existing(output, force)
     set_threads(None)

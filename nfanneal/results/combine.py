@@ -75,6 +75,8 @@ def combine(
             wall_time=sum(r.provenance.wall_time for r in results),
             origin="combine",
             sources=tuple(sources),
+            finished=max(r.provenance.finished for r in results),
+            host="; ".join(dict.fromkeys(r.provenance.host for r in results)),
         ),
         combination=agreement,
         symmetry=symmetry,

@@ -1,18 +1,20 @@
 """What the numbers of a diagnosis mean, as one table: their limits, and the words of each.
 
 The terminal, the page, JSON and the warnings render `DIAGNOSTICS`: a new diagnostic is a number of
-the record `Diagnostics` (or a count) and an entry of that table.
+the record `Diagnostics` (or a count) and an entry of that table. A limit is what is `needed`, a
+reason not to trust a result, or what is `better`, and worth a look; never both.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.results.diagnosis import (
+    MOMENTS,
     OF_FAILURES,
     OF_THE_SOLVER,
     OF_THE_WALK,
@@ -24,14 +26,21 @@ from nfanneal.results.verdicts import (
     FAILING_LIMIT,
     FEWEST_EFFECTIVE,
     HEAVIEST_SHARE,
+    LEAST_GAP,
+    MANY_FAILED,
     SOLVER_CHANGE,
+    SOLVER_SPREAD,
     Judged,
+    carries_much,
+    covered_within_its_error,
     fails_beside_posterior,
+    fails_often,
     few_effective,
     heavy_tail,
     path_above,
     short_of_one,
     solver_too_rough,
+    tail_is_borne,
     under_covered,
     walk_disagrees,
 )
@@ -45,8 +54,16 @@ class About(Enum):
     MODEL = "model"
 
 
+class Mark(Enum):
+    """What is said of one number: nothing, that it is worth a look, or not to trust the result."""
+
+    OK = "ok"
+    LOOK = "look"
+    BAD = "bad"
+
+
 def _silent(_: Judged) -> None:
-    """The warning of what never speaks against a result on its own."""
+    """The sentence of what never says one."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +73,11 @@ class Diagnostic:
     Arguments:
         numbers: its values by their keys in JSON.
         shown: its value in tables.
-        limit: up to where it is good; nan where no number says so.
-        wanted: the limit in words, which may hold `{limit}` or `{percent}`.
-        says: what it means, and `advice` what to do where it is not good.
+        says: what it means.
+        needed: in words, the limit beyond which a result is not to be trusted; empty if none is.
+        better: in words, the limit beyond which a look is worth while; empty if it is the same.
         warning: why not to trust a result, with what to do; None where it does not say so.
+        remark: why to have a look, with what to do; None where it does not say so.
         terminal: its name and its value on the terminal, where these are others.
         listed: False if only its warning tells of it.
     """
@@ -68,18 +86,13 @@ class Diagnostic:
     about: About
     numbers: Callable[[Judged], dict[str, float]]
     shown: Callable[[Judged], str]
-    wanted: str
     says: str
-    advice: str
-    limit: float = math.nan
+    needed: str = ""
+    better: str = ""
     warning: Callable[[Judged], str | None] = _silent
+    remark: Callable[[Judged], str | None] = _silent
     terminal: tuple[str, Callable[[Judged], str]] | None = None
     listed: bool = True
-
-    @property
-    def good(self) -> str:
-        """The limit in words."""
-        return self.wanted.format(limit=self.limit, percent=100.0 * self.limit)
 
     def on_terminal(self, judged: Judged) -> tuple[str, str]:
         """Its name and its value as the terminal has them."""
@@ -90,6 +103,42 @@ class Diagnostic:
 def listed(*about: About) -> tuple[Diagnostic, ...]:
     """The diagnostics of these kinds that are shown whatever they say; of all kinds if none."""
     return tuple(d for d in DIAGNOSTICS if d.listed and d.about in (about or About))
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A row of the table about one result: what is `told` are the sentences of warning or remark.
+
+    The value and the limits are in words; `says` is what the number means.
+    """
+
+    mark: Mark
+    name: str
+    value: str
+    needed: str
+    better: str
+    says: str
+    told: str
+
+
+def assess(judged: Judged, verdict: Sequence[str]) -> tuple[Assessment, ...]:
+    """What each diagnostic says of a result whose verdict has these sentences.
+
+    One is bad exactly if the verdict has its sentence. Diagnostics that are not listed are told
+    where they are not fine, and so are sentences of the verdict that no diagnostic says, such as
+    those of runs that were combined.
+    """
+    rows, known = [], set()
+    for entry in DIAGNOSTICS:
+        warning = entry.warning(judged)
+        remark = warning or entry.remark(judged)
+        known.add(warning)
+        mark = Mark.BAD if warning in verdict else Mark.LOOK if remark else Mark.OK
+        if entry.listed or mark is not Mark.OK:
+            shown = entry.name, entry.shown(judged), entry.needed, entry.better, entry.says
+            rows.append(Assessment(mark, *shown, remark or ""))
+    others = [text for text in verdict if text not in known]
+    return (*(Assessment(Mark.BAD, "beside these", "", "", "", "", t) for t in others), *rows)
 
 
 def warnings_of(judged: Judged) -> tuple[str, ...]:
@@ -156,11 +205,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         about=About.PATH,
         numbers=lambda r: {"reached_beta": r.diagnostics.reached_beta},
         shown=lambda r: f"{r.diagnostics.reached_beta:.3g}",
-        limit=1.0,
-        wanted="{limit:g}",
         says="How far the annealing got.",
-        advice="Short of 1: the flow was never trained on the posterior itself; raise "
-        "anneal.max_levels, anneal.max_evaluations or anneal.draws.",
+        needed="1",
         warning=short_of_one,
         listed=False,
     ),
@@ -169,11 +215,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         about=About.DRAWS,
         numbers=lambda r: {"ess": r.diagnostics.ess, "ess_fraction": r.diagnostics.ess_fraction},
         shown=lambda r: f"{r.diagnostics.ess:,.0f} ({r.diagnostics.ess_fraction:.1%})",
-        limit=FEWEST_EFFECTIVE,
-        wanted="at least {limit}",
         says="How many independent draws the weighted ones are worth.",
-        advice="Too few: raise anneal.max_rounds or anneal.draws, or draw more with nfanneal "
-        "sample.",
+        needed=f"at least {FEWEST_EFFECTIVE}",
         warning=few_effective,
         terminal=("effective sample size", _effective),
     ),
@@ -182,12 +225,11 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         about=About.DRAWS,
         numbers=lambda r: {"pareto_k": r.diagnostics.pareto_k},
         shown=lambda r: f"{r.diagnostics.pareto_k:.2f}",
-        limit=PARETO_LIMIT,
-        wanted="below {limit}",
         says="How heavy the tail of the weights is.",
-        advice="Too heavy: some region is drawn far too rarely; raise anneal.draws, and look at "
-        "the figure of the weights.",
+        needed=f"below {PARETO_LIMIT}, or walked points agree",
+        better=f"below {PARETO_LIMIT}",
         warning=heavy_tail,
+        remark=tail_is_borne,
         terminal=("Pareto k of the weights", _tail_index),
     ),
     Diagnostic(
@@ -195,10 +237,9 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         about=About.DRAWS,
         numbers=lambda r: {"largest_weight": r.diagnostics.largest_weight},
         shown=lambda r: f"{r.diagnostics.largest_weight:.2%}",
-        limit=HEAVIEST_SHARE,
-        wanted="below {percent:g} %",
-        says="A draw that carries much makes every average a lottery:",
-        advice="draw more, or prune.",
+        says="A draw that carries much makes averages unsteady.",
+        better=f"below {100 * HEAVIEST_SHARE:g} %",
+        remark=carries_much,
     ),
     Diagnostic(
         name="under-covered posterior mass",
@@ -208,11 +249,11 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
             "uncovered_error": r.diagnostics.uncovered_error,
         },
         shown=_uncovered_mass,
-        limit=UNCOVERED_LIMIT,
-        wanted="below {limit:.0%}",
         says="Posterior mass met on the annealing path where the final flow hardly draws.",
-        advice="Too much: a mode may be missing; raise anneal.draws or lower anneal.relative_ess.",
+        needed=f"below {100 * UNCOVERED_LIMIT:g} % + 2 errors",
+        better=f"below {100 * UNCOVERED_LIMIT:g} %",
         warning=under_covered,
+        remark=covered_within_its_error,
     ),
     Diagnostic(
         name="path's own log-evidence",
@@ -222,11 +263,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
             "path_log_evidence_error": r.diagnostics.path_log_evidence_error,
         },
         shown=_path_estimate,
-        limit=DISAGREEMENT,
-        wanted="at most {limit:g} errors above the other",
-        says="From all points on the path.",
-        advice="Clearly above: the final flow may have lost a mode; run again with another seed "
-        "and combine.",
+        says="From points of the whole path: above the reported one where the flow lost a mode.",
+        needed=f"at most {DISAGREEMENT:g} errors, or {LEAST_GAP:g}, above the reported one",
         warning=path_above,
         terminal=("  the path's own estimate", _path_estimate),
     ),
@@ -239,12 +277,11 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
             **{name: getattr(r.diagnostics, name) for name in OF_THE_WALK},
         },
         shown=_weighted_estimate,
-        limit=WITNESSES,
-        wanted="within {limit:g} errors of the other",
-        says="The other, which is reported, is that of the bridge to points that walked under the "
-        "posterior by themselves.",
-        advice="Further away: the weights do not know some part of the posterior; raise "
-        "anneal.draws.",
+        says="The reported one is that of the bridge to points that walked under the posterior by "
+        "themselves, and may know of parts that the weights do not.",
+        needed=f"within {WITNESSES:g} errors of the bridge's; walked points: means and quantiles "
+        f"within {MOMENTS:g} errors, and below {100 * UNCOVERED_LIMIT:g} % + 2 errors more where "
+        "the flow hardly draws",
         warning=walk_disagrees,
         terminal=("  by the draws' weights alone", _weighted_estimate),
     ),
@@ -253,10 +290,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         about=About.MODEL,
         numbers=lambda r: {name: getattr(r.diagnostics, name) for name in OF_THE_SOLVER},
         shown=_solver_error,
-        limit=SOLVER_CHANGE,
-        wanted="log-evidence by less than {limit}",
         says="What a solver with tolerances 100 times smaller and short steps would change.",
-        advice="Too much: tighten model.solver.rtol and atol, or set model.solver.max_step.",
+        needed=f"log-evidence by at most {SOLVER_CHANGE}, log L by at most {SOLVER_SPREAD}",
         warning=solver_too_rough,
         terminal=("a finer solver changes", _solver_error),
     ),
@@ -265,9 +300,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         about=About.MODEL,
         numbers=lambda r: {},
         shown=lambda r: "no" if r.diagnostics.whim else "yes",
-        wanted="yes",
         says="Draws that were asked about twice, in another order, and alone.",
-        advice="Else no number above means anything: mend the model.",
+        needed="yes",
         warning=lambda r: r.diagnostics.whim or None,
         listed=False,
     ),
@@ -279,9 +313,9 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
             "failed_fraction": r.counts.failed_fraction,
         },
         shown=lambda r: f"{r.counts.n_failed:,} ({r.counts.failed_fraction:.2%})",
-        wanted="few",
         says="Draws at which the model failed count as likelihood zero.",
-        advice="Many: look at nfanneal check, and at the priors.",
+        better=f"at most {100 * MANY_FAILED:g} %",
+        remark=fails_often,
         terminal=("failed evaluations", _failures),
     ),
     Diagnostic(
@@ -291,10 +325,8 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
             name: getattr(r.diagnostics, name) for name in OF_FAILURES if name != "failing_why"
         },
         shown=_failing_mass,
-        limit=FAILING_LIMIT,
-        wanted="below {percent:g} %",
         says="What would lie beyond the boundary of the failures if the posterior went on there.",
-        advice="More: look where the model fails, and why.",
+        needed=f"at most {100 * FAILING_LIMIT:g} %",
         warning=fails_beside_posterior,
     ),
 )

@@ -64,7 +64,8 @@ class Provenance:
 
     `origin` is the command that made it, `sources` the files that it was made from; `wall_time`
     is in seconds, and so is `profile`, by activity, since the run began or went on. `failures`
-    counts why a model that was asked draw by draw gave no answer.
+    counts why a model that was asked draw by draw gave no answer. `finished` is the time in UTC, by
+    ISO 8601, and `host` the machine in words; both are empty in files from before they were kept.
     """
 
     seed: int
@@ -75,3 +76,5 @@ class Provenance:
     sources: tuple[str, ...] = ()
     profile: Mapping[str, float] = field(default_factory=dict, compare=False)
     failures: Mapping[str, int] = field(default_factory=dict)
+    finished: str = field(default="", compare=False)
+    host: str = field(default="", compare=False)

@@ -1,4 +1,8 @@
-"""Why not to trust a result: limits, and the sentences beyond them, with what to do."""
+"""Why not to trust a result, and what else is worth a look: limits, and the sentences beyond them.
+
+Each limit stands here, or where what it limits is computed, and nowhere else; the table in
+`diagnostics` has them in words. Sentences say what to do.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from nfanneal.results.diagnosis import MOMENTS, UNCOVERED_LIMIT, Diagnostics
 from nfanneal.results.records import Columns, Counts
 
 HEAVIEST_SHARE = 0.01
-"""A heavy tail matters once one draw carries this share of all weight."""
+"""Averages are unsteady once one draw carries this share of all weight; no reason to distrust."""
+MANY_FAILED = 0.1
+"""Share of the evaluations beyond which it is worth a look why the model fails."""
 FEWEST_EFFECTIVE = 200
 GOOD_SHARE = 0.05
 """Where so many of few draws are effective, more draws are what is missing."""
@@ -174,4 +180,48 @@ def fails_beside_posterior(judged: Judged) -> str | None:
         f"more, may lie where '{name}' is {side}, around {d.failing_near:.4g}. {d.failing_why}. "
         "Failed draws count as a likelihood of zero: if that is not meant, mend the model there, "
         "else let the prior end before"
+    )
+
+
+def carries_much(judged: Judged) -> str | None:
+    """One draw has much of all weight."""
+    share = judged.diagnostics.largest_weight
+    if share < HEAVIEST_SHARE:
+        return None
+    return (
+        f"one draw carries {share:.2%} of all weight: averages would be steadier with more draws "
+        "(`nfanneal sample`). The verdict does not rest on it"
+    )
+
+
+def tail_is_borne(judged: Judged) -> str | None:
+    """The weights have a heavy tail, and walked points agree with them all the same."""
+    d = judged.diagnostics
+    if not d.pareto_k >= PARETO_LIMIT or not d.tail_borne:
+        return None
+    return (
+        "the tail of the weights is heavy, but points that walked under the posterior agree with "
+        "them: the log-evidence stands. More draws per level (anneal.draws) make averages steadier"
+    )
+
+
+def covered_within_its_error(judged: Judged) -> str | None:
+    """The path met uncovered mass, but no more than its error explains."""
+    d = judged.diagnostics
+    if d.uncovered_mass < UNCOVERED_LIMIT or under_covered(judged):
+        return None
+    return (
+        f"{d.uncovered_mass:.1%} of the posterior may lie where the final flow hardly ever draws, "
+        "or none: the error of that number is as large. More draws per level (anneal.draws) tell"
+    )
+
+
+def fails_often(judged: Judged) -> str | None:
+    """Many evaluations failed."""
+    share = judged.counts.failed_fraction
+    if share <= MANY_FAILED:
+        return None
+    return (
+        f"the model failed at {share:.0%} of its evaluations, which count as a likelihood of zero. "
+        "`nfanneal check` says where and why"
     )

@@ -33,6 +33,7 @@ from nfanneal.runs.profile import Clock
 from nfanneal.runs.settings import Settings
 from nfanneal.runs.stages import Stage, Task, diagnosed, last_stage, left_of, with_opinion
 from nfanneal.runs.symmetry import as_wanted
+from nfanneal.runtime.machine import now, this_host
 from nfanneal.target import Spent
 from nfanneal.version import versions_of
 
@@ -123,6 +124,8 @@ def estimate(
             command,
             profile=observe.seconds,
             failures=_reasons(problem),
+            finished=now(),
+            host=this_host(),
         ),
         symmetry=symmetry,
     )

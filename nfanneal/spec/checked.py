@@ -88,7 +88,7 @@ class CheckedSpec:
             if (file := self.data_file(experiment)) is not None:
                 section["data"]["file"] = str(file.resolve())
         content["model"] |= self.spec.model.placed(self.folder)
-        return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+        return yaml_of(content)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -108,6 +108,11 @@ class CheckedSpec:
             used |= {name.split("[")[0] for name in names}
         unused = [name for name in self.spec.parameters if name not in used]
         return tuple(f"parameter '{name}' is not used anywhere" for name in unused)
+
+
+def yaml_of(content: Mapping[str, object]) -> str:
+    """YAML that reads back as it was: text that looks like a number is quoted."""
+    return str(yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 class _Dumper(yaml.SafeDumper):

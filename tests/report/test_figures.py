@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 import warnings
 from dataclasses import replace
 
@@ -13,7 +12,6 @@ import numpy as np
 import pandas
 import pytest
 from commands import inside
-from processes import completed
 
 from nfanneal.report.figures import KINDS
 from nfanneal.results import store
@@ -170,40 +168,3 @@ def test_what_plot_refuses(folder, capsys, monkeypatch, arguments, code, words):
     assert found == code
     assert re.search(words, err)
     assert set(folder.iterdir()) == before
-
-
-def test_report_is_one_page_that_needs_nothing_else(folder, capsys):
-    page = folder / "report.html"
-    results = (folder / "line0.h5", folder / "flat.h5", folder / "ode.h5")
-    assert inside(capsys, "report", *results[:2], "-o", page)[0] == 0
-    text = page.read_text()
-    assert text.count("<img") == 11  # five figures each, and a common one
-    assert not re.search(r"(src|href)=\"(?!data:)", text)
-    assert "Kass" in text
-    assert inside(capsys, "report", *results[1:], "-o", page)[0] == 3  # it is there
-    assert inside(capsys, "report", *results[1:], "-o", page, "--force")[0] == 0
-    assert "No comparison" in page.read_text()
-
-
-def test_report_in_a_browser(folder, capsys):
-    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("no Chromium here")
-    page = folder / "report.html"
-    inside(capsys, "report", folder / "ode.h5", "-o", page)
-    probe = (
-        "<script>window.addEventListener('load', () => { const seen = [...document.images].filter("
-        "i => i.naturalWidth > 50 && i.getBoundingClientRect().width > 50 && "
-        "i.getBoundingClientRect().right <= innerWidth); document.title = 'seen ' + seen.length;"
-        "});</script></body>"
-    )
-    page.write_text(page.read_text().replace("</body>", probe))
-    for width in (400, 1200):
-        done = completed(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-             f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900",
-             "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "<title>seen 6</title>" in done.stdout
-        assert "CONSOLE" not in done.stderr

@@ -43,6 +43,7 @@ COMMANDS = {
     "predict": ("-o", "new.h5"),
     "export": ("--to", "json", "-o", "-"),
     "report": ("-o", "new.html"),
+    "cite": (),
     "compare": ("good.h5", "--json"),
     "combine": ("good.h5", "-o", "new.h5", "--json"),
 }

@@ -6,18 +6,26 @@ import io
 import math
 import re
 from dataclasses import fields, replace
-from html import escape
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from nfanneal.anneal.weights import PARETO_LIMIT
-from nfanneal.report import page as html
 from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import diagnostics
 from nfanneal.results.diagnosis import MOMENTS, UNCOVERED_LIMIT, WITNESSES, Diagnostics
-from nfanneal.results.diagnostics import DIAGNOSTICS, About, Diagnostic, warnings_of
+from nfanneal.results.diagnostics import (
+    DIAGNOSTICS,
+    About,
+    Assessment,
+    Diagnostic,
+    Mark,
+    assess,
+    warnings_of,
+)
 from nfanneal.results.draws import WeightedDraws
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import History, Result, StoredFlow
@@ -25,7 +33,9 @@ from nfanneal.results.verdicts import (
     DISAGREEMENT,
     FAILING_LIMIT,
     FEWEST_EFFECTIVE,
+    HEAVIEST_SHARE,
     LEAST_GAP,
+    MANY_FAILED,
     SOLVER_CHANGE,
     SOLVER_SPREAD,
 )
@@ -82,6 +92,16 @@ KEYS = {
         "failing_near",
     ),
 }
+
+
+def below(x: float) -> float:
+    return float(np.nextafter(x, -np.inf))
+
+
+def above(x: float) -> float:
+    return float(np.nextafter(x, np.inf))
+
+
 LIMITS = {
     "inverse temperature reached": 1.0,
     "effective sample size": FEWEST_EFFECTIVE,
@@ -107,18 +127,23 @@ EDGES = {
     "posterior where the model fails": lambda x: [{"failing_mass": v} for v in (x, above(x))],
 }
 """From a limit, the last numbers that are good and the first that are not."""
+LOOKS = {
+    "Pareto k": ("pareto_k", below(PARETO_LIMIT), PARETO_LIMIT),
+    "largest share of one draw": ("largest_weight", below(HEAVIEST_SHARE), HEAVIEST_SHARE),
+    "under-covered posterior mass": ("uncovered_mass", below(UNCOVERED_LIMIT), UNCOVERED_LIMIT),
+    "failed evaluations": ("n_failed", int(10_000 * MANY_FAILED), int(10_000 * MANY_FAILED) + 1),
+}
+"""The last number that is fine and the first that is worth a look, where no reason to distrust goes
+before: the walk agrees with a heavy tail, and the error of uncovered mass explains it."""
+JUDGED = (
+    set(GOOD)
+    - {"failing_why", "whim", "failing_column", "walked_column", "n_samples"}
+    - {field.name for field in fields(Counts)}
+)
 every = pytest.mark.parametrize("entry", DIAGNOSTICS, ids=lambda entry: entry.name)
 limited = pytest.mark.parametrize(
     "entry", [d for d in DIAGNOSTICS if d.name in LIMITS], ids=lambda entry: entry.name
 )
-
-
-def below(x: float) -> float:
-    return float(np.nextafter(x, -np.inf))
-
-
-def above(x: float) -> float:
-    return float(np.nextafter(x, np.inf))
 
 
 def result_with(**numbers: float) -> Result:
@@ -154,25 +179,24 @@ def terminal(result: Result) -> str:
     return out.getvalue()
 
 
-@pytest.fixture
-def page(monkeypatch):
-    """The page without its figures."""
-    monkeypatch.setattr(html, "_kinds", lambda result: [])
-    return lambda result: html.page({"r.h5": result})
+def row_of(entry: Diagnostic, result: Result) -> Assessment | None:
+    """What the table of a result says of one diagnostic; None where it is silent."""
+    rows = {row.name: row for row in assess(result, result.warnings)}
+    return rows.get(entry.name)
 
 
 @every
-def test_a_value_is_shown_wherever_results_are(page, entry):
-    """On the terminal, on the page and in JSON; or nowhere, where only the warning tells it."""
+def test_a_value_is_shown_wherever_results_are(entry):
+    """On the terminal, in the table and in JSON; or nowhere, where only the warning tells it."""
     good = result_with()
-    on_terminal, on_page = SHOWN[entry.name]
+    on_terminal, in_table = SHOWN[entry.name]
     name, _ = entry.on_terminal(good)
     row = re.search(f"^ *{re.escape(name)} +{re.escape(on_terminal)} *$", terminal(good), re.M)
-    cells = (entry.name, on_page, entry.good, f"{entry.says} {entry.advice}")
-    marked = "".join(f"<td>{escape(cell)}</td>" for cell in cells[:3])
-    in_page = f'<tr>{marked}<td class="words">{escape(cells[3])}</td></tr>' in page(good)
+    assessed = row_of(entry, good)
     found = summary_json(good)
-    assert (row is not None, in_page) == (entry.listed, entry.listed)
+    assert (row is not None, assessed is not None) == (entry.listed, entry.listed)
+    if assessed:
+        assert (assessed.mark, assessed.value, assessed.told) == (Mark.OK, in_table, "")
     assert tuple(entry.numbers(good)) == KEYS[entry.name]
     assert {key: found[key] for key in KEYS[entry.name] if key in found} == (
         entry.numbers(good) if entry.listed else {}
@@ -180,23 +204,69 @@ def test_a_value_is_shown_wherever_results_are(page, entry):
 
 
 @limited
-def test_it_warns_exactly_beyond_its_limit(page, entry):
-    limit = LIMITS[entry.name]
-    good, bad = (result_with(**numbers) for numbers in EDGES[entry.name](limit))
-    assert entry.limit == limit
+def test_it_warns_exactly_beyond_its_limit(entry):
+    good, bad = (result_with(**numbers) for numbers in EDGES[entry.name](LIMITS[entry.name]))
     assert good.converged
     assert len(bad.warnings) == 1
-    for text in (terminal(bad), page(bad), *summary_json(bad)["warnings"]):
-        assert bad.warnings[0] in text or escape(bad.warnings[0]) in text
+    for text in (terminal(bad), *summary_json(bad)["warnings"]):
+        assert bad.warnings[0] in text
+    assert [(row.name, row.told) for row in assess(bad, bad.warnings) if row.mark is Mark.BAD] == [
+        (entry.name, bad.warnings[0])
+    ]
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_what_is_better_is_no_reason_to_distrust(name):
+    """A look is asked for exactly beyond its limit, and the verdict stays."""
+    key, fine, odd = LOOKS[name]
+    entry = next(d for d in DIAGNOSTICS if d.name == name)
+    error = {"uncovered_error": 1.0} if key == "uncovered_mass" else {}
+    for value, mark in ((fine, Mark.OK), (odd, Mark.LOOK)):
+        result = result_with(**{key: value}, **error)
+        assert result.converged
+        row = row_of(entry, result)
+        assert (row.mark, bool(row.told)) == (mark, mark is Mark.LOOK)
+        assert row.better
+
+
+numbers = st.floats(-1.0, 2.0) | st.floats(-20.0, 20.0) | st.just(math.nan)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(JUDGED), numbers)), st.booleans())
+def test_an_entry_is_bad_exactly_if_the_verdict_has_its_sentence(changed, whim):
+    result = result_with(**changed, whim="it is none" if whim else "")
+    rows = assess(result, result.warnings)
+    bad = [row.told for row in rows if row.mark is Mark.BAD]
+    assert bad == list(result.warnings)
+    assert result.converged == (not bad)
+    assert all((row.mark is Mark.OK) == (row.told == "") for row in rows)
+    for entry in DIAGNOSTICS:
+        row = row_of(entry, result)
+        assert (row is not None and row.mark is Mark.BAD) == (entry.warning(result) is not None)
+
+
+def test_sentences_that_no_diagnostic_says_are_bad_rows_of_their_own():
+    """Those of combined runs; and a file of other limits has the verdict that it was given."""
+    rows = assess(result_with(), ("the runs disagree",))
+    assert (rows[0].mark, rows[0].told) == (Mark.BAD, "the runs disagree")
+    assert [row.mark for row in rows[1:]] == [Mark.OK] * (len(rows) - 1)
+    few = result_with(ess=3.0)
+    assert {row.mark for row in assess(few, ())} == {Mark.OK, Mark.LOOK}
 
 
 @limited
-def test_the_limit_that_is_shown_is_the_constant(entry):
-    number, percent = re.fullmatch(r"\D*([\d.]*) ?(%?)\D*", entry.good).groups()
-    if number:
-        assert float(number) == pytest.approx(LIMITS[entry.name] * (100.0 if percent else 1.0))
-    else:
-        assert entry.about is About.PATH  # standard errors of a difference
+def test_limits_are_stated_in_words_by_their_constants(entry):
+    limit = LIMITS[entry.name]
+    assert any(float(n) in (limit, 100.0 * limit) for n in re.findall(r"[\d.]*\d", entry.needed))
+    assert "{" not in entry.needed + entry.better
+    assert entry.needed != entry.better
+
+
+@every
+def test_an_entry_says_what_is_needed_exactly_if_it_can_warn(entry):
+    can = entry.name in LIMITS or entry.name == "a function of its parameters"
+    assert bool(entry.needed) == can
+    assert bool(entry.better) == (entry.name in LOOKS)
 
 
 def test_failures_alone_speak_against_nothing():
@@ -262,22 +332,22 @@ def test_all_warnings_come_in_the_order_of_the_table():
     assert all(word in text for word, text in zip(words, worst.warnings, strict=True))
 
 
-def test_a_new_diagnostic_is_one_entry(page, monkeypatch):
+def test_a_new_diagnostic_is_one_entry(monkeypatch):
     added = Diagnostic(
         name="dropped gradients",
         about=About.MODEL,
         numbers=lambda r: {"dropped_gradients": r.counts.n_gradients_dropped},
         shown=lambda r: f"{r.counts.n_gradients_dropped} of them",
-        limit=5,
-        wanted="at most {limit}",
         says="What it says.",
-        advice="What to do.",
+        needed="at most 5",
         warning=lambda r: "too many" if r.counts.n_gradients_dropped > 5 else None,
     )
     monkeypatch.setattr(diagnostics, "DIAGNOSTICS", (*DIAGNOSTICS, added))
     result = result_with(n_gradients_dropped=6)
     assert result.warnings == ("too many",)
     assert re.search("dropped gradients +6 of them", terminal(result))
-    row = "<td>dropped gradients</td><td>6 of them</td><td>at most 5</td>"
-    assert f'{row}<td class="words">What it says. What to do.</td>' in page(result)
+    row = Assessment(
+        Mark.BAD, "dropped gradients", "6 of them", "at most 5", "", "What it says.", "too many"
+    )
+    assert row in assess(result, result.warnings)
     assert summary_json(result)["dropped_gradients"] == 6

@@ -94,7 +94,7 @@ def _refuse_inconsistent(result: Result) -> None:
     if result.symmetry is not None:
         refuse_forged(result.symmetry, draws.theta.shape[1])
     made, parameters = result.provenance, result.columns.parameters
-    texts = [result.name, made.command, made.origin, *result.warnings]
+    texts = [result.name, made.command, made.origin, made.finished, made.host, *result.warnings]
     texts += [result.diagnostics.failing_why, result.diagnostics.whim]
     texts += [text for p in parameters for text in (p.name, p.label, p.unit)]
     if not all(isinstance(text, str) for text in (result.spec_yaml, *texts)):
@@ -165,6 +165,8 @@ def _read_provenance(attributes: h5py.AttributeManager) -> Provenance:
         sources=tuple(json.loads(attributes["sources"])),
         failures=json.loads(attributes.get("failures", "{}")),
         profile=json.loads(attributes.get("profile", "{}")),
+        finished=attributes.get("finished", ""),
+        host=attributes.get("host", ""),
     )
 
 

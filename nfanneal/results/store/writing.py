@@ -115,6 +115,10 @@ def _write_provenance(attributes: h5py.AttributeManager, provenance: Provenance)
     if provenance.failures:
         attributes["failures"] = json.dumps(dict(provenance.failures))
     attributes["profile"] = json.dumps(dict(provenance.profile))
+    if provenance.finished:
+        attributes["finished"] = provenance.finished
+    if provenance.host:
+        attributes["host"] = provenance.host
 
 
 def draw_group(file: h5py.File, name: str, n: int) -> Group:

@@ -101,6 +101,19 @@ class ModelSpec(Section):
         """The file or the program of the user's that it runs, as its spec calls it."""
         return ""
 
+    @property
+    def solvers(self) -> tuple[str, ...]:
+        """The published methods that compute its trajectories, by name."""
+        return ()
+
+    @property
+    def solved(self) -> str:
+        """How its trajectories are computed, as a sentence goes on; empty where a user's code does.
+
+        `by Tsit5 with a relative tolerance of 1e-06`
+        """
+        return ""
+
     def command_line(self, folder: Path) -> str:
         """What it is called by, if it is a program."""
         return ""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from nfanneal.spec.meaning import SpecReader
 
 
+SOLVERS = {"auto": ("Tsit5", "Rodas5P"), "tsit5": ("Tsit5",), "stiff": ("Rodas5P",)}
+"""What each method of a solver is called where it was published."""
+
+
 class SolverSpec(Section):
     """How trajectories are computed."""
 
@@ -161,6 +165,19 @@ class OdeSpec(ModelSpec):
     def starts_at(self) -> float:
         """The time of the initial values."""
         return self.start
+
+    @property
+    def solvers(self) -> tuple[str, ...]:
+        """Tsit5 or Rodas5P, or both: then either takes over where it needs fewer steps."""
+        return SOLVERS[self.solver.method]
+
+    @property
+    def solved(self) -> str:
+        """The solvers and their relative tolerance."""
+        names = ", or by ".join(self.solvers)
+        fewer = " where that takes fewer steps" if len(self.solvers) > 1 else ""
+        comma = "," if fewer else ""
+        return f"by {names}{fewer}{comma} with a relative tolerance of {self.solver.rtol:g}"
 
     @property
     def observable_names(self) -> Mapping[str, Any]:
