@@ -40,6 +40,8 @@ COMMANDS = {
     "init": "Write a commented example to start from.",
     "import": "Make a spec of a model in SBML or of a PEtab problem.",
     "schema": "Print the JSON Schema of a spec, for editors.",
+    "completion": "Print what makes a shell complete commands and options on TAB.",
+    "man": "Print the manual page: the help of all commands.",
     "guide": "Show a page of the guide: models, results, clusters and more.",
 }
 
@@ -47,8 +49,8 @@ WITHIN = {"bench engine": "engine", "bench calls": "calls"}
 """Commands of two words, and the module of each."""
 FILES = {(".yaml", ".yml"): "run", (".h5", ".hdf5"): "summary", (".xml", ".sbml"): "import"}
 """What is done with files that are named in place of a command."""
-MODULES = {"import": "import_"}
-"""Commands that are words of Python, and their modules."""
+MODULES = {"import": "import_", "completion": "shells"}
+"""Commands whose modules are called otherwise."""
 
 
 class LazyGroup(click.Group):
@@ -68,6 +70,12 @@ class LazyGroup(click.Group):
     def _command_in(module: str) -> click.Command:
         command: click.Command = importlib.import_module(f"nfanneal.cli.{module}").command
         return command
+
+    def all_commands(self, ctx: click.Context) -> dict[str, click.Command]:
+        """Every command by its name, those of two words too; imports all of their modules."""
+        found = {name: self.get_command(ctx, name) for name in COMMANDS}
+        within = {name: self._command_in(module) for name, module in WITHIN.items()}
+        return {name: each for name, each in (found | within).items() if each is not None}
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

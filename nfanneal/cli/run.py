@@ -19,6 +19,7 @@ from nfanneal.cli.workers import workers_option
 from nfanneal.errors import ExitCode, ResultError
 from nfanneal.model.executors.choice import Workers
 from nfanneal.report.consoles import console
+from nfanneal.report.log import in_turn, logged
 from nfanneal.report.progress import LiveProgress, PlainProgress
 from nfanneal.report.summary import print_profile, print_summary
 from nfanneal.results import store
@@ -95,6 +96,10 @@ def _after_resume(
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite the result file, and forget a checkpoint.")
 @click.option("--profile", is_flag=True, help="Say at the end where the seconds went.")
+@click.option(
+    "--log", type=click.Path(path_type=Path),
+    help="Add progress, notes and the table to this file, too.",
+)  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Show neither progress nor the table.")
 def command(
     config: Path,
@@ -111,6 +116,7 @@ def command(
     max_memory: int | None,
     force: bool,
     profile: bool,
+    log: Path | None,
     quiet: bool,
 ) -> int:
     """Estimate the posterior and the evidence of the problem in CONFIG.
@@ -159,23 +165,24 @@ def command(
         command=shlex.join(["nfanneal", *sys.argv[1:]]),
         go_on=_go_on(sys.argv[1:]),
     )
-    errors, out = (
-        console(stderr=True),
-        console(),
-    )
-
-    def say(text: str) -> None:  # by way of rich: it knows where a live display stands
-        errors.print(text, highlight=False, soft_wrap=True)
-
+    errors, out = console(stderr=True), console()
     live = LiveProgress(errors, checked.spec.name) if errors.is_terminal else PlainProgress(errors)
-    try:
-        with nullcontext(lambda event: None) if quiet else live as observe:
-            result = run_kept(checked, plan, observe, say)
-    except Stopped as stopped:
-        return stopped.reason.code
-    if not quiet:
-        print_summary(result, out)
-        errors.print(f"written to {output}", highlight=False)
+    with logged(log, plan.command) as book:
+
+        def say(text: str) -> None:  # by way of rich: it knows where a live display stands
+            for each in (errors, *book):
+                each.print(text, highlight=False, soft_wrap=True)
+
+        written = [PlainProgress(each) for each in book]
+        try:
+            with nullcontext(lambda event: None) if quiet else live as shown:
+                result = run_kept(checked, plan, in_turn([shown, *written]), say)
+        except Stopped as stopped:
+            return stopped.reason.code
+        for each, told in ((out, errors), *((page, page) for page in book)):
+            if not (quiet and each is out):
+                print_summary(result, each)
+                told.print(f"written to {output}", highlight=False)
     if profile:
         print_profile(result, errors)
     if target_ess is not None and result.diagnostics.ess < target_ess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -26,9 +26,14 @@ class _Fitting(Console):
             super().print(*objects, **how)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Standard output, or `stderr`, for text as it is."""
-    return _Fitting(stderr=stderr, markup=False, emoji=False)
+OF_A_FILE = 100
+"""Columns of a text file."""
+
+
+def console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:
+    """Standard output, `stderr` or a file, for text as it is."""
+    width = None if file is None else OF_A_FILE
+    return _Fitting(stderr=stderr, file=file, width=width, markup=False, emoji=False)
 
 
 def fitted(table: Table, width: int) -> list[Table]:

@@ -13,6 +13,7 @@ from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array
 from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws
+from nfanneal.results.notebook import as_html
 from nfanneal.results.records import Columns, Counts, Provenance
 from nfanneal.results.summaries import ParameterSummary, summarize
 from nfanneal.results.symmetry import Symmetry
@@ -125,6 +126,10 @@ class Result:
     def converged(self) -> bool:
         """No diagnostic says otherwise."""
         return not self.warnings
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return as_html(self)
 
     def summaries(self) -> dict[str, ParameterSummary]:
         """Weighted posterior summary of every column of θ."""

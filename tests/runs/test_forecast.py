@@ -75,3 +75,20 @@ def test_check_says_it_for_every_preset_and_its_rates_are_the_best_of_several(
     assert all(f"\n{preset} " in out for preset in PRESETS)
     rate = out.split("evaluations per second")[1].split()[0]
     assert float(rate.replace(",", "")) > 1000
+
+
+def test_a_log_file_has_what_is_shown_run_after_run(checked, tmp_path, capsys):
+    (tmp_path / "s.yaml").write_text(SPEC)
+    words = ("run", tmp_path / "s.yaml", "-o", tmp_path / "s.h5", "--log", tmp_path / "log")
+    code, out, _ = inside(capsys, *words)
+    assert code in (0, 5)
+    first = (tmp_path / "log").read_text()
+    assert "level   0  beta 0.000e+00" in first
+    assert "log-evidence" in first
+    assert str(tmp_path / "s.h5") in first
+    assert inside(capsys, *words, "--force", "--quiet")[:2] == (code, "")
+    both = (tmp_path / "log").read_text()
+    assert both.startswith(first)
+    assert both.count("level   0  beta") == 2
+    code, _, err = inside(capsys, *words[:-1], tmp_path / "nowhere" / "log", "--force")
+    assert (code, "--log" in err) == (3, True)
