@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,7 +14,7 @@ from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
-from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
+from nfanneal.report.figures import KINDS, Options, draw
 from nfanneal.results import store
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
@@ -32,7 +33,17 @@ def _result_or_kind(
     return files_or([kind for kind in KINDS if given and kind not in given], incomplete)
 
 
-@click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")
+def _help() -> str:
+    """What the command does, and every kind of figure."""
+    return "Draw figures of one or several results.\n\n\b\nKinds:\n" + "\n".join(
+        fill(kind.words, 98, initial_indent=f"  {name:14}", subsequent_indent=" " * 16)
+        for name, kind in KINDS.items()
+    )
+
+
+@click.command(
+    "plot", help=_help(), epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png"
+)
 @click.argument(
     "words", nargs=-1, required=True, metavar="RESULT… KIND…", shell_complete=_result_or_kind
 )
@@ -57,18 +68,6 @@ def command(
     workers: Workers | None,
     force: bool,
 ) -> None:
-    """Draw figures of one or several results.
-
-    \b
-    Kinds:
-      corner        marginals with their priors, and pairs (several results overlaid); contours
-                    hold 39 % and 86 % of the mass, 1 and 2 sd of a Gaussian in two dimensions
-      history       the annealing: beta, ESS, log-evidence, loss
-      weights       the importance weights, their tail, and what pruning would cut
-      predictive    data with posterior predictive bands
-      trajectories  noise-free trajectories of posterior draws
-      modes         groups of draws with gaps between them, and their masses
-    """
     kinds = [word for word in words if word in KINDS]
     files = [Path(word) for word in words if word not in KINDS]
     _refuse(kinds, files)
@@ -82,7 +81,7 @@ def command(
     for path in paths.values():
         refuse_existing(path, force)
     results = {str(path): store.read(path) for path in files}
-    alone = [kind for kind in kinds if kind in ONE_RESULT]
+    alone = [kind for kind in kinds if KINDS[kind].one_result]
     if alone and len(files) > 1:
         raise click.UsageError(f"the figure '{alone[0]}' shows one result, not {len(files)}")
     truths = _truth(truth)

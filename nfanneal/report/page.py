@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from nfanneal.errors import NfannealError
-from nfanneal.report.figures import Options, draw
+from nfanneal.report.figures import KINDS, Options, draw
 from nfanneal.results.compare import Comparison, compare
 from nfanneal.results.diagnostics import listed
 from nfanneal.results.result import Result
@@ -31,17 +31,6 @@ figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; }
 figcaption { color: #555; font-size: .9rem; }
 pre { background: #f5f5f5; padding: .8rem; overflow-x: auto; font-size: .85rem; }
 """
-
-CAPTIONS = {
-    "corner": "Posterior marginals with their priors (dashed), and pairs: regions that hold 39 % "
-    "and 86 % of the posterior.",
-    "predictive": "Data, and the 50 % and 90 % bands of replicated data at their times.",
-    "trajectories": "Noise-free trajectories of posterior draws.",
-    "history": "The annealing: each point is a level.",
-    "weights": "Importance weights: their histogram and tail. The vertical line is where pruning "
-    "would cut.",
-    "modes": "Groups of posterior draws with gaps between them, and their masses.",
-}
 
 
 def page(results: Mapping[str, Result]) -> str:
@@ -177,5 +166,5 @@ def _figure(kind: str, results: Mapping[str, Result]) -> str:
     alt = escape(f"{kind} figure of {names}")
     return (
         f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{escape(CAPTIONS[kind])}</figcaption></figure>"
+        f"<figcaption>{escape(KINDS[kind].caption)}</figcaption></figure>"
     )

@@ -1,5 +1,5 @@
 """Figures of results: one kind per module, all drawn by `draw`."""
 
-from nfanneal.report.figures.kinds import KINDS, ONE_RESULT, Options, draw
+from nfanneal.report.figures.kinds import KINDS, Options, draw
 
-__all__ = ["KINDS", "ONE_RESULT", "Options", "draw"]
+__all__ = ["KINDS", "Options", "draw"]

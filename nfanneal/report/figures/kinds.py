@@ -57,17 +57,59 @@ def _trajectories(results: Mapping[str, Result], options: Options) -> Figure:
     return trajectories_figure(only, options.model_file, options.workers)
 
 
-KINDS: dict[str, Callable[[Mapping[str, Result], Options], Figure]] = {
-    "corner": _corner,
-    "history": _history,
-    "weights": _weights,
-    "predictive": _predictive,
-    "trajectories": _trajectories,
-    "modes": _modes,
-}
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: who draws it, and what is said of it.
 
-ONE_RESULT = frozenset({"weights", "trajectories", "modes"})
-"""Kinds that show one result at a time."""
+    `words` are its line in the help, `caption` stands below it on a page; `one_result`: it shows
+    one result at a time.
+    """
+
+    draw: Callable[[Mapping[str, Result], Options], Figure]
+    words: str
+    caption: str
+    one_result: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "corner": Kind(
+        _corner,
+        "marginals with their priors, and pairs (several results overlaid); contours hold 39 % and "
+        "86 % of the mass, 1 and 2 sd of a Gaussian in two dimensions",
+        "Posterior marginals with their priors (dashed), and pairs: regions that hold 39 % "
+        "and 86 % of the posterior.",
+    ),
+    "history": Kind(
+        _history,
+        "the annealing: beta, ESS, log-evidence, loss",
+        "The annealing: each point is a level.",
+    ),
+    "weights": Kind(
+        _weights,
+        "the importance weights, their tail, and what pruning would cut",
+        "Importance weights: their histogram and tail. The vertical line is where pruning "
+        "would cut.",
+        one_result=True,
+    ),
+    "predictive": Kind(
+        _predictive,
+        "data with posterior predictive bands",
+        "Data, and the 50 % and 90 % bands of replicated data at their times.",
+    ),
+    "trajectories": Kind(
+        _trajectories,
+        "noise-free trajectories of posterior draws",
+        "Noise-free trajectories of posterior draws.",
+        one_result=True,
+    ),
+    "modes": Kind(
+        _modes,
+        "groups of draws with gaps between them, and their masses",
+        "Groups of posterior draws with gaps between them, and their masses.",
+        one_result=True,
+    ),
+}
+"""A new kind is a module that draws it, and an entry here."""
 
 
 def draw(kind: str, results: Mapping[str, Result], options: Options) -> Figure:
@@ -77,7 +119,7 @@ def draw(kind: str, results: Mapping[str, Result], options: Options) -> Figure:
         ResultError: the results do not have what the figure shows, or are too many.
     """
     with styled():
-        return KINDS[kind](results, options)
+        return KINDS[kind].draw(results, options)
 
 
 def _only(results: Mapping[str, Result], kind: str) -> Result:
