@@ -27,7 +27,9 @@ EVERYTHING = ("*",)
 FILES = ("data.file", "experiments.*.data.file",
          *{f"model.{key}": None for kind in KINDS.values() for key in kind.code_keys})  # fmt: skip
 """Keys that name files of data and of code, which count by what they hold."""
-DECORATION = ("name", "parameters.*.label", "parameters.*.unit", "parameters.*.scale")
+DECORATION = (
+    "name", "axes", "parameters.*.label", "parameters.*.unit", "parameters.*.scale",
+)  # fmt: skip
 SETTINGS = ("anneal", "output")
 INCIDENTAL = tuple({f"model.{key}": None for kind in KINDS.values() for key in kind.incidental})
 

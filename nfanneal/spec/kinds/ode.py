@@ -163,6 +163,11 @@ class OdeSpec(ModelSpec):
         return self.start
 
     @property
+    def time_name(self) -> str:
+        """What the time is called in expressions."""
+        return self.time
+
+    @property
     def observable_names(self) -> Mapping[str, Any]:
         """The observables; by default the states."""
         return self.states if self.observables is None else self.observables
