@@ -87,7 +87,8 @@ class MeasuredReader(Reader):
         known = dict.fromkeys([*self._observables, *self._spec.time_names])
         for name in self._spec.axes:
             if name not in known:
-                hint = nearest(name, known) or f"there are: {', '.join(known)}"
+                there = f"there are: {', '.join(known)}" if known else None
+                hint = nearest(name, known) or there
                 if name in self._parameters:
                     hint = f"write label and unit below parameters.{name}"
                 message = f"'{name}' is neither an observable nor the time"

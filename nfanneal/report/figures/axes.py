@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from nfanneal.arrays import Array
 from nfanneal.model.bounded import AnyPrior
@@ -75,6 +75,13 @@ class Axis:
         axis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value / unit:.6g}" if labelled else "")
         )
+
+    def set_ticks_of_log(self, axis: Any) -> None:
+        """Put few ticks on matplotlib's logarithmic axis of θ itself."""
+        low, high = axis.get_view_interval()
+        places, words = self.ticks(math.log10(low), math.log10(high))
+        axis.set_minor_locator(NullLocator())
+        axis.set_ticks([10.0**place for place in places], words)
 
     def named(self, label: str, low: float, high: float) -> str:
         """The label of what the ticks say: 10³·k where a power of ten is taken out."""

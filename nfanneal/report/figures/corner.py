@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from textwrap import fill
@@ -210,7 +211,7 @@ def _add_ticks(
 
 
 def _fit_labels(panels: Mapping[tuple[int, int], Any]) -> None:
-    """No label is longer than its panel: the unit goes below the name, then letters are smaller."""
+    """No label is longer than its panel: units go below names, then letters are smaller."""
     last = max(i for i, _ in panels)
     figure = panels[0, 0].get_figure()
     across = [panels[last, j].xaxis.label for j in range(last + 1)]
@@ -222,7 +223,7 @@ def _fit_labels(panels: Mapping[tuple[int, int], Any]) -> None:
             for label in labels:
                 long = float(getattr(label.get_window_extent(), side)) / most
                 if long > 1.0 and step == "break":
-                    label.set_text(label.get_text().replace(" (", "\n(", 1))
+                    label.set_text(re.sub(r" (?=\()|(?=\[)", "\n", label.get_text()))
                 elif long > 1.0:
                     label.set_fontsize(max(label.get_fontsize() / long, SMALLEST_FONT))
 

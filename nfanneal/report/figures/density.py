@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.signal import fftconvolve, find_peaks
-from scipy.stats import chi2, gaussian_kde
+from scipy.stats import chi2, gaussian_kde, norm
 
 from nfanneal.anneal.weights import effective_sample_size
 from nfanneal.arrays import Array
 
-GRID, CELLS = 400, 128
+GRID, CELLS = 400, 160
 """Points of a density over one coordinate, and over each of two."""
 MOST_POINTS = 4000
 """More draws than these are put into as many narrow bins first."""
 PAIRS, NEAREST = 8000, 0.25
 """Pairs of draws that tell how wide a peak is, and the share of the nearest that is used."""
+NARROW = 1e-6
+"""Of the kernel's width, or of all weight: what is less than this makes no difference."""
 REACH = 4.0
 """Standard deviations of the kernel after which it is nothing."""
 LOWEST_PEAK, SIGMAS = 0.05, 4.0
@@ -77,15 +80,14 @@ def density(draws: Draws, at: Array, bounds: Ends = (-np.inf, np.inf)) -> Array:
     """The density at points (m,) of draws (n, 1) that lie within bounds.
 
     What the kernel would put beyond a bound is reflected at it: all mass stays within, and a
-    density that ends at a bound does not sink towards it.
+    density that ends at a bound does not sink towards it. A
+    peak that is narrower than the points are apart is drawn so wide that one of them meets it.
     """
     x, weights = draws.x[:, 0], draws.weights
-    width = math.sqrt(float(draws.kernel[0, 0]))
+    width = max(math.sqrt(float(draws.kernel[0, 0])), float(np.ptp(at)) / max(len(at) - 1, 1))
     x, weights, share = _binned(x, weights, float(at.min()), float(at.max()), width)
     if len(x) == 0:
         return np.zeros(len(at))
-    if len(x) == 1:  # no kernel of scipy's
-        x, weights = np.array([x[0] - 1e-9 * width, x[0] + 1e-9 * width]), np.full(2, 0.5)
     kde = _kde(x, weights, width)
     places = [at] + [2.0 * bound - at for bound in bounds if math.isfinite(bound)]
     found = share * sum(kde(place) for place in places)
@@ -93,8 +95,11 @@ def density(draws: Draws, at: Array, bounds: Ends = (-np.inf, np.inf)) -> Array:
     return np.where(inside, found, 0.0)
 
 
-def _kde(x: Array, weights: Array, width: float) -> gaussian_kde:
-    """scipy's kernel density of points (n,), of a given width."""
+def _kde(x: Array, weights: Array, width: float) -> Callable[[Array], Array]:
+    """The kernel density of points (n,), of a given width."""
+    if np.ptp(x) < NARROW * width or weights.max() > 1.0 - NARROW:  # scipy's scales by their sd
+        kernel = norm(float(weights @ x), width).pdf
+        return lambda at: np.asarray(kernel(at))
     sd = math.sqrt(float(np.cov(x, aweights=weights)))
     return gaussian_kde(x, bw_method=width / sd, weights=weights)
 
@@ -103,7 +108,7 @@ def _binned(
     x: Array, weights: Array, low: float, high: float, width: float
 ) -> tuple[Array, Array, float]:
     """Points that count between low and high, at most `MOST_POINTS`: x, weights, and their mass."""
-    near = (x >= low - REACH * width) & (x <= high + REACH * width)
+    near = (x >= low - REACH * width) & (x <= high + REACH * width) & (weights > 0)
     x, weights = x[near], weights[near]
     mass = float(weights.sum())
     if len(x) > MOST_POINTS:
@@ -155,7 +160,7 @@ def density_of_two(
             wide[(slice(None),) * axis + (slice(0, margin),)] = 0.0
         if start + CELLS < own:
             wide[(slice(None),) * axis + (slice(margin + own, None),)] = 0.0
-    precise = np.linalg.inv(kernel + np.diag(np.square(steps)))
+    precise = np.linalg.inv(kernel + np.diag(np.square(steps)) / 4.0)  # some of each cell
     u, v = (step * np.arange(-p, p + 1) for step, p in zip(steps, pads, strict=True))
     form = precise[0, 0] * u[:, None] ** 2 + 2 * precise[0, 1] * np.outer(u, v)
     bell = np.exp(-0.5 * (form + precise[1, 1] * v**2))

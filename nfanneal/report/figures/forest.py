@@ -15,8 +15,7 @@ from nfanneal.report.figures.axes import Axis, axes_of_columns
 from nfanneal.report.figures.labels import (
     chosen_columns,
     column_labels,
-    few_draws,
-    mark,
+    note_few,
     shown_name,
 )
 from nfanneal.report.figures.marginals import one, placed
@@ -57,11 +56,8 @@ def forest_figure(results: Mapping[str, Result], options: Options) -> Figure:
         for i, s in enumerate(results)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.0)
-    said = few_draws(results)
-    if len(shown) < len(wanted):
-        said.append(f"{len(shown)} of {len(wanted)} parameters; others by --parameters")
-    if said:
-        mark(figure.suptitle("; ".join(said), fontsize="small"))
+    others = f"{len(shown)} of {len(wanted)} parameters; others by --parameters"
+    note_few(figure, results, others if len(shown) < len(wanted) else "")
     return figure
 
 

@@ -39,10 +39,10 @@ def history_figure(results: Mapping[str, Result], options: Options) -> Figure:
     ]
     for i, loss in enumerate(losses):
         axes[3].plot(loss, lw=0.4, color=color(i))
-    axes[0].set_ylabel(r"inverse temperature $\beta$")
+    axes[0].set_ylabel(r"$\beta$")
     axes[1].set_ylabel("ESS (share)")
     axes[1].set_ylim(0, 1.05)
-    axes[2].set_ylabel(r"$\log Z(\beta)$ of the pool")
+    axes[2].set_ylabel(r"$\log Z(\beta)$")
     axes[2].set_xlabel("likelihood evaluations (thousands)")
     axes[3].set_ylabel("training loss")
     axes[3].set_xlabel("training step")
@@ -51,6 +51,7 @@ def history_figure(results: Mapping[str, Result], options: Options) -> Figure:
         Line2D([], [], marker="o", ms=3, color=GREY, label="truncated weights"),
         Line2D([], [], marker="o", ms=2, ls=":", lw=0.7, color=GREY, label="raw weights"),
     ]
+    axes[1].set_yticks([0.0, 0.5, 1.0])
     legend_above(axes[1], kinds, columns=2)
     if 1 < len(results) == len(runs):
         names = [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
@@ -77,16 +75,17 @@ def few_draws(results: Mapping[str, Result]) -> list[str]:
     found = {source: effective_draws(result) for source, result in results.items()}
     return [
         f"{f'{shown_name(source, results)}: ' if len(results) > 1 else ''}"
-        f"only {ess:,.0f} effective draws"
+        f"only {ess:,.0f} effective draw{'' if round(ess) == 1 else 's'}"
         for source, ess in found.items()
         if ess < FEW_DRAWS
     ]
 
 
-def note(place: Any, text: str, columns: int = 0, **style: Any) -> Text:
-    """Write a note into axes or a figure: at most so many characters in a line, if any."""
-    shown = fill(text, columns) if columns else text
-    return mark(place.text(*style.pop("at"), shown, **style))
+def note_few(figure: Figure, results: Mapping[str, Result], more: str = "") -> None:
+    """Say above a figure where there are few effective draws, and what else is to be said."""
+    said = [*few_draws(results), *([more] if more else [])]
+    if said:
+        mark(figure.suptitle("\n".join(said), fontsize="small"))
 
 
 def mark(text: Text) -> Text:

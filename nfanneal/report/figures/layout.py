@@ -20,7 +20,7 @@ from matplotlib.ticker import (
 from matplotlib.transforms import Bbox
 
 MOST_TICKS = 6
-GAP = 1.5
+GAP = 3.0
 """Pixels between labels of ticks."""
 ROOM = 0.05
 """Of the height of axes: above and below a legend."""
@@ -107,16 +107,15 @@ def legend_above(axes: Axes, handles: Sequence[Any] | None = None, columns: int 
         known, words = list(handles), [handle.get_label() for handle in handles]
     if not known:
         return
-    legend = axes.legend(
-        known, words, loc="upper center", ncols=columns, columnspacing=1.0, handlelength=1.6,
-        borderaxespad=0.2, handletextpad=0.5,
-    )  # fmt: skip
     figure: Any = axes.get_figure()
-    figure.draw_without_rendering()
-    while columns > 1 and legend.get_window_extent().width > axes.get_window_extent().width:
-        columns -= 1
-        legend.set_ncols(columns)
+    for count in range(columns, 0, -1):
+        legend = axes.legend(
+            known, words, loc="upper center", ncols=count, columnspacing=1.0, handlelength=1.6,
+            borderaxespad=0.2, handletextpad=0.5,
+        )  # fmt: skip
         figure.draw_without_rendering()
+        if legend.get_window_extent().width <= axes.get_window_extent().width:
+            break
     share = legend.get_window_extent().height / axes.get_window_extent().height
     _raise_top(axes, min(share + ROOM, 0.6))
     legend.set_in_layout(False)

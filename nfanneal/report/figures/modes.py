@@ -16,8 +16,8 @@ from nfanneal.report.figures.labels import (
     chosen_columns,
     column_labels,
     drawable,
-    few_draws,
     mark,
+    note_few,
 )
 from nfanneal.report.figures.marginals import curve, one, placed, prior_curve, span
 from nfanneal.report.figures.options import Options
@@ -42,10 +42,10 @@ def modes_figure(result: Result, options: Options) -> Figure:
     figure = Figure(figsize=(options.width or WIDTH, 4.6))
     top, bottom = figure.subplots(2, 1, height_ratios=[2.0, 1.0])
     _scatter(top, result, modes, i, j)
-    said = [_title(modes, several), *few_draws({"": result})]
-    title = top.set_title("\n".join(said), loc="left")
-    if len(said) > 1 or several:
+    title = top.set_title(_title(modes, several), loc="left")
+    if several:
         mark(title)
+    note_few(figure, {"": result})
     if len(modes.masses) > 1:
         _masses(bottom, modes)
     else:
@@ -102,8 +102,10 @@ def _scatter(panel: Any, result: Result, modes: Modes, i: int, j: int | None) ->
         panel.plot(theta[inside, i], y[inside], "o", ms=size, mew=0, color=color(mode))
     if axes[names[i]].logarithmic:
         panel.set_xscale("log")
+        axes[names[i]].set_ticks_of_log(panel.xaxis)
     if j is not None and axes[names[j]].logarithmic:
         panel.set_yscale("log")
+        axes[names[j]].set_ticks_of_log(panel.yaxis)
     panel.set_xlabel(labels[names[i]])
     panel.set_ylabel("" if j is None else labels[names[j]])
     if j is None:

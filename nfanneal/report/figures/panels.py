@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from nfanneal.report.figures.labels import drawable, mark, observable_labels, ti
 from nfanneal.report.figures.style import GREY, PAGE, WIDTH, ink, marker_size
 from nfanneal.results.result import ObservedData, Result
 
+ALIKE = 0.15
+"""The largest datum of an experiment, of that of all: with less, nothing of it is seen."""
 NARROWEST = 1.1
 """Inches that a panel takes, at least."""
 MOST_ROWS = 5
@@ -43,8 +45,9 @@ def panels(
     height = min(max(WHOLE / shape[0], LOWEST), TALLEST)
     figure = Figure(figsize=(width, max(shape[0] * height + 0.4, 2.2)))
     found = {n: figure.add_subplot(*shape, r * shape[1] + c + 1) for n, (r, c) in places.items()}
-    _share(found, split, several=len(experiments) > 1)
-    _name(found, places, split, results, several=len(experiments) > 1)
+    alike = _alike(split, results) if len(experiments) > 1 else set()
+    _share(found, split, alike)
+    _name(found, places, split, results, alike)
     return figure, found
 
 
@@ -66,15 +69,27 @@ def _of_several(
     return width, (blocks * observables, columns)
 
 
+def _alike(split: Mapping[str, tuple[str, str]], results: Mapping[str, Result]) -> set[str]:
+    """Observables whose data can be read on one axis in all experiments."""
+    sizes: dict[str, list[float]] = {}
+    for result in results.values():
+        for name, data in result.observed.items():
+            if name in split:
+                sizes.setdefault(split[name][0], []).append(float(np.abs(data.values).max()))
+    return {
+        o for o, _ in split.values() if ALIKE * max(sizes.get(o, [0.0])) <= min(sizes.get(o, [0.0]))
+    }
+
+
 def _share(
-    found: Mapping[str, Any], split: Mapping[str, tuple[str, str]], *, several: bool
+    found: Mapping[str, Any], split: Mapping[str, tuple[str, str]], alike: Collection[str]
 ) -> None:
-    """Experiments of an observable have one y axis, observables of an experiment one time."""
+    """An experiment has one time axis, an observable one y axis where experiments are alike."""
     first: dict[tuple[str, str], Any] = {}
     for name, (observable, experiment) in split.items():
         axis = found[name]
         for kind, key in (("x", experiment), ("y", observable)):
-            if kind == "y" and not several:
+            if kind == "y" and key not in alike:
                 continue
             other = first.setdefault((kind, key), axis)
             if other is not axis:
@@ -86,14 +101,14 @@ def _name(
     places: Mapping[str, tuple[int, int]],
     split: Mapping[str, tuple[str, str]],
     results: Mapping[str, Result],
-    *,
-    several: bool,
+    alike: Collection[str],
 ) -> None:
     labels: dict[str, str] = {}
     for result in results.values():
         labels = observable_labels(result) | labels
     time = time_label(next(iter(results.values())))
     taken = set(places.values())
+    several = len({experiment for _, experiment in split.values()}) > 1
     tops = {e: min(places[n][0] for n in places if split[n][1] == e) for _, e in split.values()}
     lows = {e: max(places[n][0] for n in places if split[n][1] == e) for _, e in split.values()}
     for name, (row, column) in places.items():
@@ -104,7 +119,7 @@ def _name(
             axis.set_xlabel(time)
         if column == 0 or not several or (row, column - 1) not in taken:
             axis.set_ylabel(labels.get(observable, drawable(observable)))
-        else:
+        elif observable in alike:
             axis.tick_params(labelleft=False)
         if several and row == tops[experiment]:
             axis.set_title(drawable(experiment))

@@ -18,6 +18,7 @@ from nfanneal.results.predictive_checks import STATISTICS, Check, predictive_che
 from nfanneal.results.result import Result
 
 MOST_SERIES = 12
+"""Below each other."""
 WIDEST = 5.0
 """Standard deviations of the replicates within which the axis ends."""
 EXTREME = 0.025
@@ -39,7 +40,8 @@ def ppc_figure(result: Result, options: Options) -> Figure:
     if not result.observed:
         raise ResultError("the result holds no data to be checked")
     width = options.width or (WIDTH if len(result.observed) <= MOST_SERIES // 3 else PAGE)
-    shown = list(result.observed.items())[:MOST_SERIES]
+    most = MOST_SERIES * max(int(width / WIDTH), 1)
+    shown = list(result.observed.items())[:most]
     columns = 1 if len(shown) == 1 else max(int(width / WIDTH), 1)
     rows = math.ceil(len(shown) / columns)
     height = rows * (ROW * len(STATISTICS) + 0.3) + 0.65
@@ -59,7 +61,7 @@ def ppc_figure(result: Result, options: Options) -> Figure:
         panel.set_xlabel("statistic − median of replicates (sd)")
     _legend(figure)
     if len(shown) < len(result.observed):
-        note = f"{len(shown)} of {len(result.observed)} observables are shown"
+        note = f"{len(shown)} of {len(result.observed)} observables; more with a larger --width"
         mark(figure.suptitle(note, fontsize="small"))
     return figure
 

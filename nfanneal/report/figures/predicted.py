@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ from nfanneal.spec.load import spec_from_text
 
 POINTS = 200
 """Times between the first and the last datum."""
-DRAWS, REPLICATES = 400, 8
-"""Posterior draws of which bands are made, and draws of the noise for each."""
+DRAWS, NOISY = 400, 3200
+"""Posterior draws of which bands are made, at most, and data that are drawn at each time."""
 SAME = 1e-6
 """Relative difference of what a model says of the same times among others."""
 
@@ -87,7 +88,8 @@ def _asked(result: Result, options: Options) -> dict[str, Prediction] | None:
     problem = revived_problem(result, options.model_file, options.workers)
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, DRAWS, rng)
-    return predict(problem, theta, _dense(result, problem, theta), rng, replicates=REPLICATES)
+    replicates = math.ceil(NOISY / len(theta))
+    return predict(problem, theta, _dense(result, problem, theta), rng, replicates=replicates)
 
 
 def _dense(result: Result, problem: Problem, theta: Array) -> dict[str, Array]:

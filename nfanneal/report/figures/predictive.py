@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from nfanneal.errors import ResultError
-from nfanneal.report.figures.labels import shown_name
+from nfanneal.report.figures.labels import note_few, shown_name
 from nfanneal.report.figures.layout import legend_above
 from nfanneal.report.figures.options import Options
 from nfanneal.report.figures.panels import add_data, panels
@@ -48,7 +48,8 @@ def predictive_figure(results: Mapping[str, Result], options: Options) -> Figure
         ]
     for (_, _, share), words in zip(BANDS, ("90 %", "50 %"), strict=True):
         handles.append(Patch(color=tint(color(0), share), lw=0, label=words))
-    legend_above(axes[names[0]], handles, columns=3 if len(results) == 1 else 2)
+    _legend(figure, list(axes.values()), axes[names[0]], handles)
+    note_few(figure, results)
     return figure
 
 
@@ -86,8 +87,17 @@ def trajectories_figure(results: Mapping[str, Result], options: Options) -> Figu
     ]
     seen = [name for name in found if name in result.observed]
     if seen:
-        legend_above(axes[seen[0]], handles, columns=2)
+        _legend(figure, list(axes.values()), axes[seen[0]], handles)
+    note_few(figure, results)
     return figure
+
+
+def _legend(figure: Figure, axes: Sequence[Any], chosen: Any, handles: Sequence[Any]) -> None:
+    """In the chosen axes where these are as wide as the figure; otherwise above all of them."""
+    if len({axis.get_subplotspec().colspan.start for axis in axes}) == 1:
+        legend_above(chosen, handles, columns=3)
+    else:
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)
 
 
 def _say_unobserved(axis: Any) -> None:

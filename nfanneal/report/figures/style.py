@@ -12,7 +12,8 @@ import matplotlib as mpl
 import matplotlib.style as sheets
 import numpy as np
 from cycler import cycler
-from matplotlib.colors import to_rgb
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgb, to_rgba_array
 from matplotlib.figure import Figure
 
 from nfanneal.errors import InputError, nearest
@@ -138,7 +139,8 @@ def _make_opaque(figure: Figure) -> None:
     for artist in artists:
         share = float(artist.get_alpha())
         artist.set_alpha(None)
-        if hasattr(artist, "get_facecolor"):
-            artist.set_facecolor([tint(c[:3], share) for c in artist.get_facecolor()])
-        else:
+        if not hasattr(artist, "get_facecolor"):
             artist.set_color(tint(artist.get_color(), share))
+            continue
+        shades = [tint(face[:3], share) for face in to_rgba_array(artist.get_facecolor())]
+        artist.set_facecolor(shades if isinstance(artist, Collection) else shades[0])
