@@ -63,7 +63,7 @@ EXTENDING = replace(RESUMING, contents=False)
 FINISHED = Purpose(as_written=True)
 """Whether a result is that of a spec, so that nothing is left to do."""
 COMBINING = Purpose(
-    ("name", "data", "experiments.*.data", "flow", *SETTINGS, "seed"), as_written=True
+    ("name", "axes", "data", "experiments.*.data", "flow", *SETTINGS, "seed"), as_written=True
 )
 """Draws are pooled column by column. Code is told by its place: results do not hold more."""
 SAME_DATA = Purpose(EVERYTHING, cells=True)

@@ -32,7 +32,7 @@ from nfanneal.report.figures.marginals import (
     span,
     summary_of,
 )
-from nfanneal.report.figures.style import GREY, WIDTH, color, ink, tint
+from nfanneal.report.figures.style import GREY, MARKER, WIDTH, color, ink, tint
 from nfanneal.results.result import Result
 
 MOST_COLUMNS = 12
@@ -155,6 +155,7 @@ def _add(
         )
         levels = levels_of(found, LEVELS)
         if not all(a < b for a, b in pairwise([0.0, *levels, float(found.max())])):
+            panel.plot(*(draws.weights @ both.x)[:, None], ".", ms=MARKER, color=shade)
             continue  # all within a cell
         if filled:
             colors = [tint(shade, 0.3), tint(shade, 0.6)]

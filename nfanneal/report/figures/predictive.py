@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -61,6 +62,8 @@ def _add_bands(axis: Any, bands: Bands, shade: str, *, alone: bool) -> None:
         ends = bands.quantiles[low], bands.quantiles[high]
         fill = {"color": tint(shade, share)} if alone else {"color": shade, "alpha": share}
         axis.fill_between(bands.times, *ends, lw=0, zorder=1, **fill)
+        if not alone:  # what another band hides where nothing is transparent
+            axis.plot(bands.times, np.column_stack(ends), color=shade, lw=0.3, zorder=1.4)
     axis.plot(bands.times, bands.quantiles["median"], color=shade, lw=1.0, zorder=2)
 
 
