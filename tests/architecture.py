@@ -29,7 +29,6 @@ HOMES = {
     "rich": ("report",),
     "matplotlib": ("report/figures",),
     "mpl_toolkits": ("report/figures",),
-    "corner": ("report/figures",),
     "jinja2": ("report",),
     "markupsafe": ("report",),
     "h5py": ("results/store", "runs/checkpoint_file.py"),

@@ -22,6 +22,7 @@ from nfanneal.errors import ExitCode
 from nfanneal.model.executors.choice import Workers
 from nfanneal.report.bench import bench_json, print_bench, print_ratios, ratios_json, run_line
 from nfanneal.report.consoles import console
+from nfanneal.report.figures import save
 from nfanneal.report.figures.bench import bench_figure
 from nfanneal.results.identity import run_identity
 from nfanneal.runs.cost import by_cost, cost_that_decides
@@ -155,7 +156,7 @@ def command(
     if figure is not None:
         drawn = bench_figure(benches[0])
         with replaced(figure) as temporary:
-            drawn.savefig(temporary, format=figure.suffix[1:].lower(), bbox_inches="tight")
+            save(drawn, temporary, figure.suffix)
         click.echo(f"written to {figure}", err=True)
     if as_json:
         click.echo(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from nfanneal.errors import ResultError
 from nfanneal.runtime.files import replaced
 
-FORMATS = (".pdf", ".png", ".svg")
+FORMATS = (".pdf", ".eps", ".svg", ".png")
 """What figures can be."""
 
 

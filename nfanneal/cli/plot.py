@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,7 +16,7 @@ from nfanneal.cli.files import FORMATS, refuse_existing
 from nfanneal.cli.words import nearest_word
 from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
-from nfanneal.report.figures import KINDS, ONE_RESULT, Options, draw
+from nfanneal.report.figures import KINDS, PAGE, WIDTH, Options, draw, notes, save
 from nfanneal.results import store
 from nfanneal.runtime.files import replaced
 from nfanneal.runtime.threads import set_threads
@@ -32,15 +35,62 @@ def _result_or_kind(
     return files_or([kind for kind in KINDS if given and kind not in given], incomplete)
 
 
-@click.command("plot", epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png")
+INCHES = {"in": 1.0, "cm": 1.0 / 2.54, "mm": 1.0 / 25.4, "pt": 1.0 / 72.0}
+WIDTHS = {"column": WIDTH, "page": PAGE}
+NARROWEST, WIDEST = 1.5, 50.0
+"""Inches."""
+
+
+class WidthType(click.ParamType):
+    """A width of a figure, in inches."""
+
+    name = "width"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the text: a word, or a number with its unit."""
+        if value in WIDTHS:
+            return WIDTHS[value]
+        found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]+)", str(value).strip())
+        if found is None or found[2] not in INCHES:
+            units = ", ".join(f"8.5{unit}" for unit in INCHES)
+            self.fail(f"'{value}' is no width such as {units}, column or page", param, ctx)
+        inches = float(found[1]) * INCHES[found[2]]
+        if not NARROWEST <= inches <= WIDEST:
+            limits = f"{NARROWEST:g}in to {WIDEST:g}in"
+            self.fail(f"'{value}': figures are {limits} wide", param, ctx)
+        return inches
+
+
+def _help() -> str:
+    """What the command does, and every kind of figure."""
+    return "Draw figures of one or several results.\n\n\b\nKinds:\n" + "\n".join(
+        fill(kind.words, 98, initial_indent=f"  {name:14}", subsequent_indent=" " * 16)
+        for name, kind in KINDS.items()
+    )
+
+
+@click.command(
+    "plot", help=_help(), epilog="Example: nfanneal plot model.h5 corner predictive -o figure.png"
+)
 @click.argument(
     "words", nargs=-1, required=True, metavar="RESULT… KIND…", shell_complete=_result_or_kind
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path),
-    help="PDF, PNG or SVG; several kinds get their names in it. [RESULT.KIND.pdf]",
+    help="PDF, EPS, SVG or PNG; several kinds get their names in it. [RESULT.KIND.pdf]",
 )  # fmt: skip
 @click.option("--parameters", metavar="a,b", help="Which parameters to show.")
+@click.option(
+    "--width", type=WidthType(), metavar="8.5cm|3.4in|column|page",
+    help=f"Width of the figure; a column is {WIDTH:g} in, a page {PAGE:g} in. [as its kind needs]",
+)  # fmt: skip
+@click.option(
+    "--dpi", type=click.IntRange(30, 2400), help="Points per inch of a PNG. [200]",
+)  # fmt: skip
+@click.option(
+    "--style", metavar="NAME|FILE", shell_complete=_files,
+    help="A style sheet of matplotlib, on top of ours.",
+)  # fmt: skip
 @click.option(
     "--truth", multiple=True, metavar="FILE|NAME=VALUE", shell_complete=_files,
     help="True values to mark: a YAML or JSON file, or one value; repeatable.",
@@ -52,23 +102,14 @@ def command(
     words: tuple[str, ...],
     output: Path | None,
     parameters: str | None,
+    width: float | None,
+    dpi: int | None,
+    style: str | None,
     truth: tuple[str, ...],
     model: Path | None,
     workers: Workers | None,
     force: bool,
 ) -> None:
-    """Draw figures of one or several results.
-
-    \b
-    Kinds:
-      corner        marginals with their priors, and pairs (several results overlaid); contours
-                    hold 39 % and 86 % of the mass, 1 and 2 sd of a Gaussian in two dimensions
-      history       the annealing: beta, ESS, log-evidence, loss
-      weights       the importance weights, their tail, and what pruning would cut
-      predictive    data with posterior predictive bands
-      trajectories  noise-free trajectories of posterior draws
-      modes         groups of draws with gaps between them, and their masses
-    """
     kinds = [word for word in words if word in KINDS]
     files = [Path(word) for word in words if word not in KINDS]
     _refuse(kinds, files)
@@ -82,18 +123,22 @@ def command(
     for path in paths.values():
         refuse_existing(path, force)
     results = {str(path): store.read(path) for path in files}
-    alone = [kind for kind in kinds if kind in ONE_RESULT]
+    alone = [kind for kind in kinds if KINDS[kind].one_result]
     if alone and len(files) > 1:
         raise click.UsageError(f"the figure '{alone[0]}' shows one result, not {len(files)}")
     truths = _truth(truth)
     _refuse_unknown(truths, {name for r in results.values() for name in r.columns.names})
     wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
-    options = Options(wanted, truths, model, workers)
+    held = {source: store.read_predictions(Path(source)) for source in results}
+    predictions = {source: each for source, each in held.items() if each}
+    options = Options(wanted, truths, model, workers, predictions, width, style)
     set_threads(None)
     for kind, path in paths.items():
         figure = draw(kind, results, options)
         with replaced(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:].lower(), bbox_inches="tight")
+            save(figure, temporary, path.suffix, dpi=dpi, style=style)
+        for note in notes(figure):
+            click.echo(f"{kind}: {note}", err=True)
         click.echo(f"written to {path}", err=True)
 
 

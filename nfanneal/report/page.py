@@ -13,7 +13,7 @@ from nfanneal.report.page_result import part_of
 from nfanneal.report.page_together import together
 from nfanneal.results.result import Result
 
-FIGURES_OF_ONE = 6
+FIGURES_OF_ONE = 7
 """About so many has a result, and two they have together."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from nfanneal.errors import NfannealError
 from nfanneal.report.citation import spec_of
-from nfanneal.report.figures import Options, draw
+from nfanneal.report.figures import KINDS, Options, draw
 from nfanneal.report.figures.inline import inline
 from nfanneal.report.page_parts import Picture, Pictures, Tab
 from nfanneal.results.modes import find_modes
@@ -21,16 +21,6 @@ MOST_TABS = 24
 """Experiments that have tabs of their own; the data of more are in one figure."""
 WIDE = 5.0
 """Inches from which on a figure has the page's whole width."""
-CAPTIONS = {
-    "corner": "Posterior marginals with their priors (dashed), and pairs: regions that hold 39 % "
-    "and 86 % of the posterior.",
-    "predictive": "Data, and the 50 % and 90 % bands of replicated data at their times.",
-    "trajectories": "Noise-free trajectories of posterior draws.",
-    "history": "The annealing: each point is a level.",
-    "weights": "Importance weights: their histogram and tail. The vertical line is where pruning "
-    "would cut.",
-    "modes": "Groups of posterior draws with gaps between them, and their masses.",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,7 @@ class Drawer:
             kind=kind,
             source=f"data:{drawn.media_type};base64,{data}",
             alt=f"{kind} figure of {', '.join(results)}{of_which}",
-            caption=CAPTIONS[kind],
+            caption=KINDS[kind].caption,
             wide=drawn.width >= WIDE,
         )
 
@@ -94,7 +84,7 @@ def kinds_of(result: Result) -> list[str]:
 
     Modes only where there are several.
     """
-    with_data = ["predictive"] if result.observed else []
+    with_data = ["predictive", "ppc"] if result.observed else []
     checked = spec_of(result)
     if with_data and checked is not None and not checked.spec.model.runs_code:
         with_data.append("trajectories")

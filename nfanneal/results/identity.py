@@ -31,7 +31,9 @@ EVERYTHING = ("*",)
 FILES = ("data.file", "experiments.*.data.file",
          *{f"model.{key}": None for kind in KINDS.values() for key in kind.code_keys})  # fmt: skip
 """Keys that name files of data and of code, which count by what they hold."""
-DECORATION = ("name", "parameters.*.label", "parameters.*.unit", "parameters.*.scale")
+DECORATION = (
+    "name", "axes", "parameters.*.label", "parameters.*.unit", "parameters.*.scale",
+)  # fmt: skip
 SETTINGS = ("anneal", "output")
 INCIDENTAL = tuple({f"model.{key}": None for kind in KINDS.values() for key in kind.incidental})
 
@@ -65,7 +67,7 @@ EXTENDING = replace(RESUMING, contents=False)
 FINISHED = Purpose(as_written=True)
 """Whether a result is that of a spec, so that nothing is left to do."""
 COMBINING = Purpose(
-    ("name", "data", "experiments.*.data", "flow", *SETTINGS, "seed"), as_written=True
+    ("name", "axes", "data", "experiments.*.data", "flow", *SETTINGS, "seed"), as_written=True
 )
 """Draws are pooled column by column. Code is told by its place: results do not hold more."""
 SAME_DATA = Purpose(EVERYTHING, cells=True)

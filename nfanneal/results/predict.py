@@ -18,11 +18,17 @@ from nfanneal.spec.load import spec_from_text
 
 
 def predict(
-    problem: Problem, theta: Array, times: Mapping[str, Array], rng: np.random.Generator
+    problem: Problem,
+    theta: Array,
+    times: Mapping[str, Array],
+    rng: np.random.Generator,
+    *,
+    replicates: int = 1,
 ) -> dict[str, Prediction]:
     """Predictive trajectories of every observable at θ (n, d) and increasing times.
 
-    `times` are those of each experiment, as `times_of` gives them.
+    `times` are those of each experiment, as `times_of` gives them. The noise is drawn as often as
+    there are `replicates` for each θ: those with noise are (n·replicates, m) then.
 
     Raises:
         ResultError: the model gives a log-likelihood, not predictions.
@@ -42,7 +48,8 @@ def predict(
                 everywhere = replace(
                     noises[name], time_index=np.arange(len(own)), values=np.zeros(len(own))
                 )
-                noisy = np.where(bad, np.nan, everywhere.draw(theta, filled[:, at], rng))
+                drawn = [everywhere.draw(theta, filled[:, at], rng) for _ in range(replicates)]
+                noisy = np.concatenate([np.where(bad, np.nan, each) for each in drawn])
             clean = np.where(bad, np.nan, found.values[:, at, k])
             predictions[name] = Prediction(own, clean, noisy)
     return predictions

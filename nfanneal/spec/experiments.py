@@ -82,6 +82,18 @@ class MeasuredReader(Reader):
             self._check_data(spec.data, spec.likelihood, ("data",))
         return (ExperimentMeaning(noise=tuple(shared.values())),)
 
+    def check_axes(self) -> None:
+        """Only observables and the time have axes of their own; parameters say theirs."""
+        known = dict.fromkeys([*self._observables, *self._spec.time_names])
+        for name in self._spec.axes:
+            if name not in known:
+                there = f"there are: {', '.join(known)}" if known else None
+                hint = nearest(name, known) or there
+                if name in self._parameters:
+                    hint = f"write label and unit below parameters.{name}"
+                message = f"'{name}' is neither an observable nor the time"
+                self.complain_key(("axes", name), message, hint)
+
     def _experiment(self, name: str, shared: Mapping[str, NoiseMeaning]) -> ExperimentMeaning:
         given, path = self._spec.experiments[name], ("experiments", name)
         observed = given.observed or list(self._spec.likelihood)

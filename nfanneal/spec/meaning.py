@@ -47,6 +47,7 @@ def find_meaning(spec: Spec, document: Document) -> tuple[Meaning, list[Complain
     free, fixed = reader.parameters()
     model = spec.model.read(reader)
     experiments = reader.experiments()
+    reader.check_axes()
     timing = spec.model.read_timing(reader, experiments) or TimingMeaning()
     meaning = Meaning(
         free, fixed, model.initial, model.equations, model.observables, model.named, experiments,

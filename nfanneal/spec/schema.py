@@ -83,6 +83,13 @@ class ExperimentSpec(Section):
     )
 
 
+class AxisSpec(Section):
+    """How figures name an observable or the time."""
+
+    label: Word | None = Field(None, description="its name in figures; may hold LaTeX")
+    unit: Word | None = Field(None, description="its unit")
+
+
 class OutputSpec(Section):
     """What the result holds."""
 
@@ -159,7 +166,18 @@ class Spec(Section):
     experiments: dict[str, ExperimentSpec] = Field(
         {}, description="name: its data, and what is different there; instead of data"
     )
+    axes: dict[str, AxisSpec] = Field(
+        {}, description="observable, or the time by its name: its label and unit in figures"
+    )
     flow: FlowSpec = FlowSpec()
     anneal: AnnealSpec = AnnealSpec()
     output: OutputSpec = OutputSpec()
     seed: Whole = Field(1, ge=0, description="everything random follows from it")
+
+    @property
+    def time_names(self) -> tuple[str, ...]:
+        """What the time is called: in expressions, and in the data; the last is that of figures."""
+        sections = [self.data, *(said.data for said in self.experiments.values())]
+        columns = [section.time for section in sections if section is not None]
+        own = self.model.time_name
+        return tuple(dict.fromkeys([*([own] if own else []), *columns[:1]]))

@@ -420,7 +420,7 @@ def test_ctrl_c_ends_a_bench_with_the_runs_that_had_ended(spec, tmp_path):
         (("--schedules", "es"), "--schedules: no 'es'; did you mean 'ess'?"),
         (("--presets", "quik"), "--presets: no 'quik'; did you mean 'quick'?"),
         (("--budget", "soon"), "'soon' is not a time such as 90, 90s, 10m or 1h"),
-        (("--figure", "b.txt"), "figures are .pdf, .png, .svg files"),
+        (("--figure", "b.txt"), "figures are .pdf, .eps, .svg, .png files"),
         (("-o", "b.pdf", "--figure", "b.pdf"), "are the same file"),
         (("--against", "none", "--schedules", ""), "nothing to run"),
     ],

@@ -18,10 +18,8 @@ from nfanneal.results import store
 def test_the_manual_has_every_command_and_option(capsys):
     code, out, _ = inside(capsys, "man")
     assert code == 0
-    sections = dict(
-        re.match(r"nfanneal ([^\[]*?) ?(?:\[|[A-Z]|$)", part).group(1, 0)[:1] + (part,)
-        for part in out.replace("\\-", "-").split(".SS ")[1:]
-    )
+    parts = out.replace("\\-", "-").split(".SS nfanneal ")[1:]
+    sections = {re.split(r" (?=[\[A-Z])|\n", part)[0]: part for part in parts}
     assert set(sections) == {*COMMANDS, *WITHIN}
     for name, text in sections.items():
         _, command, _ = nfanneal.resolve_command(click.Context(nfanneal), name.split())

@@ -121,12 +121,12 @@ def test_a_sparse_mode_is_one_and_so_is_a_tail(folder, d):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg", "eps"])
 def test_every_figure_in_every_format(folder, capsys, kind, ending):
     figure = folder / f"figure.{ending}"
     code, _, err = inside(capsys, "plot", folder / "ode.h5", kind, "-o", figure)
     assert code == 0, err
-    start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending]
+    start = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml", "eps": b"%!PS"}[ending]
     assert figure.read_bytes().startswith(start)
 
 
@@ -154,6 +154,12 @@ def test_figures_of_two_results_truths_and_choices(folder, capsys):
         (("corner",), 2, "of which result"),
         (("none.h5", "corner"), 3, "no such file"),
         (("ode.h5", "corner", "-o", "x.gif"), 2, "PDF|pdf"),
+        (("ode.h5", "corner", "--width", "8.5"), 2, "8.5cm.*column or page"),
+        (("ode.h5", "corner", "--width", "8.5ft"), 2, "8.5cm.*column or page"),
+        (("ode.h5", "corner", "--width", "1cm"), 2, "1.5in to 50in wide"),
+        (("ode.h5", "corner", "--dpi", "3"), 2, "30<=x<=2400"),
+        (("ode.h5", "corner", "--style", "ggplott"), 3, "did you mean 'ggplot'"),
+        (("ode.h5", "corner", "--style", "ode.h5"), 3, "not a style sheet"),
         (("ode.h5", "corner", "--parameters", "zz"), 3, "no parameter 'zz'"),
         (("ode.h5", "flat.h5", "corner", "weights"), 2, "'weights' shows one result"),
         (("ode.h5", "corner", "--truth", "nn0=1"), 2, "no parameter 'nn0'"),

@@ -152,7 +152,7 @@ def test_what_each_purpose_ignores():
         key for key in flat() if key.endswith((".label", ".unit", ".scale")) and "rs.n0" in key
     }
     labels |= {key.replace("n0", "k") for key in labels}
-    assert ignored["resuming"] == {"name", "data", *settings, *data, *labels}
+    assert ignored["resuming"] == {"name", "axes", "data", *settings, *data, *labels}
     assert ignored["extending"] == ignored["resuming"]
     assert ignored["finished"] == set()
     problem = {k for k in flat() if k.startswith(("model.", "parameters.", "likelihood."))}

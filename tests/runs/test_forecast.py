@@ -80,7 +80,7 @@ def test_check_says_it_for_every_preset_and_its_rates_are_the_best_of_several(
 def test_a_log_file_has_what_is_shown_run_after_run(checked, tmp_path, capsys):
     (tmp_path / "s.yaml").write_text(SPEC)
     words = ("run", tmp_path / "s.yaml", "-o", tmp_path / "s.h5", "--log", tmp_path / "log")
-    code, out, _ = inside(capsys, *words)
+    code, _, _ = inside(capsys, *words)
     assert code in (0, 5)
     first = (tmp_path / "log").read_text()
     assert "level   0  beta 0.000e+00" in first

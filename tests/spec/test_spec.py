@@ -444,3 +444,19 @@ def test_what_is_wrong_with_data_in_the_spec_is_told_with_its_line():
     wrong = edited(("data: {file: d.csv}\n", TABLE.replace("1,0.7", "1,much")))
     with pytest.raises(DataError, match=r"spec: data.table:3: .*in column 'y': 'much'"):
         build_problem(read(wrong))
+
+
+def test_axes_are_those_of_observables_and_of_the_time():
+    said = "axes: {t: {unit: h}, y: {label: $Y$, unit: nM}}\n"
+    checked = read(BASE + said)
+    assert checked.spec.axes["y"].label == "$Y$"
+    assert checked.spec.time_names == ("t",)
+    assert read(checked.yaml).spec.axes == checked.spec.axes
+    wrong = complaints(BASE + "axes:\n  k: {unit: 1/h}\n  yy: {unit: nM}\n")
+    assert "'k' is neither an observable nor the time" in wrong[0]
+    assert "below parameters.k" in wrong[0]
+    assert "did you mean 'y'" in wrong[1]
+    own = "model: {kind: ode, time: hour, states: {x: 1}, equations: {x: -k*x}}\n"
+    rest = "parameters: {k: {prior: {uniform: [0, 1]}}}\ndata: {file: d.csv, time: h}\n"
+    spec = read(own + rest + "likelihood: {x: {normal: 1}}\naxes: {hour: {unit: h}}\n").spec
+    assert spec.time_names == ("hour", "h")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from nfanneal.arrays import Array
 from nfanneal.model.bounded import AnyPrior
@@ -57,13 +57,36 @@ class Axis:
         values = _values(low, high)
         return [math.log10(value) for value in values], [_written(value) for value in values]
 
+    def power(self, low: float, high: float) -> int:
+        """The power of ten that is taken out of a linear axis' ticks; 0 where they can be read."""
+        size = max(abs(low), abs(high))
+        if self.logarithmic or size == 0.0 or PLAIN[0] <= math.log10(size) < PLAIN[1] + 1:
+            return 0
+        return math.floor(math.log10(size))
+
     def set_ticks(self, axis: Any, low: float, high: float, *, labelled: bool) -> None:
-        """Put them on matplotlib's axis, if this one is logarithmic."""
+        """Put few ticks on matplotlib's axis, without the power of ten that is taken out."""
         if self.logarithmic:
             places, words = self.ticks(low, high)
             axis.set_ticks(places, words if labelled else [""] * len(places))
-            if labelled:
-                axis.set_tick_params(rotation=45)
+            return
+        unit = 10.0 ** self.power(low, high)
+        axis.set_major_locator(MaxNLocator(MOST_TICKS, prune="both"))
+        axis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value / unit:.6g}" if labelled else "")
+        )
+
+    def set_ticks_of_log(self, axis: Any) -> None:
+        """Put few ticks on matplotlib's logarithmic axis of θ itself."""
+        low, high = axis.get_view_interval()
+        places, words = self.ticks(math.log10(low), math.log10(high))
+        axis.set_minor_locator(NullLocator())
+        axis.set_ticks([10.0**place for place in places], words)
+
+    def named(self, label: str, low: float, high: float) -> str:
+        """The label of what the ticks say: 10³·k where a power of ten is taken out."""
+        power = self.power(low, high)
+        return f"$10^{{{-power}}}\\,$ {label}" if power else label
 
 
 def axes_of_columns(result: Result) -> dict[str, Axis]:

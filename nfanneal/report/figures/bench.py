@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from nfanneal.bench.samplers.results import Bench, Run
-from nfanneal.report.figures.style import COLORS, WIDTH, styled
+from nfanneal.report.figures.style import WIDTH, color, styled
 
 MARKERS = "osD^vP*X"
 
@@ -35,14 +35,14 @@ def bench_figure(bench: Bench) -> Figure:
 
 
 def _series(axis: Any, name: str, runs: list[Run], index: int) -> None:
-    color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
+    shade, marker = color(index), MARKERS[index % len(MARKERS)]
     if not runs:
         return
     for run in runs:
         rounds = [(s, log_z) for s, beta, log_z in run.path if beta == 1.0]  # before: of log Z(β)
         if rounds:
             seconds, log_evidence = zip(*rounds, (run.seconds, run.log_evidence), strict=True)
-            axis.plot(seconds, log_evidence, lw=0.6, alpha=0.6, color=color, zorder=1)
+            axis.plot(seconds, log_evidence, lw=0.6, alpha=0.6, color=shade, zorder=1)
     errors = [run.error if math.isfinite(run.error) else 0.0 for run in runs]
     axis.errorbar(
         [run.seconds for run in runs],
@@ -53,7 +53,7 @@ def _series(axis: Any, name: str, runs: list[Run], index: int) -> None:
         lw=0,
         elinewidth=0.8,
         capsize=2,
-        color=color,
+        color=shade,
         label=name,
         zorder=2,
     )

@@ -2,75 +2,94 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import pairwise
+from textwrap import fill
 from typing import Any
 
-import corner
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nfanneal.anneal.weights import normalized
-from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.report.figures.axes import Axis, axes_of_columns
-from nfanneal.report.figures.style import (
-    COLORS,
-    GREY,
-    TRUTH,
+from nfanneal.report.figures.density import Draws, density_of_two, levels_of
+from nfanneal.report.figures.labels import (
     chosen_columns,
     column_labels,
-    drawable,
+    few_draws,
+    mark,
+    shown_name,
 )
+from nfanneal.report.figures.layout import legend_above
+from nfanneal.report.figures.marginals import (
+    curve,
+    interval,
+    one,
+    placed,
+    prior_curve,
+    span,
+    summary_of,
+)
+from nfanneal.report.figures.style import GREY, MARKER, WIDTH, color, ink, tint
 from nfanneal.results.result import Result
 
-MOST_COLUMNS = 8
-"""Columns shown unless they are named: more cannot be read in print."""
-BINS = 30
-TAIL = 0.002
-"""Share of the posterior beyond each end of an axis."""
+MOST_COLUMNS = 12
+"""Columns shown unless they are named: more cannot be read."""
+PANEL, NARROWEST = 0.95, 0.42
+"""Inches that a column takes, and the least that it takes where the width is given."""
+MARGIN = 0.6
+"""Inches of labels beside the panels."""
+SMALLEST_FONT = 5.0
 LEVELS = (0.393, 0.865)
 """Masses within one and two standard deviations of a Gaussian in two dimensions."""
+NOTE_LETTERS = 30
+
+Ends = tuple[float, float]
 
 
 def corner_figure(
-    results: Mapping[str, Result], wanted: Sequence[str] | None, truth: Mapping[str, float]
+    results: Mapping[str, Result],
+    wanted: Sequence[str] | None,
+    truth: Mapping[str, float],
+    width: float | None = None,
 ) -> Figure:
     """Marginals with their priors on the diagonal, pairs below.
+
+    Arguments:
+        width: of the figure, in inches; None: as wide as its panels take.
 
     Raises:
         ResultError: a wanted column is not in every result, or none is shared.
     """
-    columns = _columns(results, wanted)
+    shared = _shared(results)
+    most = MOST_COLUMNS if width is None else min(MOST_COLUMNS, _fitting(width))
+    columns = shared[:most] if wanted is None else chosen_columns(shared, wanted)
     first = next(iter(results.values()))
-    labels = column_labels(first)
     known = axes_of_columns(first)
-    drawn = {name: known[name] for name in columns}
-    ranges = [
-        _range([_column(r, name, axis) for r in results.values()], axis.support)
-        for name, axis in drawn.items()
-    ]
-    size = max(1.05 * len(columns) + 0.6, 3.0)
-    figure = Figure(figsize=(size, size))
-    figure.set_layout_engine("none")  # corner places its axes itself
-    for color, result in zip(_colors(len(results)), results.values(), strict=True):
-        shown = [labels[c] for c in columns]
-        _add(figure, result, drawn, ranges, color, shown, filled=len(results) == 1)
-    axes = np.array(figure.axes).reshape(len(columns), len(columns))
-    _add_priors(axes, drawn, ranges)
-    _add_truth(axes, drawn, truth)
-    _add_ticks(axes, drawn, ranges)
-    _legend(figure, results, truth)
+    axes = {name: known[name] for name in columns}
+    draws = [placed(result, axes) for result in results.values()]
+    ranges = [span([one(each, i) for each in draws], axis) for i, axis in enumerate(axes.values())]
+    figure, panels = _panels(len(columns), width)
+    for i, each in enumerate(draws):
+        _add(panels, each, axes, ranges, color(i), filled=len(results) == 1)
+    _add_priors(panels, axes, ranges)
+    _add_truth(panels, axes, truth)
+    labels = column_labels(first)
+    _add_ticks(panels, axes, ranges, [labels[name] for name in columns])
+    if len(columns) > 1:
+        _fit_labels(panels)
+    said = few_draws(results)
+    if len(columns) < len(shared) and wanted is None:
+        said.append(f"{len(columns)} of {len(shared)} parameters; others by --parameters")
+    if len(results) == 1:
+        _add_intervals(panels, [interval(summary_of(first, name)) for name in columns])
+    _legend(figure, panels, results, truth, said)
     return figure
 
 
-def _colors(count: int) -> list[str]:
-    return [COLORS[i % len(COLORS)] for i in range(count)]
-
-
-def _columns(results: Mapping[str, Result], wanted: Sequence[str] | None) -> list[str]:
+def _shared(results: Mapping[str, Result]) -> list[str]:
     shared = [
         name
         for name in next(iter(results.values())).columns.names
@@ -78,115 +97,177 @@ def _columns(results: Mapping[str, Result], wanted: Sequence[str] | None) -> lis
     ]
     if not shared:
         raise ResultError("the results share no parameter")
-    if wanted is None:
-        return shared[:MOST_COLUMNS]
-    return chosen_columns(shared, wanted)
+    return shared
 
 
-def _column(result: Result, name: str, axis: Axis) -> tuple[Array, Array]:
-    """Where a column's draws (n,) are on its axis, and weights (n,); those of none left out."""
-    weights = normalized(result.draws.log_weight)
-    used = weights > 0
-    index = result.columns.names.index(name)
-    return axis.place(result.draws.theta[used, index]), weights[used]
+def _fitting(width: float) -> int:
+    return max(int((width - MARGIN) / NARROWEST), 1)
 
 
-def _range(
-    columns: Sequence[tuple[Array, Array]], support: tuple[float, float]
-) -> tuple[float, float]:
-    """From the lowest to the highest place that carry weight, within the prior's support."""
-    lows, highs = [], []
-    for values, weights in columns:
-        order = np.argsort(values)
-        mass = np.cumsum(weights[order])
-        lows.append(values[order][np.searchsorted(mass, TAIL)])
-        highs.append(values[order][min(int(np.searchsorted(mass, 1.0 - TAIL)), len(order) - 1)])
-    low, high = min(lows), max(highs)
-    margin = 0.05 * (high - low) or 0.5
-    return float(max(low - margin, support[0])), float(min(high + margin, support[1]))
+def _panels(count: int, width: float | None) -> tuple[Figure, dict[tuple[int, int], Any]]:
+    """Axes by row and column, without those above the diagonal; fonts that suit their size."""
+    size = max(PANEL * count + MARGIN, WIDTH) if width is None else width
+    figure = Figure(figsize=(size, size if count > 1 else 0.75 * size))
+    pads = {"w_pad": 0.015, "h_pad": 0.015, "wspace": 0.02, "hspace": 0.02}
+    figure.set_layout_engine("constrained", **pads)
+    grid = figure.add_gridspec(count, count)
+    panels: dict[tuple[int, int], Any] = {}
+    for i in range(count):
+        for j in range(i + 1):
+            beside = panels.get((i, 0)) if 0 < j < i else None
+            panels[i, j] = figure.add_subplot(
+                grid[i, j], sharex=panels.get((j, j)), sharey=beside if i != j else None
+            )
+    scale = min(1.0, (size - MARGIN) / count / 0.75)
+    for axis in panels.values():
+        axis.spines[["top", "right"]].set_visible(True)
+        for one_axis in (axis.xaxis, axis.yaxis):
+            one_axis.set_tick_params(length=2, labelsize=_smaller(axis, "xtick", scale))
+            one_axis.label.set_fontsize(max(one_axis.label.get_fontsize() * scale, SMALLEST_FONT))
+    return figure, panels
+
+
+def _smaller(axis: Any, which: str, scale: float) -> float:
+    label = axis.xaxis.get_major_ticks()[0].label1 if which == "xtick" else axis.title
+    return float(max(label.get_fontsize() * scale, SMALLEST_FONT))
 
 
 def _add(
-    figure: Figure,
-    result: Result,
-    drawn: Mapping[str, Axis],
-    ranges: Sequence[tuple[float, float]],
-    color: str,
-    labels: Sequence[str],
+    panels: Mapping[tuple[int, int], Any],
+    draws: Draws,
+    axes: Mapping[str, Axis],
+    ranges: Sequence[Ends],
+    shade: str,
     *,
     filled: bool,
 ) -> None:
-    columns = [_column(result, name, axis) for name, axis in drawn.items()]
-    values, weights = np.column_stack([places for places, _ in columns]), columns[0][1]
-    style: dict[str, Any] = {
-        "color": color,
-        "bins": BINS,
-        "smooth": 1.0,
-        "levels": LEVELS,
-        "plot_datapoints": False,
-        "plot_density": False,
-        "fill_contours": filled,
-        "hist_kwargs": {"lw": 1.2},
-        "contour_kwargs": {"linewidths": 0.8},
-        "label_kwargs": {"fontsize": 8},
-        "labelpad": 0.12,
-        "max_n_ticks": 3,
-        "use_math_text": True,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # corner warns of contours of a flat histogram
-        corner.corner(values, weights=weights, range=ranges, labels=labels, fig=figure, **style)
+    known = list(axes.values())
+    for (i, j), panel in panels.items():
+        if i == j:
+            x, y = curve(one(draws, i), known[i], ranges[i])
+            panel.plot(x, y, color=shade)
+            if filled:
+                panel.fill_between(x, y, color=tint(shade, 0.3), lw=0)
+            continue
+        both = Draws(draws.x[:, [j, i]], draws.weights)
+        x, y, found = density_of_two(
+            both, (ranges[j], ranges[i]), (known[j].support, known[i].support)
+        )
+        levels = levels_of(found, LEVELS)
+        if not all(a < b for a, b in pairwise([0.0, *levels, float(found.max())])):
+            panel.plot(*(draws.weights @ both.x)[:, None], ".", ms=MARKER, color=shade)
+            continue  # all within a cell
+        if filled:
+            colors = [tint(shade, 0.3), tint(shade, 0.6)]
+            panel.contourf(x, y, found.T, [*levels, np.inf], colors=colors)
+        panel.contour(x, y, found.T, levels, colors=[shade], linewidths=0.8)
 
 
 def _add_priors(
-    axes: Any, drawn: Mapping[str, Axis], ranges: Sequence[tuple[float, float]]
+    panels: Mapping[tuple[int, int], Any], axes: Mapping[str, Axis], ranges: Sequence[Ends]
 ) -> None:
-    """The prior's mass per bin on the diagonal, dashed."""
-    for i, (axis, (low, high)) in enumerate(zip(drawn.values(), ranges, strict=True)):
-        x = np.linspace(low, high, 200)
-        mass = axis.prior_density(x) * (high - low) / BINS
-        top = max(float(p.get_path().vertices[:, 1].max()) for p in axes[i, i].patches)
-        axes[i, i].plot(x, mass, color=GREY, lw=0.8, ls="--", zorder=0)
-        axes[i, i].set_ylim(0.0, 1.15 * top)
-        axes[i, i].set_xlim(low, high)
+    """The prior's density on the diagonal, dashed; the posterior's highest is in full."""
+    for i, (axis, ends) in enumerate(zip(axes.values(), ranges, strict=True)):
+        top = max(float(line.get_ydata().max()) for line in panels[i, i].lines)
+        panels[i, i].plot(*prior_curve(axis, ends), color=GREY, lw=0.8, ls="--", zorder=1.5)
+        panels[i, i].set_ylim(0.0, 1.1 * top)
 
 
-def _add_truth(axes: Any, drawn: Mapping[str, Axis], truth: Mapping[str, float]) -> None:
+def _add_truth(
+    panels: Mapping[tuple[int, int], Any], axes: Mapping[str, Axis], truth: Mapping[str, float]
+) -> None:
     known = [
         float(axis.place(np.array(truth[name]))) if name in truth else np.nan
-        for name, axis in drawn.items()
+        for name, axis in axes.items()
     ]
-    for i, place in enumerate(known):
-        if not np.isfinite(place):
+    for (i, j), panel in panels.items():
+        if np.isfinite(known[j]):
+            panel.axvline(known[j], color=ink(), lw=0.7, ls=":")
+        if i != j and np.isfinite(known[i]):
+            panel.axhline(known[i], color=ink(), lw=0.7, ls=":")
+
+
+def _add_ticks(
+    panels: Mapping[tuple[int, int], Any],
+    axes: Mapping[str, Axis],
+    ranges: Sequence[Ends],
+    labels: Sequence[str],
+) -> None:
+    """Few ticks; labels at the bottom and on the left."""
+    last, known = len(axes) - 1, list(axes.values())
+    for (i, j), panel in panels.items():
+        panel.set_xlim(*ranges[j])
+        known[j].set_ticks(panel.xaxis, *ranges[j], labelled=True)
+        panel.tick_params(labelbottom=i == last)
+        if i == last:
+            panel.set_xlabel(known[j].named(labels[j], *ranges[j]))
+        if i == j:
+            panel.set_yticks([])
             continue
-        for j in range(i, len(known)):
-            axes[j, i].axvline(place, color=TRUTH, lw=0.7, ls=":")
-        for j in range(i):
-            axes[i, j].axhline(place, color=TRUTH, lw=0.7, ls=":")
+        panel.set_ylim(*ranges[i])
+        known[i].set_ticks(panel.yaxis, *ranges[i], labelled=True)
+        panel.tick_params(labelleft=j == 0)
+        if j == 0:
+            panel.set_ylabel(known[i].named(labels[i], *ranges[i]))
 
 
-def _add_ticks(axes: Any, drawn: Mapping[str, Axis], ranges: Sequence[tuple[float, float]]) -> None:
-    """Those of logarithmic axes; labels at the bottom and on the left."""
-    last = len(drawn) - 1
-    for i, (axis, (low, high)) in enumerate(zip(drawn.values(), ranges, strict=True)):
-        for j in range(i, last + 1):
-            axis.set_ticks(axes[j, i].xaxis, low, high, labelled=j == last)
-        for j in range(i):
-            axis.set_ticks(axes[i, j].yaxis, low, high, labelled=j == 0)
+def _fit_labels(panels: Mapping[tuple[int, int], Any]) -> None:
+    """No label is longer than its panel: units go below names, then letters are smaller."""
+    last = max(i for i, _ in panels)
+    figure = panels[0, 0].get_figure()
+    across = [panels[last, j].xaxis.label for j in range(last + 1)]
+    along = [panels[i, 0].yaxis.label for i in range(1, last + 1)]
+    for step in ("break", "shrink"):
+        figure.draw_without_rendering()
+        room = panels[0, 0].get_window_extent()
+        for labels, side, most in ((across, "width", room.width), (along, "height", room.height)):
+            for label in labels:
+                long = float(getattr(label.get_window_extent(), side)) / most
+                if long > 1.0 and step == "break":
+                    label.set_text(re.sub(r" (?=\()|(?=\[)", "\n", label.get_text()))
+                elif long > 1.0:
+                    label.set_fontsize(max(label.get_fontsize() / long, SMALLEST_FONT))
 
 
-def _legend(figure: Figure, results: Mapping[str, Result], truth: Mapping[str, float]) -> None:
-    handles = [
-        Line2D([], [], color=color, label=drawable(_name(source, result, results)))
-        for color, (source, result) in zip(_colors(len(results)), results.items(), strict=True)
+def _add_intervals(panels: Mapping[tuple[int, int], Any], texts: Sequence[str]) -> None:
+    """The median and the 90 % interval above each marginal, in the free half of the figure."""
+    figure = panels[0, 0].get_figure()
+    size = panels[0, 0].xaxis.label.get_fontsize()
+    titles = [
+        panels[i, i].set_title(text, loc="left", fontsize=size, pad=2)
+        for i, text in enumerate(texts)
     ]
+    for title in titles[1:]:
+        title.set_in_layout(False)
+    figure.draw_without_rendering()
+    room = panels[0, 0].get_window_extent().width
+    for title in titles:
+        wide = title.get_window_extent().width
+        if wide > room and len(titles) > 1:
+            title.set_fontsize(max(size * room / wide, SMALLEST_FONT))
+
+
+def _legend(
+    figure: Figure,
+    panels: Mapping[tuple[int, int], Any],
+    results: Mapping[str, Result],
+    truth: Mapping[str, float],
+    said: Sequence[str],
+) -> None:
+    """In the free corner, with what is to be said of the figure."""
+    handles = [Line2D([], [], color=color(i), label=shown_name(source, results))
+               for i, source in enumerate(results)]  # fmt: skip
     handles.append(Line2D([], [], color=GREY, ls="--", lw=0.8, label="prior"))
     if truth:
-        handles.append(Line2D([], [], color=TRUTH, ls=":", lw=0.8, label="truth"))
-    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.98, 0.98))
-
-
-def _name(source: str, result: Result, results: Mapping[str, Result]) -> str:
-    """The result's name, or its file's where names repeat."""
-    names = [r.name for r in results.values()]
-    return result.name if names.count(result.name) == 1 else Path(source).stem
+        handles.append(Line2D([], [], color=ink(), ls=":", lw=0.8, label="truth"))
+    if len(results) == 1:
+        handles.append(Line2D([], [], ls="", label="median, 90 % interval"))
+    words = len(handles)
+    handles += [Line2D([], [], ls="", label=fill(text, NOTE_LETTERS)) for text in said]
+    if len(panels) == 1:
+        legend_above(panels[0, 0], handles)
+        legend = panels[0, 0].get_legend()
+    else:
+        legend = figure.legend(handles=handles, loc="upper right", handlelength=1.6)
+    for text in legend.get_texts()[words:]:
+        mark(text)

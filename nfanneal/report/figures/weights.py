@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nfanneal.anneal.weights import evidence, pareto_k, pareto_smoothed
-from nfanneal.report.figures.style import COLORS, GREY, WIDTH
+from nfanneal.report.figures.options import Options
+from nfanneal.report.figures.style import GREY, WIDTH, color
 from nfanneal.results.prune import drop_by_ess
 from nfanneal.results.result import Result
 
 
-def weights_figure(result: Result) -> Figure:
+def weights_figure(result: Result, options: Options) -> Figure:
     """Histogram of log(weight/mean), and the share of draws above each weight."""
     pruning = result.pruning
     log_weight = result.draws.log_weight if pruning is None else pruning.original_log_weight
@@ -20,10 +21,10 @@ def weights_figure(result: Result) -> Figure:
     positive = relative[np.isfinite(relative)]
     zero = 1.0 - len(positive) / len(relative)
     dropped = drop_by_ess(log_weight).changed if pruning is None else pruning.changed
-    figure = Figure(figsize=(WIDTH, 4.4))
+    figure = Figure(figsize=(options.width or WIDTH, 4.4))
     top, bottom = figure.subplots(2, 1)
     low = max(positive.min(), -15.0)
-    top.hist(np.clip(positive, low, None), bins=80, color=COLORS[0], alpha=0.8)
+    top.hist(np.clip(positive, low, None), bins=80, color=color(0), alpha=0.8)
     top.set_yscale("log")
     top.set_xlabel("log (weight / mean weight)")
     top.set_ylabel("draws")
@@ -32,7 +33,7 @@ def weights_figure(result: Result) -> Figure:
     for axis, log_axis in ((top, True), (bottom, False)):
         if len(dropped):
             cut = relative[dropped].min()
-            axis.axvline(cut if log_axis else np.exp(cut), color=COLORS[1], lw=0.9)
+            axis.axvline(cut if log_axis else np.exp(cut), color=color(1), lw=0.9)
     verb = "would drop" if pruning is None else "changed"
     note = f"pruning {verb} {len(dropped)} of {len(relative)} draws"
     note += f"; {zero:.1%} have no weight" if zero > 0 else ""
@@ -45,14 +46,14 @@ def _tail(axis: Axes, relative: np.ndarray, log_weight: np.ndarray) -> None:
     n = len(relative)
     ranked = np.sort(relative[np.isfinite(relative)])[::-1]
     share = np.arange(1, len(ranked) + 1) / n
-    axis.loglog(np.exp(ranked), share, color=COLORS[0], label="weights")
+    axis.loglog(np.exp(ranked), share, color=color(0), label="weights")
     k = pareto_k(log_weight)
     smoothed = pareto_smoothed(log_weight) - evidence(log_weight).log_evidence
     changed = smoothed != relative
     if changed.any():
         tail = np.sort(smoothed[changed])[::-1]
         label = f"Pareto tail, k = {k:.2f}"
-        axis.loglog(np.exp(tail), share[: len(tail)], color=COLORS[4], ls="--", label=label)
+        axis.loglog(np.exp(tail), share[: len(tail)], color=color(4), ls="--", label=label)
     axis.set_xlim(1e-2, 3.0 * float(np.exp(ranked[0])))
     axis.set_xlabel("weight / mean weight")
     axis.set_ylabel("share of draws above")

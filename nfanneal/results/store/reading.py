@@ -20,7 +20,15 @@ from nfanneal.errors import ResultError
 from nfanneal.results.diagnosis import Diagnostics
 from nfanneal.results.draws import WeightedDraws
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
-from nfanneal.results.result import Combination, History, ObservedData, Pruning, Result, StoredFlow
+from nfanneal.results.result import (
+    Combination,
+    History,
+    ObservedData,
+    Prediction,
+    Pruning,
+    Result,
+    StoredFlow,
+)
 from nfanneal.results.store.seal import check_bytes, check_content, refuse_hostile
 from nfanneal.results.store.writing import DRAW_FIELDS, FORMAT
 from nfanneal.results.symmetry import Symmetry, refuse_forged
@@ -59,6 +67,38 @@ def read(path: Path) -> Result:
         raise ResultError(f"{path}: {_what_is_wrong(path)}") from error
     except _DAMAGE as error:
         raise ResultError(f"{path}: damaged, or not written completely ({error})") from error
+
+
+def read_predictions(path: Path) -> dict[str, Prediction]:
+    """What `nfanneal predict` stored of the posterior in a result file; empty if nothing.
+
+    Raises:
+        ResultError: no such file, or what it holds is damaged.
+    """
+    size = _size(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            refuse_hostile(file, path, size)
+            if "predictions" not in file:
+                return {}
+            return _read_predictions(file["predictions"])
+    except OSError as error:
+        raise ResultError(f"{path}: {_what_is_wrong(path)}") from error
+    except _DAMAGE as error:
+        raise ResultError(f"{path}: damaged, or not written completely ({error})") from error
+
+
+def _read_predictions(group: h5py.Group) -> dict[str, Prediction]:
+    ends = "_clean"
+    names = [name.removesuffix(ends) for name in group if name.endswith(ends)]
+    found = {}
+    for name in names:
+        noisy = group[name][0] if name in group else None
+        found[name] = Prediction(group[f"{name}_at"][()], group[f"{name}{ends}"][0], noisy)
+        for values in (found[name].clean, noisy):
+            if values is not None and values.shape[1:] != found[name].times.shape:
+                raise ValueError(f"other numbers of times and of values of {name}")
+    return found
 
 
 def _size(path: Path) -> int:

@@ -92,6 +92,11 @@ class ModelSpec(Section):
         return -math.inf
 
     @property
+    def time_name(self) -> str | None:
+        """What the time is called in its expressions; None if it has none."""
+        return None
+
+    @property
     def observable_names(self) -> Mapping[str, Any] | None:
         """The observables that it has; None: those that the data are of."""
         return None

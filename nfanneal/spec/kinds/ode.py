@@ -180,6 +180,11 @@ class OdeSpec(ModelSpec):
         return f"by {names}{fewer}{comma} with a relative tolerance of {self.solver.rtol:g}"
 
     @property
+    def time_name(self) -> str:
+        """What the time is called in expressions."""
+        return self.time
+
+    @property
     def observable_names(self) -> Mapping[str, Any]:
         """The observables; by default the states."""
         return self.states if self.observables is None else self.observables

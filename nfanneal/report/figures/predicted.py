@@ -1,0 +1,127 @@
+"""What figures show of predictions: where they are taken from, at which times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nfanneal.arrays import Array
+from nfanneal.errors import ModelError, ResultError
+from nfanneal.model.problem import Problem
+from nfanneal.report.figures.options import Options
+from nfanneal.results.predict import predict, spans_of, thinned_posterior
+from nfanneal.results.rebuild import revived_problem
+from nfanneal.results.result import ObservedData, Prediction, Result
+from nfanneal.results.summaries import band
+from nfanneal.spec.load import spec_from_text
+
+POINTS = 200
+"""Times between the first and the last datum."""
+DRAWS, NOISY = 400, 3200
+"""Posterior draws of which bands are made, at most, and data that are drawn at each time."""
+SAME = 1e-6
+"""Relative difference of what a model says of the same times among others."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Times (m,) and the quantiles (m,) of what would be measured there, by name."""
+
+    times: Array
+    quantiles: Mapping[str, Array]
+
+
+def bands_of(source: str, result: Result, options: Options) -> dict[str, Bands]:
+    """The bands of every observable with data.
+
+    Those that `nfanneal predict` stored with the result; otherwise the model's between the data,
+    where it can be asked for; otherwise of the replicates at the data's times.
+    """
+    found = {name: _at_data(data) for name, data in result.observed.items()}
+    stored = options.predictions.get(source)
+    if stored is None and _may_be_asked(result, options):
+        stored = _asked(result, options)
+    for name, prediction in (stored or {}).items():
+        if name in found and prediction.noisy is not None and len(prediction.times) > 1:
+            found[name] = Bands(prediction.times, band(prediction.noisy))
+    return found
+
+
+def trajectories_of(
+    source: str, result: Result, options: Options, draws: int
+) -> dict[str, Prediction]:
+    """Noise-free trajectories of at most so many posterior draws, of every observable.
+
+    Raises:
+        ResultError: the model does not predict, or is a Python file that was not given.
+    """
+    stored = options.predictions.get(source)
+    if stored is not None:
+        return {
+            name: Prediction(each.times, each.clean[_spread(len(each.clean), draws)], None)
+            for name, each in stored.items()
+        }
+    problem = revived_problem(result, options.model_file, options.workers)
+    rng = np.random.default_rng(result.provenance.seed)
+    theta = thinned_posterior(result, draws, rng)
+    return predict(problem, theta, _dense(result, problem, theta), rng)
+
+
+def _spread(n: int, most: int) -> Array:
+    """At most so many of n rows, evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
+
+
+def _may_be_asked(result: Result, options: Options) -> bool:
+    """A model that the result holds; one of the user's only if its file was named.
+
+    A program takes its time for each draw: there are replicates at the data's times.
+    """
+    model = spec_from_text(result.spec_yaml).spec.model
+    return not model.outside and (options.model_file is not None or not model.runs_code)
+
+
+def _asked(result: Result, options: Options) -> dict[str, Prediction] | None:
+    problem = revived_problem(result, options.model_file, options.workers)
+    rng = np.random.default_rng(result.provenance.seed)
+    theta = thinned_posterior(result, DRAWS, rng)
+    replicates = math.ceil(NOISY / len(theta))
+    return predict(problem, theta, _dense(result, problem, theta), rng, replicates=replicates)
+
+
+def _dense(result: Result, problem: Problem, theta: Array) -> dict[str, Array]:
+    """Times of each experiment between its data and at them; only at them, if nothing else counts.
+
+    A Python model may know of the data's times alone. Then it either fails at others, or says
+    something else of the same times.
+    """
+    spans = spans_of(result, problem)
+    dense = {
+        name: np.unique(np.concatenate([own, np.linspace(own.min(), own.max(), POINTS)]))
+        for name, own in spans.items()
+    }
+    if not spec_from_text(result.spec_yaml).spec.model.runs_code:
+        return dense
+    rng, few = np.random.default_rng(0), theta[:4]
+    try:
+        among = predict(problem, few, dense, rng)
+    except (ModelError, ResultError):
+        return spans
+    alone = predict(problem, few, spans, rng)
+    for name, each in alone.items():
+        there = np.isin(among[name].times, each.times)
+        if not np.allclose(among[name].clean[:, there], each.clean, rtol=SAME, equal_nan=True):
+            return spans
+    return dense
+
+
+def _at_data(data: ObservedData) -> Bands:
+    """Of the replicates, at the finite times of the data."""
+    order = np.argsort(data.times, kind="stable")
+    order = order[np.isfinite(data.times[order])]
+    if not len(order):
+        return Bands(np.empty(0), {})
+    return Bands(data.times[order], band(data.replicates[:, order]))
