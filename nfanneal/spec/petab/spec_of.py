@@ -45,7 +45,7 @@ def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> 
     fixed |= {name: 1.0 for there in found.instead.values() for name in there}
     events = event_sections(_with_names(model, resolved.renamed))
     section = _model(model, resolved, shown)
-    # at one time, events of a period come before those of the model
+    # at one time, events of a period come before those of the model, which see what it has set
     by_period = any(parts.later for parts in resolved.experiments.values())
     if events and not by_period:
         section["events"] = events
@@ -222,7 +222,11 @@ def _periods(
 ) -> dict[str, Any]:
     """Later periods as events of an experiment, and then the model's."""
     said = [
-        {"when": f"{time_name} >= {time!r}", "set": {n: value_of(e) for n, e in values.items()}}
+        {
+            "when": f"{time_name} >= {time!r}",
+            "set": {n: value_of(e) for n, e in values.items()},
+            "priority": "first",
+        }
         for time, values in parts.later
     ]
     return {"events": [*said, *events]} if said or events else {}

@@ -15,7 +15,7 @@ from nfanneal.spec.sbml.source import Source, items
 
 
 def events_of(source: Source, rules: Rules) -> list[SbmlEvent]:
-    """Read all events; complaints are collected. None `fires_at_start` as yet."""
+    """Read all events; complaints are collected."""
     found = []
     names = {key for key in (e.getId() for e in items(source.model, "Event")) if key}
     for i, event in enumerate(items(source.model, "Event"), start=1):
@@ -46,7 +46,6 @@ def _event(source: Source, rules: Rules, event: Any, name: str) -> SbmlEvent:
         delay=delay,
         priority=priority,
         assignments=_assignments(source, rules, event, what),
-        fires_at_start=False,
         persistent=bool(trigger.getPersistent()) if level_three else True,
         values_from_trigger=bool(event.getUseValuesFromTriggerTime()),
         line=line,
