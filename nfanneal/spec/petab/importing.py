@@ -7,6 +7,7 @@ from pathlib import Path
 from nfanneal.errors import SpecError
 from nfanneal.spec.document import Document
 from nfanneal.spec.importers import Imported
+from nfanneal.spec.petab.places import places_of
 from nfanneal.spec.petab.reading import read_problem
 from nfanneal.spec.petab.spec_of import spec_mapping
 from nfanneal.spec.petab.tables import Complaints
@@ -32,8 +33,9 @@ def petab_spec(document: Document, folder: Path) -> Imported:
     if problem is None or model is None:
         wrong.tell()
         raise SpecError(())
-    mapping = spec_mapping(problem, model, wrong)
+    mapping, rows = spec_mapping(problem, model, wrong)
     wrong.tell()
     nominal = {p.name: p.nominal for p in problem.parameters if p.nominal is not None}
     text = spec_text(mapping, problem, model)
-    return Imported(text, model.notes, whole=True, nominal=nominal)
+    places = places_of(mapping, problem, model)
+    return Imported(text, model.notes, whole=True, nominal=nominal, places=places, rows=rows)

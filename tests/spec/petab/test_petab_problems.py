@@ -338,6 +338,27 @@ WRONG = {
 }
 
 
+WRONG |= {
+    "a prior of no width": (
+        {
+            "parameters": FIRST["parameters.tsv"]
+            .replace("estimate", "estimate	objectivePriorType	objectivePriorParameters")
+            .replace("0.6	1", "0.6	1	normal	0;-1")
+        },
+        "parameters.tsv:3:1: k2: normal: sd must be positive, not -1",
+    ),
+    "bounds without anything of a prior": (
+        {
+            "parameters": FIRST["parameters.tsv"]
+            .replace("estimate", "estimate	objectivePriorType	objectivePriorParameters")
+            .replace("0.6	1", "0.6	1	normal	1e9;1")
+        },
+        "parameters.tsv:3:1: k2: bounds: normal has nothing within [0.01, 10]",
+    ),
+}
+"""What the reader of specs finds is told at its place in the problem, too."""
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_complaints_stand_where_something_is_wrong(tmp_path, case):
     changed, expected = WRONG[case]
