@@ -20,8 +20,8 @@ class Imported:
     """The YAML text of a spec, and what the user should know about it.
 
     If it is `whole`, it runs as it is. `nominal` are values of its parameters that were given;
-    `places` say where keys of the spec are from, `rows` of a table's data what they are in the spec:
-    experiment, observable, and time.
+    `places` say where keys of the spec are from, `rows` of a table's data what they are in the
+    spec: experiment, observable, and time.
     """
 
     text: str

@@ -24,13 +24,13 @@ def rows_of(path):
 
 
 def test_rows_and_columns_are_those_of_the_measurements(tmp_path, capsys):
-    tables = dict(
-        conditions="conditionId	k1\nc0	0.8\nc1	0.3\n",
-        parameters="parameterId	parameterScale	lowerBound	upperBound	nominalValue	estimate\n"
-        "k2	lin	0.3	1	0.6	1\n",
-        observables="observableId	observableFormula	noiseFormula\n"
+    tables = {
+        "conditions": "conditionId	k1\nc0	0.8\nc1	0.3\n",
+        "parameters": "parameterId	parameterScale	lowerBound	upperBound	nominalValue	"
+        "estimate\nk2	lin	0.3	1	0.6	1\n",
+        "observables": "observableId	observableFormula	noiseFormula\n"
         "obs_a	observableParameter1_obs_a*A	0.5\nobs_b	B	0.5\n",
-    )
+    }
     path = problem(tmp_path, measurements=MEASURED, **tables)
     result = tmp_path / "r.h5"
     settings = [word for text in QUICK for word in ("--set", text)]

@@ -13,9 +13,9 @@ import sympy
 
 from nfanneal.errors import Location, nearest
 from nfanneal.model.expressions import symbol
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.measured import another
 from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
-from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
 from nfanneal.spec.sbml.replacing import written_out
 

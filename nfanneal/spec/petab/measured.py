@@ -11,8 +11,8 @@ import sympy
 
 from nfanneal.errors import Location
 from nfanneal.model.expressions import symbol
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.problem import Measurement, PetabObservable
-from nfanneal.spec.petab.tables import Complaints
 
 Overrides = tuple[tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]
 TIME_COLUMN = "time"

@@ -11,6 +11,7 @@ import sympy
 
 from nfanneal.errors import Location, nearest
 from nfanneal.model.expressions import CONSTANTS, FUNCTIONS, symbol
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.conditions import ExperimentParts, Resolved, resolve
 from nfanneal.spec.petab.measured import (
     TIME_COLUMN,
@@ -21,7 +22,6 @@ from nfanneal.spec.petab.measured import (
     table_text,
 )
 from nfanneal.spec.petab.problem import PetabParameter, PetabProblem, with_names
-from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
 from nfanneal.spec.sbml.section import event_sections
 from nfanneal.spec.sbml.text import value_of

@@ -30,7 +30,7 @@ def _event(source: Source, rules: Rules, event: Any, name: str) -> SbmlEvent:
     line, what, formulas = event.getLine(), f"event '{name}'", source.formulas
     trigger, condition = event.getTrigger(), None
     if trigger is None:
-        source.complaints.add(line, f"{what} has no trigger")
+        source.complaints.at(line, f"{what} has no trigger")
     else:
         condition = formulas.condition(trigger.getMath(), line, f"the trigger of {what}")
     level_three = source.model.getLevel() > 2 and trigger is not None
@@ -61,11 +61,11 @@ def _assignments(source: Source, rules: Rules, event: Any, what: str) -> dict[st
         wrong = _wrong_with(source, rules, name)
         if wrong is not None:
             hint = nearest(key, source.elements) if name not in source.elements else None
-            source.complaints.add(line, f"{what} assigns to '{key}', which {wrong}", hint)
+            source.complaints.at(line, f"{what} assigns to '{key}', which {wrong}", hint)
             continue
         value = source.formulas.expression(assignment.getMath(), line, f"{what}, '{key}'")
         if name in found:
-            source.complaints.add(line, f"{what} assigns to '{key}' twice")
+            source.complaints.at(line, f"{what} assigns to '{key}' twice")
         found[name] = sympy.S.Zero if value is None else value
     return found | _diluted(source, rules, event, found)
 
@@ -90,10 +90,10 @@ def _diluted(
         by = compartment_of(source, element)
         if by in gone:
             message = f"an event makes compartment '{by}' vanish, with '{name}' in it"
-            source.complaints.add(event.getLine(), message)
+            source.complaints.at(event.getLine(), message)
         elif by is not None and by in assigned:
             found[name] = symbol(name) * symbol(by) / assigned[by]
     if found and event.isSetDelay() and event.getUseValuesFromTriggerTime():
         message = "a delayed event resizes a compartment with values from before the delay"
-        source.complaints.add(event.getLine(), message, 'useValuesFromTriggerTime="false" is read')
+        source.complaints.at(event.getLine(), message, 'useValuesFromTriggerTime="false" is read')
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import SpecError
-from nfanneal.spec.sbml.complaining import Complaints
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.sbml.contents import SbmlModel
 from nfanneal.spec.sbml.happenings import events_of
 from nfanneal.spec.sbml.library import document_of, libsbml
@@ -48,10 +48,10 @@ def sbml_of(raw: bytes, path: Path) -> SbmlModel:
         raise SpecError(f"{path}: no model in the file")
     if document.getLevel() < 2:
         hint = "convert it: libsbml and COPASI write level 3"
-        complaints.add(document.getLine(), "SBML of level 1 is not read", hint)
-        complaints.end()
+        complaints.at(document.getLine(), "SBML of level 1 is not read", hint)
+        complaints.tell()
     found = _read(model, complaints)
-    complaints.end()
+    complaints.tell()
     refuse_circles(found)
     return found
 
@@ -92,7 +92,7 @@ def _assignments(source: Source, rules: Rules, reactions: Reactions) -> dict[str
     order, circle = in_order({n: [s.name for s in e.free_symbols] for n, e in given.items()})
     if circle:
         message = f"these formulas use one another: {' → '.join(circle[:10])}"
-        source.complaints.add(source.lines.get(circle[0], 1), message)
+        source.complaints.at(source.lines.get(circle[0], 1), message)
         return given
     return {name: given[name] for name in order}
 
