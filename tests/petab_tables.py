@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
+import pytest
 import yaml
+
+from nfanneal.errors import InputError
+from nfanneal.model.calls import LogLikelihood
+from nfanneal.spec.build.problem import build_problem
+from nfanneal.spec.load import load_spec
 
 MODEL = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -122,3 +130,28 @@ def solution(folder: Path) -> dict:
     """What a case of PEtab's test suite says is right."""
     (path,) = folder.glob("*_solution.yaml")
     return yaml.safe_load(path.read_text())
+
+
+def log_likelihood(path):
+    checked = load_spec(path)
+    built = build_problem(checked)
+    nominal = checked.document.nominal
+    theta = np.array([[nominal[name] for name in built.latent.column_names]])
+    return float(built.ask(LogLikelihood(), theta).log_likelihood[0])
+
+
+def conversion(times, *, a=1.0, b=0.0, k1=0.8, k2=0.6):
+    """A(t) of A ⇌ B."""
+    total, rest = a + b, k2 / (k1 + k2)
+    return total * rest + (a - total * rest) * np.exp(-(k1 + k2) * np.asarray(times))
+
+
+def normal(values, predictions, sigma):
+    r = (np.asarray(values) - predictions) / sigma
+    return float((-0.5 * r**2 - math.log(sigma) - 0.5 * math.log(2.0 * math.pi)).sum())
+
+
+def complaints(path):
+    with pytest.raises(InputError) as caught:
+        load_spec(path)
+    return [str(each) for each in caught.value.complaints]

@@ -15,6 +15,7 @@ from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
 from nfanneal.results import store
 from nfanneal.results.export import predictions_as_csv
+from nfanneal.results.petab_simulation import petab_simulation
 from nfanneal.results.predict import (
     at_rest,
     predict,
@@ -47,6 +48,10 @@ MOST_POINTS = 100_000
     "-o", "--output", type=click.Path(path_type=Path),
     help="New file; the CSV goes beside it. [RESULT.predictions.h5]",
 )  # fmt: skip
+@click.option(
+    "--petab", type=click.Path(path_type=Path), metavar="PROBLEM.yaml",
+    help="Write PEtab's table of simulations of this problem too, at the best draw.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @model_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use. [all cores]")
@@ -59,6 +64,7 @@ def command(
     prior: bool,
     count: int,
     output: Path | None,
+    petab: Path | None,
     seed: int,
     model: Path | None,
     threads: int | None,
@@ -68,11 +74,13 @@ def command(
     """Predict trajectories of the observables from RESULT, without noise and with it.
 
     Writes a copy of RESULT with the group /predictions (and /prior_predictions), and a CSV of
-    means, standard deviations and quantiles at each time.
+    means, standard deviations and quantiles at each time. With --petab, also .simulations.tsv: the
+    problem's table of measurements with what the model says in place of each.
     """
     output = output or result.with_suffix(".predictions.h5")
     table = output.with_suffix(".csv")
-    for path in (output, table):
+    simulations = [] if petab is None else [output.with_suffix(".simulations.tsv")]
+    for path in (output, table, *simulations):
         refuse_existing(path, force, result)
     found = store.read(result)
     set_threads(threads)
@@ -88,15 +96,18 @@ def command(
         name: _chosen(predict(problem, theta, times, rng), observables)
         for name, theta in drawn.items()
     }
+    simulated = [] if petab is None else [petab_simulation(found, problem, petab)]
     store.write(found, output, groups)
     write_text(table, predictions_as_csv(groups))
+    for path, text in zip(simulations, simulated, strict=True):
+        write_text(path, text)
     if at_rest(found, problem):
         click.echo(
             "data at time inf: no trajectory gets there; what is predicted for them is in the "
             "result (posterior_predictive)",
             err=True,
         )
-    for path in (output, table):
+    for path in (output, table, *simulations):
         click.echo(f"written to {path}", err=True)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nfanneal.errors import Complaint, SpecError
+from nfanneal.errors import Complaint, Location, SpecError
 from nfanneal.runtime.files import read_bytes
-from nfanneal.spec.document import read_document
+from nfanneal.spec.document import KeyPath, read_document
 
 LARGEST_FILE = 20_000_000
 LOOKED_AT = 4096
@@ -19,13 +19,17 @@ LOOKED_AT = 4096
 class Imported:
     """The YAML text of a spec, and what the user should know about it.
 
-    If it is `whole`, it runs as it is. `nominal` are values of its parameters that were given.
+    If it is `whole`, it runs as it is. `nominal` are values of its parameters that were given;
+    `places` say where keys of the spec are from, `rows` of a table's data what they are in the
+    spec: experiment, observable, and time.
     """
 
     text: str
     notes: tuple[str, ...] = ()
     whole: bool = False
     nominal: Mapping[str, float] = field(default_factory=dict)
+    places: Mapping[KeyPath, Location] = field(default_factory=dict)
+    rows: Mapping[Location, tuple[str, str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import numpy as np
 
 from nfanneal.arrays import Array
 from nfanneal.errors import Complaint, DataError, Location
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.document import Document, KeyPath
 from nfanneal.spec.kinds.ode import InputSpec
 from nfanneal.spec.schema import Spec
-from nfanneal.spec.table import Several, Table, read_table
+from nfanneal.spec.table import MOST_COMPLAINTS, Table, read_table
 
 LONGEST = 10_000
 """Rows of an input's table: the solver stops at each."""
@@ -78,12 +79,11 @@ def _column(table: Table, name: str, place: Location) -> Array:
             replace(c, message=f"{c.location}: {c.message}", location=place) if c.location else c
             for c in error.complaints
         ) from None
-    wrong = Several()
+    wrong = Complaints(most=MOST_COMPLAINTS)
     for row in np.flatnonzero(np.isnan(column)):
         where = Location(table.path, table.lines[row])
-        wrong.add(Complaint(f"{where}: no value in column '{name}'", place, FILL_IN))
-    if wrong.count:
-        raise wrong.error()
+        wrong.add(f"{where}: no value in column '{name}'", place, FILL_IN)
+    wrong.tell(DataError)
     return column
 
 

@@ -15,6 +15,7 @@ from nfanneal.spec.complaints import _complaint, _in_order, _with_placeholders
 from nfanneal.spec.document import (
     Document,
     KeyPath,
+    Place,
     apply_overrides,
     parse_document,
     read_document,
@@ -42,11 +43,19 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> CheckedSpec:
 
 
 def _from_petab(document: Document, path: Path) -> Document:
-    """The spec that a PEtab problem becomes; `nfanneal import` shows it."""
+    """The spec that a PEtab problem becomes, with places in the problem's own files."""
     made = petab_spec(document, path.parent)
-    spec = parse_document(made.text, f"{path} as a spec")
+    spec = parse_document(made.text, str(path))
     spec.nominal = made.nominal
+    spec.places = {keys: _origin(keys, made.places, str(path)) for keys in spec.places}
     return spec
+
+
+def _origin(keys: KeyPath, places: Mapping[KeyPath, Location], file: str) -> Place:
+    """The place of the closest part of a problem that is known."""
+    known = [keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in places]
+    where = places[known[0]] if known else Location(file, 1, 1)
+    return Place(where, where, plain=False)
 
 
 def spec_from_text(text: str, folder: Path = Path(), overrides: Sequence[str] = ()) -> CheckedSpec:

@@ -25,6 +25,8 @@ from nfanneal.spec.schema import ParameterSpec, Spec
 
 MOST_COMPLAINTS = 100
 """Nobody reads more: expressions after so many complaints are not looked at."""
+LONGEST_SHOWN = 100
+"""Of formulas in messages."""
 MOST_OPERATIONS, MOST_DERIVATIVES = 20_000, 100_000
 """Of all expressions together: a model so large takes minutes to be compiled. Derivatives take a
 
@@ -154,9 +156,17 @@ class Reader:
             if error.text == getattr(self._spec.model, "time", None) and error.text not in names:
                 hint = "the time stands in equations and observables only"
             if error.text in self._spec.model.names_of("expressions") and error.text not in names:
-                hint = f"'{error.text}' is not made of parameters and constants alone"
+                hint = self._why_unknown(error.text, path)
             self.complaints.append(Complaint(f"{dotted}: {shown}{error.message}", where, hint))
             return None
+
+    def _why_unknown(self, name: str, path: KeyPath) -> str:
+        """Why one of the named expressions is not known somewhere, and what to write."""
+        if {"states", "likelihood"} & {*path}:  # where those are known that are
+            return f"'{name}' is not made of parameters and constants alone"
+        formula = str(getattr(self._spec.model, "expressions", {}).get(name, ""))
+        instead = f"({formula})" if len(formula) <= LONGEST_SHOWN else "its formula"
+        return f"expressions are not known here: write {instead} in place of '{name}'"
 
     def _affordable(self, expression: sympy.Expr, path: KeyPath) -> sympy.Expr | None:
         """The expression, if those so far can be differentiated and compiled within minutes."""

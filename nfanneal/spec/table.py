@@ -16,6 +16,7 @@ from nfanneal.arrays import Array
 from nfanneal.errors import Complaint, DataError, Location, nearest
 from nfanneal.model.observations import Observations
 from nfanneal.runtime.files import decoded, read_bytes
+from nfanneal.spec.collecting import Complaints
 
 MISSING = {"", "na", "#n/a", "nan", "n/a", "null"}
 MOST_COMPLAINTS = 20
@@ -25,31 +26,12 @@ MOST_LINES, MOST_COLUMNS = 1_000_001, 10_000
 LISTED_COLUMNS = 30
 
 
-@dataclass
-class Several:
-    """The first of many complaints, and how many there are."""
-
-    first: list[Complaint] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, *complaints: Complaint) -> None:
-        """Count them, and keep those that will be shown."""
-        self.count += len(complaints)
-        self.first += complaints[: MOST_COMPLAINTS - len(self.first)]
-
-    def error(self) -> DataError:
-        """All of them in the order of their lines, or the first and how many more there are."""
-        shown = sorted(self.first, key=_line_of)[:MOST_COMPLAINTS]
-        if self.count > len(shown):
-            shown.append(Complaint(f"… and {self.count - len(shown):,} more"))
-        return DataError(shown)
+def _several() -> Complaints:
+    return Complaints(most=MOST_COMPLAINTS)
 
 
-def merged(parts: Iterable[Several]) -> Several:
-    """The complaints of all parts together."""
-    parts = list(parts)
-    first = [complaint for part in parts for complaint in part.first]
-    return Several(first, sum(part.count for part in parts))
+def _together(parts: Iterable[Complaints]) -> Complaints:
+    return _several().merge(parts)
 
 
 @dataclass(frozen=True)
@@ -66,8 +48,8 @@ class Table:
     values: Array
     lines: tuple[int, ...]
     header_line: int = 1
-    odd: Mapping[str, Several] = field(default_factory=dict)
-    infinite: Mapping[str, Several] = field(default_factory=dict)
+    odd: Mapping[str, Complaints] = field(default_factory=dict)
+    infinite: Mapping[str, Complaints] = field(default_factory=dict)
 
     def column(self, name: str, *, infinite: bool = False) -> Array:
         """One column (rows,), by its name; its cells may be +`infinite`, if that is said.
@@ -83,12 +65,11 @@ class Table:
             close = nearest(name, self.columns)
             hint = f"{close}; {listed}" if close else listed
             raise DataError([Complaint(f"no column '{name}' in the header", where, hint)])
-        wrong = merged(self.wrong_cells(name, infinite))
-        if wrong.count:
-            raise wrong.error()
+        wrong = _together(self.wrong_cells(name, infinite))
+        wrong.tell(DataError)
         return self.values[:, self.columns.index(name)]
 
-    def wrong_cells(self, name: str, infinite: bool) -> Iterator[Several]:
+    def wrong_cells(self, name: str, infinite: bool) -> Iterator[Complaints]:
         """Complaints about the cells of a column."""
         for complaints in (self.odd, {} if infinite else self.infinite):
             if name in complaints:
@@ -103,17 +84,15 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
     """
     wanted = [time_column, *columns.values()]
     both = time_column in columns.values()
-    wrong = merged(
+    wrong = _together(
         _wrong_with(table, name, name == time_column and not both) for name in dict.fromkeys(wanted)
     )
-    if wrong.count:
-        raise wrong.error()
+    wrong.tell(DataError)
     row_times = table.column(time_column, infinite=True)
     for row in np.flatnonzero(np.isnan(row_times)):
         where = Location(table.path, table.lines[row])
-        wrong.add(Complaint(f"the time ('{time_column}') is missing", where))
-    if wrong.count:
-        raise wrong.error()
+        wrong.add(f"the time ('{time_column}') is missing", where)
+    wrong.tell(DataError)
     data = {name: table.column(column) for name, column in columns.items()}
     order = np.argsort(row_times, kind="stable")
     there = ~np.isnan(np.column_stack(list(data.values()))).all(axis=1)
@@ -126,24 +105,20 @@ def observations(table: Table, time_column: str, columns: Mapping[str, str]) -> 
     return Observations(times, tuple(data), tuple(index), tuple(cells))
 
 
-def _line_of(complaint: Complaint) -> int:
-    return 0 if complaint.location is None else complaint.location.line
-
-
-def _wrong_with(table: Table, name: str, infinite: bool) -> Several:
+def _wrong_with(table: Table, name: str, infinite: bool) -> Complaints:
     """What keeps a column from being used."""
-    cells = merged(table.wrong_cells(name, infinite))
-    if cells.count:
+    cells = _together(table.wrong_cells(name, infinite))
+    if cells.found:
         return cells
-    wrong = Several()
+    wrong = _several()
     try:
         values = table.column(name, infinite=infinite)
     except DataError as error:
-        wrong.add(*error.complaints)
+        wrong.take(error.complaints)
         return wrong
     if np.isnan(values).all():
         where = Location(table.path, table.header_line)
-        wrong.add(Complaint(f"column '{name}' holds no number", where))
+        wrong.add(f"column '{name}' holds no number", where)
     return wrong
 
 
@@ -177,41 +152,41 @@ def table_of(text: str, path: Path) -> Table:
     if len(names) > MOST_COLUMNS:
         message = f"{len(names):,} columns; a data file has at most {MOST_COLUMNS:,}"
         raise DataError([Complaint(message, Location(str(path), header_line))])
-    wrong = Several()
-    wrong.add(*_header_complaints(names, str(path), header_line))
+    wrong = _several()
+    wrong.take(_header_complaints(names, str(path), header_line))
     values, lines, ragged, odd, infinite = _numbers_of(rows, names, str(path))
-    if not lines and not ragged.count:
-        wrong.add(Complaint("a header, but no data", Location(str(path), header_line)))
-    if wrong.count or ragged.count:
-        raise merged([wrong, ragged, *odd.values()]).error()
+    if not lines and not ragged.found:
+        wrong.add("a header, but no data", Location(str(path), header_line))
+    if wrong.found or ragged.found:
+        _together([wrong, ragged, *odd.values()]).tell(DataError)
     table = np.array(values).reshape(-1, len(names))
     return Table(str(path), names, table, tuple(lines), header_line, odd, infinite)
 
 
 def _numbers_of(
     rows: Iterator[tuple[int, list[str]]], names: tuple[str, ...], path: str
-) -> tuple[array[float], array[int], Several, dict[str, Several], dict[str, Several]]:
+) -> tuple[array[float], array[int], Complaints, dict[str, Complaints], dict[str, Complaints]]:
     """Cells row by row, the rows' lines; complaints about ragged rows, odd and infinite cells."""
     values, lines = array("d"), array("q")
-    ragged = Several()
-    odd, infinite = defaultdict[str, Several](Several), defaultdict[str, Several](Several)
+    ragged = _several()
+    odd, infinite = defaultdict[str, Complaints](_several), defaultdict[str, Complaints](_several)
     for line, row in rows:
         extra = _without_empty_end(row[len(names) :])
         cells = row if len(row) == len(names) else [*row[: len(names)], *extra]
         if len(cells) != len(names):
             message = f"{len(cells)} cells, but the header has {len(names)}"
-            ragged.add(Complaint(message, Location(path, line)))
+            ragged.add(message, Location(path, line))
             continue
         lines.append(line)
         for name, cell in zip(names, cells, strict=True):
             number = _number(cell)
             if isinstance(number, str):
                 message = f"{number} in column '{name}': '{cell.strip()[:40]}'"
-                odd[name].add(Complaint(message, Location(path, line), _hint(cell)))
+                odd[name].add(message, Location(path, line), _hint(cell))
                 number = math.nan
             elif number == math.inf:
                 message = f"not a finite number in column '{name}': '{cell.strip()[:40]}'"
-                infinite[name].add(Complaint(message, Location(path, line)))
+                infinite[name].add(message, Location(path, line))
             values.append(number)
     return values, lines, ragged, dict(odd), dict(infinite)
 

@@ -20,6 +20,7 @@ class EventMeaning:
     """Where `condition` turns true, states, constants and parameters take other `values`.
 
     In one experiment alone, if it is named; a `delay` later; at the start, too, if `at_start`.
+    The rest is as in `nfanneal.model.ode.Trigger`.
     """
 
     condition: Any
@@ -27,6 +28,10 @@ class EventMeaning:
     delay: sympy.Expr | None = None
     at_start: bool = False
     experiment: str = ""
+    late_values: bool = True
+    persistent: bool = True
+    priority: float = 0.0
+    first: bool = False
 
     @property
     def expressions(self) -> tuple[Any, ...]:
@@ -85,7 +90,14 @@ class TriggersReader(Reader):
                 self.complain((*path, "delay"), f"{_called(event)}: a delay of {delay}, below 0")
         if condition is None or len(values) < len(event.set):
             return None
-        return EventMeaning(condition, values, delay, event.at_start == "fire", experiment)
+        late = event.delay is None if event.values is None else event.values == "at_assignment"
+        first = event.priority == "first"
+        if first and delay is not None:
+            self.complain((*path, "priority"), "an event that comes first has no delay")
+        return EventMeaning(
+            condition, values, delay, event.at_start == "fire", experiment, late,
+            event.persistent, 0.0 if event.priority == "first" else event.priority, first,
+        )  # fmt: skip
 
     def _check_target(self, model: OdeSpec, path: KeyPath, name: str, event: EventSpec) -> None:
         known = {**dict.fromkeys(model.states), **self._parameters, **self._constants}

@@ -95,9 +95,8 @@ def test_the_resolved_spec_and_the_schema_have_them():
     assert again.spec.model.events == checked.spec.model.events
     assert again.spec.model.events[0].at_start == "nothing"
     assert "events:" not in read(edited()).yaml
-    assert {"when", "set", "delay", "at_start", "name"} == set(
-        json_schema()["$defs"]["EventSpec"]["properties"]
-    )
+    keys = {"when", "set", "delay", "at_start", "name", "values", "persistent", "priority"}
+    assert keys == set(json_schema()["$defs"]["EventSpec"]["properties"])
 
 
 def test_events_that_wait_for_a_state_do_not_go_with_data_at_infinity(tmp_path):

@@ -75,6 +75,20 @@ def test_what_is_wrong_is_told_at_its_place(named, changes, words):
     assert complaints(with_names(named, *changes)) == words
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "formula"),
+    [
+        ("  doses: {x: {time: 1, amount: twice}}\n", "twice", "(2*k)"),
+        ("  events: [{when: x > 3, set: {x: half}}]\n", "half", "(x/2)"),
+    ],
+)
+def test_where_none_is_known_what_to_write_is_told(section, name, formula):
+    changes = [("  equations:\n", f"{section}  equations:\n")]
+    told = complaints(with_names({"flux": "k*x", "twice": "2*k", "half": "x/2"}, *changes))
+    expected = f"expressions are not known here: write {formula} in place of '{name}'"
+    assert any(expected in line for line in told), told
+
+
 def test_all_circles_are_found_and_what_hangs_on_them_is_left_out():
     names = dict.fromkeys("abcdefg")
     texts = {"a": "b", "b": "a + c", "c": "d", "d": "1", "e": "a", "f": "f*c", "g": "c + d"}

@@ -30,6 +30,11 @@ class Trigger:
     Condition, values and `delay` are of time, states, parameters and symbols of the timetable.
     `at_start` says whether a condition that is true at the start counts as one that turns there.
     `watched` is the condition with switches for what turns at times that are known before.
+
+    With `late_values` the values are those of when they are assigned, else of when the condition
+    turned. One that is not `persistent` is given up where the condition turns false before that. Of
+    several at one time those of higher `priority` come first. Where a `first` one happens, others
+    at that time look at conditions and values only after it.
     """
 
     condition: Any
@@ -37,6 +42,10 @@ class Trigger:
     delay: sympy.Expr | None = None
     at_start: bool = False
     watched: Any = None
+    late_values: bool = True
+    persistent: bool = True
+    priority: float = 0.0
+    first: bool = False
 
     @property
     def turns(self) -> Any:

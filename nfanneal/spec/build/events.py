@@ -108,7 +108,12 @@ def _triggers(
             own[here] = tuple(sympy.Integer(name == event.experiment) for name in names)
             condition = sympy.And(compare(sympy.Gt, here, sympy.Rational(1, 2)), condition)
         values = tuple((states.index(name), value) for name, value in event.values.items())
-        triggers.append(Trigger(condition, values, event.delay, event.at_start))
+        triggers.append(
+            Trigger(
+                condition, values, event.delay, event.at_start, late_values=event.late_values,
+                persistent=event.persistent, priority=event.priority, first=event.first,
+            )
+        )  # fmt: skip
     return tuple(triggers), own
 
 

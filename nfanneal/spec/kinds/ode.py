@@ -85,6 +85,16 @@ class EventSpec(Section):
     at_start: Literal["fire", "nothing"] = Field(
         "nothing", description="what a condition does that is true at the start"
     )
+    values: Literal["at_trigger", "at_assignment"] | None = Field(
+        None,
+        description="of when the condition turned (default with a delay), or of the assignment",
+    )
+    persistent: bool = Field(
+        True, description="false: given up where the condition turns false before the assignment"
+    )
+    priority: Annotated[float, Field(allow_inf_nan=False)] | Literal["first"] = Field(
+        0.0, description="of those at one time the higher comes first; first: before others look"
+    )
     name: Word | None = Field(None, description="how messages call it")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sympy
 
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.formulas import FormulaError, formula
-from nfanneal.spec.petab.tables import Complaints, Row
+from nfanneal.spec.petab.tables import Row
 
 
 def number_at(row: Row, column: str, wrong: Complaints) -> float | None:

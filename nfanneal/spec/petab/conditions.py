@@ -13,9 +13,9 @@ import sympy
 
 from nfanneal.errors import Location, nearest
 from nfanneal.model.expressions import symbol
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.measured import another
 from nfanneal.spec.petab.problem import Period, PetabExperiment, PetabProblem
-from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
 from nfanneal.spec.sbml.replacing import written_out
 
@@ -75,6 +75,12 @@ def resolve(
     model = _with_values(model, {*estimated, *moved}, problem, wrong)
     model = _with_held(model, {*estimated, *moved}, _changing(problem, model))
     base = _Base(model, estimated, names)
+    for experiment in problem.experiments:
+        if experiment.before is not None and model.events:
+            message = f"the model has events ('{model.events[0].name}'), and they could happen "
+            message += "while the steady state is found, where none are looked for"
+            hint = "in version 2, periods set values at their times, without events"
+            wrong.add(message, experiment.before.place, hint)
     experiments = {e.name: _parts(e, base, wrong) for e in problem.experiments}
     fixed = {names[t]: base.dummy(t) for t in moved}
     initial = {s: base.at_start(model.initial[s]).xreplace(renamed) for s in model.states}
@@ -195,10 +201,10 @@ class _Base:
         return float(value) if value is not None and value.is_number else 1.0
 
     def value(self, target: str) -> sympy.Expr:
-        """What a target is if no condition sets it: estimated, or as the model has it."""
+        """What a target is that the model has no value of, if no condition sets it."""
         if target in self.estimated:
             return symbol(target)
-        return self.at_start(self.model.initial.get(target, sympy.Float(self.dummy(target))))
+        return sympy.Float(self.dummy(target))
 
     def at_start(
         self,
@@ -238,7 +244,10 @@ def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> Exper
     if experiment.keeps and before is not None:
         kept = {t: v for t, v in before.changes.items() if t not in states}
         first = replace(first, changes={**kept, **first.changes})
-    settings = _settings(first, base)
+    if experiment.keeps and before is not None:  # computed when the equilibration began
+        settings = _settings(first, before, base, 0.0)
+    else:
+        settings = _settings(first, first, base, first.time)
     parts = ExperimentParts(
         {base.names[t]: value for t, value in settings.items()}, start=first.time
     )
@@ -246,10 +255,10 @@ def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> Exper
     if before is None:
         parts = replace(parts, states=_initial(base, own, EMPTY, first.time))
     else:
-        during = _settings(before, base)
+        during = _settings(before, before, base, 0.0)
         given = {t: v for t, v in before.changes.items() if t in states and v is not None}
         differ = {base.names[t]: v for t, v in during.items() if v != settings[t]}
-        begin = _initial(base, given, differ, first.time)
+        begin = _initial(base, given, differ, 0.0)  # the equilibration is not at the first time
         parts = replace(parts, states=begin, before=differ, reset=own)
     later = []
     for period in rest:
@@ -259,13 +268,27 @@ def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> Exper
     return replace(parts, later=tuple(later))
 
 
-def _settings(period: Period, base: _Base) -> Values:
-    """What stands for each target that is no state."""
-    found = {}
-    for target in base.names:
+def _settings(period: Period, beginning: Period, base: _Base, start: float) -> Values:
+    """What stands for each target that is no state.
+
+    What the model computes for one, at the `start`, is of the values that other targets have then,
+    states in the `beginning` among them.
+    """
+    given = {t: v for t, v in beginning.changes.items() if v is not None}
+    states: Values = {t: sympy.Dummy(t) for t in given if t in base.model.states}
+    back = {dummy: given[t] for t, dummy in states.items()}
+
+    def value(target: str) -> sympy.Expr:
         said = period.changes.get(target)
-        found[target] = base.value(target) if said is None else said
-    return found
+        if said is not None:
+            return said
+        if target in base.estimated or target not in base.model.initial:
+            return base.value(target)
+        found = base.at_start(base.model.initial[target], states, start)
+        others = {s: value(s.name) for s in found.free_symbols if s.name in base.names}
+        return found.xreplace(others | back)
+
+    return {target: value(target) for target in base.names}
 
 
 def _known(value: sympy.Expr, base: _Base, period: Period, wrong: Complaints) -> sympy.Expr:

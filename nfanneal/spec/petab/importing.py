@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from nfanneal.errors import SpecError
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.document import Document
 from nfanneal.spec.importers import Imported
+from nfanneal.spec.petab.places import places_of
 from nfanneal.spec.petab.reading import read_problem
 from nfanneal.spec.petab.spec_of import spec_mapping
-from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.petab.writing import spec_text
 from nfanneal.spec.sbml.model import read_sbml
 
@@ -28,12 +29,13 @@ def petab_spec(document: Document, folder: Path) -> Imported:
         try:
             model = read_sbml(problem.model_file)
         except SpecError as error:
-            wrong.found += error.complaints
+            wrong.take(error.complaints)
     if problem is None or model is None:
         wrong.tell()
         raise SpecError(())
-    mapping = spec_mapping(problem, model, wrong)
+    mapping, rows = spec_mapping(problem, model, wrong)
     wrong.tell()
     nominal = {p.name: p.nominal for p in problem.parameters if p.nominal is not None}
     text = spec_text(mapping, problem, model)
-    return Imported(text, model.notes, whole=True, nominal=nominal)
+    places = places_of(mapping, problem, model)
+    return Imported(text, model.notes, whole=True, nominal=nominal, places=places, rows=rows)

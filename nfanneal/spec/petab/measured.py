@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 import sympy
 
+from nfanneal.errors import Location
 from nfanneal.model.expressions import symbol
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.problem import Measurement, PetabObservable
-from nfanneal.spec.petab.tables import Complaints
 
 Overrides = tuple[tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]
 TIME_COLUMN = "time"
+MeasuredAs = tuple[str, str, float]
+"""The experiment, the observable, and the time of a datum in the spec."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,15 @@ class Measured:
 
     `observables` are expressions, `noise` the model and its argument of each. `instead` says, by
     experiment, what stands there for the placeholders that are left; `columns` are the data of
-    each: times and values by observable.
+    each: times and values by observable. `rows` say of each datum, by its place, in which
+    experiment and as what it is there, and when.
     """
 
     observables: dict[str, sympy.Expr] = field(default_factory=dict)
     noise: dict[str, tuple[str, sympy.Expr]] = field(default_factory=dict)
     instead: dict[str, dict[str, sympy.Expr]] = field(default_factory=dict)
     columns: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    rows: dict[Location, MeasuredAs] = field(default_factory=dict)
 
 
 def measured(
@@ -101,12 +106,14 @@ def _add(
             for placeholder, value in zip(names, (*given, *noise_given), strict=True):
                 if placeholder in places:
                     there[places[placeholder]] = value
-            found.columns.setdefault(experiment, {})[name] = [
-                (each.time, each.value)
+            here = [
+                each
                 for each in own
                 if each.experiment == experiment
                 and (each.overrides, each.noise_overrides) == (given, noise_given)
             ]
+            found.columns.setdefault(experiment, {})[name] = [(e.time, e.value) for e in here]
+            found.rows.update({e.place: (experiment, name, e.time) for e in here})
 
 
 def another(name: str, taken: set[str]) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from nfanneal.errors import Complaint, InputError, Location, SpecError
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.document import Document
 from nfanneal.spec.petab.problem import Files, PetabProblem
-from nfanneal.spec.petab.tables import Complaints
 
 INSTALL = "PEtab problems need petab and libsbml: pip install 'nfanneal[petab]'"
 MARK = "format_version"

@@ -9,12 +9,19 @@ from typing import Any
 
 import sympy
 
-from nfanneal.errors import nearest
+from nfanneal.errors import Location, nearest
 from nfanneal.model.expressions import CONSTANTS, FUNCTIONS, symbol
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.conditions import ExperimentParts, Resolved, resolve
-from nfanneal.spec.petab.measured import TIME_COLUMN, Measured, another, measured, table_text
+from nfanneal.spec.petab.measured import (
+    TIME_COLUMN,
+    Measured,
+    MeasuredAs,
+    another,
+    measured,
+    table_text,
+)
 from nfanneal.spec.petab.problem import PetabParameter, PetabProblem, with_names
-from nfanneal.spec.petab.tables import Complaints
 from nfanneal.spec.sbml.model import SbmlModel
 from nfanneal.spec.sbml.section import event_sections
 from nfanneal.spec.sbml.text import value_of
@@ -24,8 +31,13 @@ NOISE_ARGUMENTS = {
 }  # fmt: skip
 
 
-def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, Any]:
-    """The spec as data; what is wrong goes to `wrong`, and the mapping is then good for nothing."""
+def spec_mapping(
+    problem: PetabProblem, model: SbmlModel, wrong: Complaints
+) -> tuple[dict[str, Any], Mapping[Location, MeasuredAs]]:
+    """The spec as data, and what its data are of, by their place in the problem.
+
+    What is wrong goes to `wrong`, and the mapping is then good for nothing.
+    """
     problem = with_names(problem, _new_names(problem, model, wrong))
     taken = {*model.initial, *model.assignments, *model.unset, model.time}
     taken |= {p.name for p in problem.parameters} | {o.name for o in problem.observables}
@@ -39,17 +51,17 @@ def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> 
     found = measured(observables, problem.measurements, taken, wrong)
     _check_names(problem, model, resolved, found, wrong)
     if wrong.found:
-        return {}
+        return {}, {}
     shown, likelihood = _observed(found, resolved, model, taken)
     fixed = dict(resolved.fixed)
     fixed |= {name: 1.0 for there in found.instead.values() for name in there}
     events = event_sections(_with_names(model, resolved.renamed))
     section = _model(model, resolved, shown)
-    # at one time, events of a period come before those of the model
+    # at one time, events of a period come before those of the model, which see what it has set
     by_period = any(parts.later for parts in resolved.experiments.values())
     if events and not by_period:
         section["events"] = events
-    return {
+    mapping = {
         "name": problem.name,
         "model": section,
         "parameters": {p.name: _parameter(p) for p in problem.parameters} | fixed,
@@ -61,6 +73,7 @@ def spec_mapping(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> 
             if name in found.columns
         },
     }
+    return mapping, found.rows
 
 
 def _new_names(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, str]:
@@ -222,7 +235,11 @@ def _periods(
 ) -> dict[str, Any]:
     """Later periods as events of an experiment, and then the model's."""
     said = [
-        {"when": f"{time_name} >= {time!r}", "set": {n: value_of(e) for n, e in values.items()}}
+        {
+            "when": f"{time_name} >= {time!r}",
+            "set": {n: value_of(e) for n, e in values.items()},
+            "priority": "first",
+        }
         for time, values in parts.later
     ]
     return {"events": [*said, *events]} if said or events else {}

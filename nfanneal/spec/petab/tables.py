@@ -5,50 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nfanneal.errors import Complaint, Location, SpecError, nearest
+from nfanneal.errors import Location, SpecError, nearest
 from nfanneal.runtime.files import decoded, read_bytes
+from nfanneal.spec.collecting import Complaints
 
 LARGEST_FILE = 50_000_000
-MOST_COMPLAINTS = 100
 LONGEST_ERROR = 300
-
-
-@dataclass
-class Complaints:
-    """What is wrong, wherever; told all at once."""
-
-    found: list[Complaint] = field(default_factory=list)
-
-    def add(self, message: str, place: Location | None, hint: str | None = None) -> None:
-        """One more, unless the same has been said of the same place."""
-        complaint = Complaint(message, place, hint)
-        if complaint not in self.found:
-            self.found.append(complaint)
-
-    def unknown(self, what: str, name: str, known: Sequence[str], place: Location) -> None:
-        """A name that does not stand where it should."""
-        self.add(f"unknown {what} '{name}'", place, nearest(name, known))
-
-    def tell(self) -> None:
-        """Raise them, if there are any.
-
-        Raises:
-            SpecError: all of them, in the order of files and lines.
-        """
-        if self.found:
-            shown = sorted(self.found, key=_order)[:MOST_COMPLAINTS]
-            if len(self.found) > len(shown):
-                shown.append(Complaint(f"… and {len(self.found) - len(shown):,} more"))
-            raise SpecError(shown)
-
-
-def _order(complaint: Complaint) -> tuple[str, int, int]:
-    place = complaint.location
-    return ("", 0, 0) if place is None else (place.file, place.line or 0, place.column or 0)
 
 
 @dataclass(frozen=True)
@@ -101,7 +67,7 @@ def rows_of(
     try:
         text = decoded(read_bytes(path, LARGEST_FILE, SpecError, "table"), path, SpecError)
     except SpecError as error:
-        wrong.found += error.complaints
+        wrong.take(error.complaints)
         return
     lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:

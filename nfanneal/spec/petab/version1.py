@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy
 
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.cells import formula_at, formulas_at, number_at
 from nfanneal.spec.petab.priors import LN10, SCALES, scaled_prior
 from nfanneal.spec.petab.problem import (
@@ -20,7 +21,7 @@ from nfanneal.spec.petab.problem import (
     PetabParameter,
     PetabProblem,
 )
-from nfanneal.spec.petab.tables import Complaints, Row, rows_of, with_one_name
+from nfanneal.spec.petab.tables import Row, rows_of, with_one_name
 
 NOT_CHANGES = ("conditionId", "conditionName")
 NOISES = {

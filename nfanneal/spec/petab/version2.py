@@ -11,6 +11,7 @@ from typing import Any
 import sympy
 
 from nfanneal.errors import Location
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.petab.cells import formula_at, formulas_at, number_at
 from nfanneal.spec.petab.priors import named_prior
 from nfanneal.spec.petab.problem import (
@@ -22,7 +23,7 @@ from nfanneal.spec.petab.problem import (
     PetabParameter,
     PetabProblem,
 )
-from nfanneal.spec.petab.tables import Complaints, Row, rows_of, with_one_name
+from nfanneal.spec.petab.tables import Row, rows_of, with_one_name
 
 NOISES = {
     "normal": "normal", "laplace": "laplace",
@@ -51,7 +52,7 @@ def read_version2(name: str, files: Files, wrong: Complaints) -> PetabProblem:
         for row in _named(files.mappings, ("petabEntityId", "modelEntityId"), wrong)
         if row.text("modelEntityId")
     }
-    conditions = _conditions(files, wrong)
+    conditions = _conditions(files, {p.name for p in parameters}, aliases, wrong)
     experiments = _experiments(files, conditions, wrong)
     measurements = _measurements(files, [o.name for o in observables], experiments, wrong)
     nameless = NAMELESS
@@ -140,13 +141,21 @@ def _names_at(row: Row, column: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in row.text(column).split(";") if part.strip())
 
 
-def _conditions(files: Files, wrong: Complaints) -> dict[str, dict[str, sympy.Expr]]:
+def _conditions(
+    files: Files, parameters: set[str], aliases: Mapping[str, str], wrong: Complaints
+) -> dict[str, dict[str, sympy.Expr]]:
+    """What each condition sets: nothing that is in the table of parameters, which has its value."""
+    taken = parameters | {aliases.get(name, name) for name in parameters}
     found = defaultdict[str, dict[str, sympy.Expr]](dict)
     for row in _rows(files.conditions, ("conditionId", "targetId", "targetValue"), wrong):
         target, own = row.text("targetId"), found[row.text("conditionId")]
         if target in own:
             message = f"the condition sets '{target}' twice"
             wrong.add(message, row.place("targetId"))
+        if target in taken or aliases.get(target) in taken:
+            message = f"'{target}' is in the table of parameters: no condition can set it"
+            hint = "estimate another parameter, which is the targetValue of conditions"
+            wrong.add(message, row.place("targetId"), hint)
         own[target] = formula_at(row, "targetValue", wrong)
     return dict(found)
 

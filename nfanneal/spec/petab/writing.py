@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from nfanneal.spec.commenting import comment, scalar, with_comment
 from nfanneal.spec.petab.problem import PetabParameter, PetabProblem
 from nfanneal.spec.sbml.contents import SbmlModel
 
-WIDTH = 100
 Comment = Callable[[str], str]
 
 
 def spec_text(spec: Mapping[str, Any], problem: PetabProblem, model: SbmlModel) -> str:
     """The text of a spec, one line a value, that says of each what it was."""
+    model_file = problem.model_file.name
     parts = [
-        f"# Made from the PEtab problem {problem.name} and its model {problem.model_file.name}.\n",
-        f"name: {_scalar(spec['name'])}\n",
+        comment(f"Made from the PEtab problem {problem.name} and its model {model_file}.") + "\n",
+        f"name: {scalar(spec['name'])}\n",
         *_model(spec["model"], model),
         *_parameters(spec["parameters"], problem),
         "likelihood:\n",
@@ -29,20 +28,13 @@ def spec_text(spec: Mapping[str, Any], problem: PetabProblem, model: SbmlModel) 
     return "".join(parts)
 
 
-def _scalar(value: Any) -> str:
-    """A value on one line, as YAML."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=10**9, allow_unicode=True
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
 def _lines(
-    mapping: Mapping[str, Any], depth: int, comment: Comment = lambda name: ""
+    mapping: Mapping[str, Any], depth: int, about: Comment = lambda name: ""
 ) -> Iterator[str]:
     for name, value in mapping.items():
-        said = comment(name)
-        yield f"{'  ' * depth}{_scalar(name)}: {_scalar(value)}{f'  # {said}' if said else ''}\n"
+        said = about(name)
+        line = f"{'  ' * depth}{scalar(name)}: {scalar(value)}"
+        yield f"{with_comment(line, said)}\n"
 
 
 def _model(section: Mapping[str, Any], model: SbmlModel) -> Iterator[str]:
@@ -54,7 +46,7 @@ def _model(section: Mapping[str, Any], model: SbmlModel) -> Iterator[str]:
             model.units.get(name, ""),
             f"{model_file}:{line}" if line else "",
         ]
-        return _one_line("; ".join(word for word in dict.fromkeys(words) if word not in ("", name)))
+        return "; ".join(word for word in dict.fromkeys(words) if word not in ("", name))
 
     model_file = model.path.rsplit("/", maxsplit=1)[-1]
     yield "model:\n"
@@ -68,19 +60,19 @@ def _model(section: Mapping[str, Any], model: SbmlModel) -> Iterator[str]:
         elif isinstance(value, list):
             yield f"  {key}:\n"
             for item in value:
-                yield f"    - {_scalar(item)}\n"
+                yield f"    - {scalar(item)}\n"
         else:
-            yield f"  {key}: {_scalar(value)}\n"
+            yield f"  {key}: {scalar(value)}\n"
 
 
 def _parameters(section: Mapping[str, Any], problem: PetabProblem) -> Iterator[str]:
     known = {p.name: p for p in problem.parameters}
 
-    def comment(name: str) -> str:
+    def about(name: str) -> str:
         return _parameter_comment(known[name]) if name in known else "experiments say what it is"
 
     yield "parameters:\n"
-    yield from _lines(section, 1, comment)
+    yield from _lines(section, 1, about)
 
 
 def _parameter_comment(parameter: PetabParameter) -> str:
@@ -94,25 +86,21 @@ def _parameter_comment(parameter: PetabParameter) -> str:
 def _observable_comment(problem: PetabProblem) -> Comment:
     places = {o.name: o.place for o in problem.observables}
 
-    def comment(name: str) -> str:
+    def about(name: str) -> str:
         place = places.get(name)
         return "" if place is None else f"{place.file.rsplit('/', maxsplit=1)[-1]}:{place.line}"
 
-    return comment
+    return about
 
 
 def _experiments(section: Mapping[str, Any]) -> Iterator[str]:
     for name, said in section.items():
-        yield f"  {_scalar(name)}:\n"
+        yield f"  {scalar(name)}:\n"
         for key, value in said.items():
             if key == "data":
                 yield "    data:\n"
-                yield f"      time: {_scalar(value['time'])}\n"
+                yield f"      time: {scalar(value['time'])}\n"
                 yield "      table: |\n"
                 yield from (f"        {line}\n" for line in value["table"].splitlines())
             else:
-                yield f"    {key}: {_scalar(value)}\n"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:WIDTH]
+                yield f"    {key}: {scalar(value)}\n"

@@ -7,11 +7,10 @@ from typing import Any
 
 import yaml
 
+from nfanneal.spec.commenting import comment, scalar, with_comment
 from nfanneal.spec.sbml.contents import SbmlModel
 from nfanneal.spec.sbml.section import to_model_section
 
-WIDTH = 40
-"""Where comments begin, unless what they stand behind is longer."""
 _HEADINGS = {
     "states": "value at the start",
     "expressions": "rules, and the rates of reactions",
@@ -41,10 +40,10 @@ def commented(model: SbmlModel) -> str:
     species = [name for name in section["states"] if model.kinds[name] == "species"]
     observable = next(iter([*species, *section["states"]]))
     lines = [
-        _comment(f"From the SBML file {model.path}, line by line as the comments say."),
-        *(_comment(f"Note: {note}") for note in model.notes),
+        comment(f"From the SBML file {model.path}, line by line as the comments say."),
+        *(comment(f"Note: {note}") for note in model.notes),
         "",
-        f"name: {_scalar(model.name[:80])}",
+        f"name: {scalar(model.name[:80])}",
         "model:",
         *_model(model, section),
         f"parameters:  # {_HEADINGS['parameters']}",
@@ -52,7 +51,7 @@ def commented(model: SbmlModel) -> str:
     ]
     if not parameters:
         lines.append("  # the file has none: take numbers from model.constants")
-    missing = _MISSING.format(time=model.time, observable=_scalar(observable))
+    missing = _MISSING.format(time=model.time, observable=scalar(observable))
     return "\n".join(lines) + "\n\n" + missing
 
 
@@ -71,7 +70,7 @@ def _parameters(model: SbmlModel) -> list[str]:
 def _model(model: SbmlModel, section: Mapping[str, Any]) -> Iterator[str]:
     for key, value in section.items():
         if key not in _HEADINGS:
-            yield f"  {key}: {_scalar(value)}"
+            yield f"  {key}: {scalar(value)}"
             continue
         yield f"  {key}:  # {_HEADINGS[key]}"
         if key == "events":
@@ -80,19 +79,19 @@ def _model(model: SbmlModel, section: Mapping[str, Any]) -> Iterator[str]:
             continue
         for name, said in value.items():
             about = "" if key == "equations" else _about(model, name)
-            yield _with_comment(f"    {_scalar(name)}: {_scalar(said)}", about)
+            yield with_comment(f"    {scalar(name)}: {scalar(said)}", about)
 
 
 def _parameter(model: SbmlModel, name: str) -> str:
     if name in model.unset:
         about = f"TODO a value or a prior: the file has none; {_about(model, name)}"
-        return _with_comment(f"  {_scalar(name)}:", about)
+        return with_comment(f"  {scalar(name)}:", about)
     value = float(model.initial[name])
     prior = f"loguniform: [{value / 10:.3g}, {value * 10:.3g}]"
     if not 1e-300 < value < 1e300:
         prior = f"normal: [{value:.3g}, {max(1.0, abs(value)):.3g}]"
     about = f"TODO prior, such as {{prior: {{{prior}}}}}; {_about(model, name)}"
-    return _with_comment(f"  {_scalar(name)}: {_scalar(value)}", about)
+    return with_comment(f"  {scalar(name)}: {scalar(value)}", about)
 
 
 def _about(model: SbmlModel, name: str) -> str:
@@ -104,18 +103,3 @@ def _about(model: SbmlModel, name: str) -> str:
     parts += [f"in {model.units[name]}"] if name in model.units else []
     parts += [f"line {model.lines[name]}"] if name in model.lines else []
     return ", ".join(parts)
-
-
-def _with_comment(text: str, about: str) -> str:
-    return f"{text:<{WIDTH}}  {_comment(about)}" if about else text
-
-
-def _comment(text: str) -> str:
-    """One line, whatever the file's names hold."""
-    return "# " + "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _scalar(value: Any) -> str:
-    """A word, an expression or a number as YAML writes it on one line."""
-    text = yaml.safe_dump(value, allow_unicode=True, width=10**6, default_flow_style=True)
-    return text.removesuffix("...\n").strip()

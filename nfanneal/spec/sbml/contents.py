@@ -16,11 +16,11 @@ Kind = Literal["species", "compartment", "parameter", "local parameter", "stoich
 class SbmlEvent:
     """Assignments that are made when a trigger turns from false to true.
 
-    `initially` is the value that the trigger is taken to have had before the start; with a false
-    one and a trigger that is true at the start (for the values in the file) it `fires_at_start`.
-    All `assignments` are made at once. With a `delay` they are computed at the time of the
-    trigger if `values_from_trigger`, and given up where the trigger turns false unless
-    `persistent`. Of events at one time, those of the highest `priority` come first.
+    `initially` is the value that the trigger is taken to have had before the start: with a false
+    one, a trigger that is true at the start fires there. All `assignments` are made at once, with
+    a `delay` later. They are computed at the time of the trigger if `values_from_trigger`, and
+    given up where the trigger turns false before them unless `persistent`. Of events at one time,
+    those of the highest `priority` come first.
     """
 
     name: str
@@ -28,7 +28,6 @@ class SbmlEvent:
     delay: sympy.Expr | None
     priority: sympy.Expr | None
     assignments: Mapping[str, sympy.Expr]
-    fires_at_start: bool
     persistent: bool
     values_from_trigger: bool
     line: int

@@ -16,9 +16,9 @@ from nfanneal.errors import nearest
 from nfanneal.model.expressions import CONSTANTS, symbol
 from nfanneal.model.expressions.functions import Where, compare, number
 from nfanneal.model.expressions.grammar import is_finite
-from nfanneal.spec.sbml.complaining import Complaints, FormulaError
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.sbml.library import type_names
-from nfanneal.spec.sbml.operators import ARITHMETIC, AVOGADRO, REFUSED, RELATIONS
+from nfanneal.spec.sbml.operators import ARITHMETIC, AVOGADRO, REFUSED, RELATIONS, FormulaError
 
 DEEPEST = 150
 """Levels of operators, functions written out; sums and products of many terms are one level."""
@@ -65,7 +65,7 @@ class Formulas:
         self, build: Any, node: Any, line: int, what: str, local: Mapping[str, str] | None
     ) -> Any:
         if node is None:
-            self.complaints.add(line, f"{what} has no formula")
+            self.complaints.at(line, f"{what} has no formula")
             return None
         scope = {key: (symbol(name), 1) for key, name in (local or {}).items()}
         self._depth = 0
@@ -73,10 +73,10 @@ class Formulas:
         try:
             found = build(node, scope)
         except FormulaError as refused:
-            self.complaints.add(line, f"{what}: {refused.message}", refused.hint)
+            self.complaints.at(line, f"{what}: {refused.message}", refused.hint)
             return None
         except RecursionError:
-            self.complaints.add(line, f"{what}: nested too deeply")
+            self.complaints.at(line, f"{what}: nested too deeply")
             return None
         for note in self._notes:
             self.complaints.note(f"line {line}, {what}: {note}")

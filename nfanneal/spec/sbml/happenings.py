@@ -15,7 +15,7 @@ from nfanneal.spec.sbml.source import Source, items
 
 
 def events_of(source: Source, rules: Rules) -> list[SbmlEvent]:
-    """Read all events; complaints are collected. None `fires_at_start` as yet."""
+    """Read all events; complaints are collected."""
     found = []
     names = {key for key in (e.getId() for e in items(source.model, "Event")) if key}
     for i, event in enumerate(items(source.model, "Event"), start=1):
@@ -30,7 +30,7 @@ def _event(source: Source, rules: Rules, event: Any, name: str) -> SbmlEvent:
     line, what, formulas = event.getLine(), f"event '{name}'", source.formulas
     trigger, condition = event.getTrigger(), None
     if trigger is None:
-        source.complaints.add(line, f"{what} has no trigger")
+        source.complaints.at(line, f"{what} has no trigger")
     else:
         condition = formulas.condition(trigger.getMath(), line, f"the trigger of {what}")
     level_three = source.model.getLevel() > 2 and trigger is not None
@@ -46,7 +46,6 @@ def _event(source: Source, rules: Rules, event: Any, name: str) -> SbmlEvent:
         delay=delay,
         priority=priority,
         assignments=_assignments(source, rules, event, what),
-        fires_at_start=False,
         persistent=bool(trigger.getPersistent()) if level_three else True,
         values_from_trigger=bool(event.getUseValuesFromTriggerTime()),
         line=line,
@@ -62,11 +61,11 @@ def _assignments(source: Source, rules: Rules, event: Any, what: str) -> dict[st
         wrong = _wrong_with(source, rules, name)
         if wrong is not None:
             hint = nearest(key, source.elements) if name not in source.elements else None
-            source.complaints.add(line, f"{what} assigns to '{key}', which {wrong}", hint)
+            source.complaints.at(line, f"{what} assigns to '{key}', which {wrong}", hint)
             continue
         value = source.formulas.expression(assignment.getMath(), line, f"{what}, '{key}'")
         if name in found:
-            source.complaints.add(line, f"{what} assigns to '{key}' twice")
+            source.complaints.at(line, f"{what} assigns to '{key}' twice")
         found[name] = sympy.S.Zero if value is None else value
     return found | _diluted(source, rules, event, found)
 
@@ -91,10 +90,10 @@ def _diluted(
         by = compartment_of(source, element)
         if by in gone:
             message = f"an event makes compartment '{by}' vanish, with '{name}' in it"
-            source.complaints.add(event.getLine(), message)
+            source.complaints.at(event.getLine(), message)
         elif by is not None and by in assigned:
             found[name] = symbol(name) * symbol(by) / assigned[by]
     if found and event.isSetDelay() and event.getUseValuesFromTriggerTime():
         message = "a delayed event resizes a compartment with values from before the delay"
-        source.complaints.add(event.getLine(), message, 'useValuesFromTriggerTime="false" is read')
+        source.complaints.at(event.getLine(), message, 'useValuesFromTriggerTime="false" is read')
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nfanneal.spec.sbml.contents import SbmlEvent, SbmlModel
 from nfanneal.spec.sbml.reading import read_sbml, sbml_of
 from nfanneal.spec.sbml.section import to_model_section
-from nfanneal.spec.sbml.values import resolved, starting_numbers
+from nfanneal.spec.sbml.values import resolved
 
 __all__ = [
     "SbmlEvent",
@@ -13,6 +13,5 @@ __all__ = [
     "read_sbml",
     "resolved",
     "sbml_of",
-    "starting_numbers",
     "to_model_section",
 ]

@@ -14,7 +14,6 @@ import sympy
 
 from nfanneal.model.expressions import FUNCTIONS
 from nfanneal.model.expressions.functions import Least, Magnitude, Power, Where, compare, number
-from nfanneal.spec.sbml.complaining import FormulaError
 
 Build = Callable[..., sympy.Expr]
 AVOGADRO = 6.02214179e23
@@ -22,6 +21,14 @@ AVOGADRO = 6.02214179e23
 
 _exp, _log, _sqrt = (FUNCTIONS[name][1] for name in ("exp", "log", "sqrt"))
 _sin, _cos, _tanh = (FUNCTIONS[name][1] for name in ("sin", "cos", "tanh"))
+
+
+class FormulaError(Exception):
+    """A formula cannot be an expression of the grammar; whoever knows its line complains."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
 
 
 def inverse(x: sympy.Expr) -> sympy.Expr:

@@ -28,7 +28,7 @@ def compartment_of(source: Source, species: Any) -> str | None:
     name = source.name(species.getCompartment())
     if source.kinds.get(name) != "compartment":
         message = f"'{species.getId()}' is in '{species.getCompartment()}', which is no compartment"
-        source.complaints.add(species.getLine(), message)
+        source.complaints.at(species.getLine(), message)
         return None
     if species.getHasOnlySubstanceUnits() or _is_point(source.elements[name]):
         return None
@@ -71,7 +71,7 @@ def _number(source: Source, element: Any, value: float) -> sympy.Expr:
         return number(value)
     except OverflowError:
         message = f"'{element.getId()}' has the value {value}, not a finite number"
-        source.complaints.add(element.getLine(), message)
+        source.complaints.at(element.getLine(), message)
         return sympy.S.Zero
 
 

@@ -74,7 +74,7 @@ class _Equations:
         if whole is None or whole.has(Where):
             message = f"compartment '{compartment}' jumps, or is too long to be differentiated"
             hint = "a size that changes by a rate rule is read"
-            self._source.complaints.add(line, message, hint)
+            self._source.complaints.at(line, message, hint)
             return None
         for by in sorted(whole.free_symbols, key=str):
             if by.name == self._source.formulas.time:
@@ -82,7 +82,7 @@ class _Equations:
                 continue
             if self._is_inside(by.name, compartment):
                 message = f"the size of '{compartment}' depends on a concentration within it"
-                self._source.complaints.add(line, message)
+                self._source.complaints.at(line, message)
                 return None
             rate = self.rate(by.name) if by.name in self._source.elements else None
             if rate is not None:
@@ -90,7 +90,7 @@ class _Equations:
         total = _plain(sympy.Add(*terms))
         if total is None:
             message = f"the size of '{compartment}' has a derivative that is no expression"
-            self._source.complaints.add(line, message, "a size that changes by a rate rule is read")
+            self._source.complaints.at(line, message, "a size that changes by a rate rule is read")
         return None if total == 0 else total
 
     def _is_inside(self, name: str, compartment: str) -> bool:

@@ -38,7 +38,7 @@ def reactions_of(source: Source, rules: Rules) -> Reactions:
         if reaction.isSetFast() and reaction.getFast():
             hint = "give it a rate that is large, or replace it by its equilibrium"
             message = f"'{reaction.getId()}' is {FAST}"
-            source.complaints.add(reaction.getLine(), message, hint)
+            source.complaints.at(reaction.getLine(), message, hint)
         changed = _changed(source, rules, reaction)
         if _add_rate(source, found, reaction, bool(changed)):
             rate = symbol(source.name(reaction.getId()))
@@ -54,7 +54,7 @@ def _add_rate(source: Source, found: Reactions, reaction: Any, needed: bool) -> 
     if law is None or law.getMath() is None:
         if needed:
             hint = "a reaction without a rate is no differential equation"
-            source.complaints.add(reaction.getLine(), f"'{key}' has no kinetic law", hint)
+            source.complaints.at(reaction.getLine(), f"'{key}' has no kinetic law", hint)
         return False
     names = {}
     for parameter in local_parameters(reaction):
@@ -79,7 +79,7 @@ def _changed(source: Source, rules: Rules, reaction: Any) -> list[tuple[str, sym
         name = source.name(key)
         if source.kinds.get(name) != "species":
             hint = nearest(key, source.kinds)
-            source.complaints.add(line, f"'{reaction.getId()}': no species '{key}'", hint)
+            source.complaints.at(line, f"'{reaction.getId()}': no species '{key}'", hint)
             continue
         species = source.elements[name]
         stoichiometry = _stoichiometry(source, rules, reference)
@@ -89,7 +89,7 @@ def _changed(source: Source, rules: Rules, reaction: Any) -> list[tuple[str, sym
             what = "is constant" if species.getConstant() else "has a rule"
             hint = "is a boundaryCondition missing?"
             message = f"'{reaction.getId()}' changes '{key}', which {what}"
-            source.complaints.add(line, message, hint)
+            source.complaints.at(line, message, hint)
             continue
         found.append((name, sign * stoichiometry * _conversion(source, species)))
     return found
@@ -108,12 +108,12 @@ def _stoichiometry(source: Source, rules: Rules, reference: Any) -> sympy.Expr:
         return symbol(name)
     value = float(reference.getStoichiometry()) / (reference.getDenominator() or 1)
     if source.model.getLevel() > 2 and not reference.isSetStoichiometry():
-        source.complaints.add(line, f"the stoichiometry of '{key}' is not given")
+        source.complaints.at(line, f"the stoichiometry of '{key}' is not given")
         return sympy.S.One
     try:
         return number(value)
     except OverflowError:
-        source.complaints.add(line, f"the stoichiometry of '{key}' is not a finite number")
+        source.complaints.at(line, f"the stoichiometry of '{key}' is not a finite number")
         return sympy.S.One
 
 
@@ -126,5 +126,5 @@ def _conversion(source: Source, species: Any) -> sympy.Expr:
         return sympy.S.One
     name = source.name(key)
     if source.kinds.get(name) != "parameter":
-        source.complaints.add(species.getLine(), f"the conversion factor '{key}' is no parameter")
+        source.complaints.at(species.getLine(), f"the conversion factor '{key}' is no parameter")
     return symbol(name)

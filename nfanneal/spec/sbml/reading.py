@@ -5,28 +5,25 @@ libsbml's own check of consistency is not asked: on a chain of a few thousand ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import sympy
 
 from nfanneal.errors import SpecError
-from nfanneal.model.expressions import symbol
-from nfanneal.spec.sbml.complaining import Complaints
-from nfanneal.spec.sbml.contents import SbmlEvent, SbmlModel
+from nfanneal.spec.collecting import Complaints
+from nfanneal.spec.sbml.contents import SbmlModel
 from nfanneal.spec.sbml.happenings import events_of
 from nfanneal.spec.sbml.library import document_of, libsbml
 from nfanneal.spec.sbml.order import in_order
 from nfanneal.spec.sbml.quantities import starts_of
 from nfanneal.spec.sbml.rates import rates_of
 from nfanneal.spec.sbml.reactions import Reactions, reactions_of
-from nfanneal.spec.sbml.replacing import replaced
 from nfanneal.spec.sbml.rules import Rules, rules_of
 from nfanneal.spec.sbml.safety import read_file, safe_text
 from nfanneal.spec.sbml.source import Source, items, source_of
-from nfanneal.spec.sbml.values import refuse_circles, starting_numbers
+from nfanneal.spec.sbml.values import refuse_circles
 
 
 def read_sbml(path: Path) -> SbmlModel:
@@ -51,17 +48,12 @@ def sbml_of(raw: bytes, path: Path) -> SbmlModel:
         raise SpecError(f"{path}: no model in the file")
     if document.getLevel() < 2:
         hint = "convert it: libsbml and COPASI write level 3"
-        complaints.add(document.getLine(), "SBML of level 1 is not read", hint)
-        complaints.end()
+        complaints.at(document.getLine(), "SBML of level 1 is not read", hint)
+        complaints.tell()
     found = _read(model, complaints)
-    complaints.end()
+    complaints.tell()
     refuse_circles(found)
-    if all(event.initially for event in found.events):
-        return found
-    start = {symbol(n): sympy.Float(v) for n, v in starting_numbers(found).items()}
-    start[symbol(found.time)] = sympy.S.Zero
-    events = (replace(e, fires_at_start=_fires(e, start)) for e in found.events)
-    return replace(found, events=tuple(events))
+    return found
 
 
 def _read(model: Any, complaints: Complaints) -> SbmlModel:
@@ -100,19 +92,9 @@ def _assignments(source: Source, rules: Rules, reactions: Reactions) -> dict[str
     order, circle = in_order({n: [s.name for s in e.free_symbols] for n, e in given.items()})
     if circle:
         message = f"these formulas use one another: {' → '.join(circle[:10])}"
-        source.complaints.add(source.lines.get(circle[0], 1), message)
+        source.complaints.at(source.lines.get(circle[0], 1), message)
         return given
     return {name: given[name] for name in order}
-
-
-def _fires(event: SbmlEvent, start: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
-    """Whether its trigger turns true at the very start, for the values in the file."""
-    if event.initially:
-        return False
-    try:
-        return bool(replaced(event.trigger, start) == sympy.true)
-    except (OverflowError, ValueError, ZeroDivisionError):
-        return False
 
 
 def _all_elements(source: Source, reactions: Reactions) -> Iterable[tuple[str, Any]]:

@@ -28,26 +28,26 @@ def rules_of(source: Source) -> Rules:
     for rule in items(source.model, "Rule"):
         if rule.isAlgebraic():
             hint = "solve it for one of its ids, and make it an assignment rule"
-            source.complaints.add(rule.getLine(), ALGEBRAIC, hint)
+            source.complaints.at(rule.getLine(), ALGEBRAIC, hint)
             continue
         name = _target(source, rule.getVariable(), rule, "a rule")
         if name is None:
             continue
         if name in found.assignments or name in found.rates:
-            source.complaints.add(rule.getLine(), f"'{rule.getVariable()}' has two rules")
+            source.complaints.at(rule.getLine(), f"'{rule.getVariable()}' has two rules")
         into = found.assignments if rule.isAssignment() else found.rates
         what = f"the rule of '{rule.getVariable()}'"
         _put(source, into, name, rule, what)
         if source.elements[name].getConstant():
             message = f"'{rule.getVariable()}' is constant, but has a rule"
-            source.complaints.add(rule.getLine(), message)
+            source.complaints.at(rule.getLine(), message)
     for assignment in items(source.model, "InitialAssignment"):
         name = _target(source, assignment.getSymbol(), assignment, "an initial assignment")
         if name is None:
             continue
         if name in found.initial or name in found.assignments:
             message = f"'{assignment.getSymbol()}' is determined twice"
-            source.complaints.add(assignment.getLine(), message)
+            source.complaints.at(assignment.getLine(), message)
         what = f"the initial assignment of '{assignment.getSymbol()}'"
         _put(source, found.initial, name, assignment, what)
     return found
@@ -64,5 +64,5 @@ def _target(source: Source, identifier: str, element: Any, what: str) -> str | N
     if name in source.elements:
         return name
     message = f"{what} for '{identifier}', which is no species, compartment or parameter"
-    source.complaints.add(element.getLine(), message, nearest(identifier, source.elements))
+    source.complaints.at(element.getLine(), message, nearest(identifier, source.elements))
     return None

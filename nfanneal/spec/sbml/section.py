@@ -121,7 +121,6 @@ class _Writer:
 
     def event(self, event: SbmlEvent) -> dict[str, Any]:
         """One of the section's `events`."""
-        self._refuse(event)
 
         def whole(expression: Any) -> Any:
             """Conditions and values of events know no `expressions`."""
@@ -138,19 +137,26 @@ class _Writer:
         }
         if event.delay is not None and event.delay != 0:
             found["delay"] = self.value(event.name, whole(event.delay))
-        found["at_start"] = "fire" if event.fires_at_start else "nothing"
+        found |= self._with_others(event, "delay" in found)
+        found["at_start"] = "nothing" if event.initially else "fire"
         return found
 
-    def _refuse(self, event: SbmlEvent) -> None:
-        what, hint = f"event '{event.name}'", "events of a spec have no such thing"
-        if event.priority is not None and len(self._model.events) > 1:
-            self.complain("", f"{what} has a priority", hint, event.line)
-        if event.delay is None or event.delay == 0:
-            return
-        if not event.persistent:
-            message = f"{what} is given up where its trigger turns false before its delay is over"
-            self.complain("", message, hint, event.line)
-        later = any(not e.is_Number for e in event.assignments.values())
-        if later and not event.values_from_trigger:
-            message = f"{what} has a delay and takes values from the end of it"
-            self.complain("", message, hint, event.line)
+    def _with_others(self, event: SbmlEvent, delayed: bool) -> dict[str, Any]:
+        """What matters where others happen at the same time, or until a delay is over."""
+        found: dict[str, Any] = {}
+        others = [e for e in self._model.events if e is not event]
+        varies = any(not value.is_Number for value in event.assignments.values())
+        if delayed and varies and not event.values_from_trigger:
+            found["values"] = "at_assignment"
+        elif not delayed and varies and others and event.values_from_trigger:
+            found["values"] = "at_trigger"
+        if not event.persistent and (delayed or others):
+            found["persistent"] = False
+        if event.priority is not None and others:
+            if not event.priority.is_Number:
+                message = f"event '{event.name}' has a priority that is no number"
+                hint = "write a number for it"
+                self.complain("", message, hint, event.line)
+            else:
+                found["priority"] = value_of(event.priority)
+        return found

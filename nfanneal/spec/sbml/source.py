@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nfanneal.spec.sbml.complaining import Complaints
+from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.sbml.contents import Kind
 from nfanneal.spec.sbml.formulas import Formulas, Function
 from nfanneal.spec.sbml.naming import Naming
@@ -57,7 +57,7 @@ def source_of(model: Any, complaints: Complaints) -> Source:
     for element in [*(e for _, e in valued), *others]:
         key = element.getId()
         if key and key in seen:
-            complaints.add(element.getLine(), f"the id '{key}' is that of line {seen[key]}, too")
+            complaints.at(element.getLine(), f"the id '{key}' is that of line {seen[key]}, too")
         seen.setdefault(key, element.getLine())
     local = [p.getId() for r in reactions for p in local_parameters(r)]
     naming = Naming([*seen, *local])
@@ -69,7 +69,7 @@ def source_of(model: Any, complaints: Complaints) -> Source:
     for kind, element in valued:
         name = names.get(element.getId())
         if name is None:
-            complaints.add(element.getLine(), f"a {kind} without an id")
+            complaints.at(element.getLine(), f"a {kind} without an id")
             continue
         source.elements[name], source.kinds[name] = element, kind
         source.lines[name] = element.getLine()
@@ -103,7 +103,7 @@ def _functions(model: Any, complaints: Complaints) -> dict[str, Function]:
         key, line = definition.getId(), definition.getLine()
         arguments = [definition.getArgument(i) for i in range(definition.getNumArguments())]
         if definition.getBody() is None or any(a is None for a in arguments):
-            complaints.add(line, f"function '{key}' has no formula")
+            complaints.at(line, f"function '{key}' has no formula")
             continue
         names = tuple(a.getName() for a in arguments)
         found[key] = Function(names, definition.getBody(), line)
@@ -111,7 +111,7 @@ def _functions(model: Any, complaints: Complaints) -> dict[str, Function]:
     _, circle = in_order(calls)
     if circle:
         way = " → ".join(circle[:10])
-        complaints.add(found[circle[0]].line, f"function '{circle[0]}' calls itself: {way}")
+        complaints.at(found[circle[0]].line, f"function '{circle[0]}' calls itself: {way}")
     return {} if circle else found
 
 

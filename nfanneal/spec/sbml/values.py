@@ -64,23 +64,6 @@ def resolved(
     return {name: given[name] for name in [*model.initial, *model.unset] if name in given}
 
 
-def starting_numbers(model: SbmlModel) -> dict[str, float]:
-    """Numbers at the start of all ids that have one, as the file says.
-
-    Ids are evaluated one after the other, nothing is written out.
-
-    Raises:
-        SpecError: values determine one another in a circle.
-    """
-    given = _definitions(model, {})
-    known: dict[sympy.Symbol, sympy.Expr] = {symbol(model.time): sympy.S.Zero}
-    for name in _order(model, given):
-        value = _replaced(given[name], known)
-        if value is not None and value.is_Number:
-            known[symbol(name)] = value
-    return {s.name: float(value) for s, value in known.items() if s.name in given}
-
-
 def refuse_circles(model: SbmlModel) -> None:
     """Values at the start must not determine one another.
 

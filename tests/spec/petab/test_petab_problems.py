@@ -1,6 +1,5 @@
 """PEtab problems as specs: what they mean, what is wrong with them and where, hostile ones."""
 
-import math
 import random
 
 import numpy as np
@@ -9,41 +8,24 @@ import sympy
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from petab_tables import FIRST, MODEL, SECOND, edited, problem
+from petab_tables import (
+    FIRST,
+    MODEL,
+    SECOND,
+    complaints,
+    conversion,
+    edited,
+    log_likelihood,
+    normal,
+    problem,
+)  # fmt: skip
 
 from nfanneal.errors import InputError
-from nfanneal.model.calls import LogLikelihood
 from nfanneal.model.expressions import compile_numpy, symbol
-from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec
 from nfanneal.spec.petab.formulas import FormulaError, formula
 
 pytest.importorskip("petab", reason="nfanneal[petab] is not installed")
-
-
-def log_likelihood(path):
-    checked = load_spec(path)
-    built = build_problem(checked)
-    nominal = checked.document.nominal
-    theta = np.array([[nominal[name] for name in built.latent.column_names]])
-    return float(built.ask(LogLikelihood(), theta).log_likelihood[0])
-
-
-def conversion(times, *, a=1.0, b=0.0, k1=0.8, k2=0.6):
-    """A(t) of A ⇌ B."""
-    total, rest = a + b, k2 / (k1 + k2)
-    return total * rest + (a - total * rest) * np.exp(-(k1 + k2) * np.asarray(times))
-
-
-def normal(values, predictions, sigma):
-    r = (np.asarray(values) - predictions) / sigma
-    return float((-0.5 * r**2 - math.log(sigma) - 0.5 * math.log(2.0 * math.pi)).sum())
-
-
-def complaints(path):
-    with pytest.raises(InputError) as caught:
-        load_spec(path)
-    return [str(each) for each in caught.value.complaints]
 
 
 # ---------------------------------------------------------------- what it means
@@ -354,6 +336,27 @@ WRONG = {
         "measurements.tsv:2:1: 6 cells, but the header has 4",
     ),
 }
+
+
+WRONG |= {
+    "a prior of no width": (
+        {
+            "parameters": FIRST["parameters.tsv"]
+            .replace("estimate", "estimate	objectivePriorType	objectivePriorParameters")
+            .replace("0.6	1", "0.6	1	normal	0;-1")
+        },
+        "parameters.tsv:3:1: k2: normal: sd must be positive, not -1",
+    ),
+    "bounds without anything of a prior": (
+        {
+            "parameters": FIRST["parameters.tsv"]
+            .replace("estimate", "estimate	objectivePriorType	objectivePriorParameters")
+            .replace("0.6	1", "0.6	1	normal	1e9;1")
+        },
+        "parameters.tsv:3:1: k2: bounds: normal has nothing within [0.01, 10]",
+    ),
+}
+"""What the reader of specs finds is told at its place in the problem, too."""
 
 
 @pytest.mark.parametrize("case", WRONG)

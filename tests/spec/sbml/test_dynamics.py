@@ -24,7 +24,7 @@ from scipy.integrate import solve_ivp
 
 from nfanneal.errors import SpecError
 from nfanneal.model.expressions import compile_numpy, symbol
-from nfanneal.spec.sbml.model import starting_numbers, to_model_section
+from nfanneal.spec.sbml.model import to_model_section
 
 TIMES = np.linspace(0.0, 4.0, 9)
 TIGHT = {"rtol": 1e-11, "atol": 1e-13}
@@ -43,10 +43,20 @@ def _value(expression, known):
     return float(found)
 
 
+def starting(model):
+    """Numbers at the start of all ids, each after those that it is computed from."""
+    known, left = {model.time: 0.0}, {**model.initial, **model.assignments}
+    while left:
+        now = [n for n, e in left.items() if {s.name for s in e.free_symbols} <= known.keys()]
+        assert now, left
+        known |= {name: _value(left.pop(name), known) for name in now}
+    return known
+
+
 def solved(text, *wanted):
     """The course of ids, (times, ids), from the values in the file."""
     model = read(text)
-    start = starting_numbers(model)
+    start = starting(model)
     fixed = {n: v for n, v in start.items() if n not in model.states and n in model.initial}
 
     def slope(time, values):

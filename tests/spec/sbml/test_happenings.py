@@ -9,7 +9,6 @@ from sbml import (
     compartment,
     event,
     file,
-    initially,
     parameter,
     read,
     species,
@@ -44,18 +43,6 @@ def test_what_an_event_says():
     assert (found.delay, found.priority) == (K, symbol("p"))
     assert (found.persistent, found.initially, found.values_from_trigger) == (False, False, True)
     assert found.line == 7
-    assert not found.fires_at_start
-
-
-@pytest.mark.parametrize(
-    ("flag", "k", "fires"), [("false", 0, True), ("true", 0, False), ("false", 1, False)]
-)
-def test_an_event_fires_at_the_start_if_its_trigger_was_not_true_before(flag, k, fires):
-    text = with_events(
-        event("e", LATE, {"p": "2"}, flags=f'initialValue="{flag}" persistent="true"'),
-        InitialAssignments=initially("k", apply("times", "A", str(k))),
-    )
-    assert read(text).events[0].fires_at_start == fires
 
 
 def test_level_two_has_defaults():
@@ -69,7 +56,6 @@ def test_level_two_has_defaults():
     )  # fmt: skip
     (found,) = read(text).events
     assert (found.persistent, found.initially, found.values_from_trigger) == (True, True, True)
-    assert not found.fires_at_start
 
 
 def test_a_compartment_that_is_resized_dilutes_what_is_in_it():

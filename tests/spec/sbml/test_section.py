@@ -79,7 +79,7 @@ def test_events_change_states_and_what_only_they_change_becomes_one():
     first, second = found["events"]
     assert first == {
         "name": "e", "when": "time >= k", "set": {"A": "A + 1", "p": "k"}, "delay": 2,
-        "at_start": "nothing",
+        "at_start": "fire",
     }  # fmt: skip
     assert set(second["when"].split(" and ")) == {"time >= k", "A > p"}
     assert "delay" not in second
@@ -92,24 +92,32 @@ def test_an_event_at_the_start_fires():
     assert found["at_start"] == "fire"
 
 
+LATE_VALUES = ('FromTriggerTime="true"', 'FromTriggerTime="false"')
+ENDING = 'initialValue="true" persistent="false"'
+
+
 @pytest.mark.parametrize(
-    ("events", "message"),
+    ("events", "said"),
     [
-        (event("e", LATE, {"p": "k"}, priority="1") + event("f", LATE, {"p": "0"}), "a priority"),
-        (
-            event("e", LATE, {"p": "A"}, after="1", flags='initialValue="true" persistent="false"'),
-            "is given up",
-        ),
-        (
-            event("e", LATE, {"p": "A"}, after="1").replace(
-                'FromTriggerTime="true"', 'FromTriggerTime="false"'
-            ),
-            "takes values from the end of it",
-        ),
+        (event("e", LATE, {"p": "k"}), {}),
+        (event("e", LATE, {"p": "k"}, flags=ENDING, priority="1"), {}),
+        (event("e", LATE, {"p": "k"}, after="1", flags=ENDING), {"persistent": False}),
+        (event("e", LATE, {"p": "A"}, after="1").replace(*LATE_VALUES),
+         {"values": "at_assignment"}),
+        (event("e", LATE, {"p": "1"}, after="1").replace(*LATE_VALUES), {}),
+        (event("e", LATE, {"p": "k"}, flags=ENDING, priority="-2") + event("f", LATE, {"p": "0"}),
+         {"persistent": False, "priority": -2, "values": "at_trigger"}),
+        (event("e", LATE, {"p": "k"}).replace(*LATE_VALUES) + event("f", LATE, {"p": "0"}), {}),
     ],
-)
-def test_what_events_of_a_spec_cannot_do_is_refused_at_its_line(events, message):
-    with pytest.raises(SpecError, match=rf"model.xml:10: event 'e' .*{message}"):
+)  # fmt: skip
+def test_what_is_said_of_events_at_one_time_and_until_they_are_due(events, said):
+    first = to_model_section(read(file(**PLAIN, Events=events)))["events"][0]
+    assert {k: v for k, v in first.items() if k in ("values", "persistent", "priority")} == said
+
+
+def test_a_priority_that_is_no_number_is_refused_at_its_line():
+    events = event("e", LATE, {"p": "k"}, priority="k") + event("f", LATE, {"p": "0"})
+    with pytest.raises(SpecError, match=r"model.xml:10: event 'e' has a priority that is no num"):
         to_model_section(read(file(**PLAIN, Events=events)))
 
 

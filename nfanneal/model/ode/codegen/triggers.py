@@ -93,6 +93,10 @@ def _tables(layout: Layout, triggers: Sequence[Trigger], conditions: Conditions)
         f"TARGETS = np.array({targets}, dtype=np.int64)\n"
         f"STRICTLY = np.array({strict}, dtype=np.bool_)\n"
         f"AT_START = np.array({[t.at_start for t in triggers]}, dtype=np.bool_)\n"
+        f"LATE_VALUES = np.array({[t.late_values for t in triggers]}, dtype=np.bool_)\n"
+        f"GIVES_UP = np.array({[not t.persistent for t in triggers]}, dtype=np.bool_)\n"
+        f"FIRST = np.array({[t.first for t in triggers]}, dtype=np.bool_)\n"
+        f"PRIORITY = np.array({[float(t.priority) for t in triggers]})\n"
     )
 
 

@@ -202,6 +202,10 @@ STRICTLY, AT_START = np.array([True]), np.array([False])
 """Whether a relation does not hold at 0; whether an event whose condition is true at the start
 
 happens there."""
+LATE_VALUES, GIVES_UP = np.array([True]), np.array([False])
+"""Whether what an event sets is found when it is due; whether it ends as its condition does."""
+FIRST, PRIORITY = np.array([False]), np.array([0.0])
+"""Whether it is over before others look at the states; which of several that are due is first."""
 
 
 @njit(**STRICT)

@@ -33,16 +33,20 @@ from nfanneal.model.ode.solver.example_system import (
     COUNT,
     CROSSED_AT,
     EVENTS,
+    FIRST,
     FIXED,
+    GIVES_UP,
     HOLDS,
     LAST,
     LATE,
+    LATE_VALUES,
     MEMORY,
     MOVING,
     NOW,
     OF_PLACE,
     ORDER,
     PLACES,
+    PRIORITY,
     QUEUE,
     RELATIONS,
     SAME,
@@ -178,22 +182,39 @@ def strike(t, which, y, s, gradient, theta, fixed):
 
 @njit(**STRICT)
 def turn(t, y, s, gradient, moved, theta, fixed):
-    """Put what conditions lead to that turned true, in order, into the queue; the status."""
+    """Put what conditions lead to that turned true, in order, into the queue; the status.
+
+    Where one that comes first is among them, the others wait for the look that follows it.
+    """
     true = fixed[TRUE_NEW : TRUE_NEW + EVENTS]
     conditions(fixed[HOLDS : HOLDS + RELATIONS], true)
-    status = MINE
+    status, first = MINE, False
     for event in range(EVENTS):
-        if status == MINE and true[event] > 0.5 and not fixed[TRUE + event] > 0.5:
+        first = first or (FIRST[event] and true[event] > 0.5 > fixed[TRUE + event])
+    for event in range(EVENTS):
+        if first and not FIRST[event]:
+            continue
+        if status == MINE and true[event] > 0.5 > fixed[TRUE + event]:
             status = enqueue(event, t, y, s, gradient, moved, theta, fixed)
+        elif GIVES_UP[event] and true[event] < 0.5:
+            give_up(event, fixed)
         fixed[TRUE + event] = true[event]
     return status
+
+
+@njit(**STRICT)
+def give_up(event, fixed):
+    """Nothing of this event waits any longer."""
+    for place in range(QUEUE, QUEUE + PLACES * OF_PLACE, OF_PLACE):
+        if fixed[place] < math.inf and int(fixed[place + 2]) == event:
+            fixed[place] = math.inf
 
 
 @njit(**OWNING)
 def enqueue(event, t, y, s, gradient, moved, theta, fixed):
     """Keep what an event sets, and how that moves, until it is due; returns the status.
 
-    Without a delay, that is found when its turn comes: those before it may change it.
+    Late values are found when its turn comes: those before it may change them.
     """
     place = -1
     for one in range(QUEUE, QUEUE + PLACES * OF_PLACE, OF_PLACE):
@@ -207,11 +228,11 @@ def enqueue(event, t, y, s, gradient, moved, theta, fixed):
         return EVENT_DELAY
     fixed[ORDER] += 1.0
     fixed[place], fixed[place + 1], fixed[place + 2] = t + delay, fixed[ORDER], event
-    fixed[place + 3] = 1.0 if t + delay == t else 0.0
+    fixed[place + 3] = 1.0 if LATE_VALUES[event] else 0.0
     for q in range(COLUMNS):
         fixed[first + VALUES + q] = moved[q]
-    if gradient and t + delay > t:
-        f, total, slopes = np.empty(N), np.empty(N * P), np.empty((VALUES + 1) * COLUMNS)
+    if gradient and (t + delay > t or not LATE_VALUES[event]):
+        f, total, slopes = np.empty(N), np.empty(N * P), np.zeros((VALUES + 1) * COLUMNS)
         rhs(t, y, theta, fixed, f)
         for i in range(N):
             for q in range(P):
@@ -225,6 +246,13 @@ def enqueue(event, t, y, s, gradient, moved, theta, fixed):
 
 
 @njit(**STRICT)
+def comes_before(place, other, fixed):
+    """Which of two that are due at one time comes first: by priority, then as they turned."""
+    mine, theirs = PRIORITY[int(fixed[place + 2])], PRIORITY[int(fixed[other + 2])]
+    return mine > theirs or (mine == theirs and fixed[place + 1] < fixed[other + 1])
+
+
+@njit(**STRICT)
 def due_now(t, fixed):
     """What is to be done first of what is due; −1 if nothing is."""
     found = -1
@@ -232,7 +260,7 @@ def due_now(t, fixed):
         if fixed[place] <= t and (
             found < 0
             or fixed[place] < fixed[found]
-            or (fixed[place] == fixed[found] and fixed[place + 1] < fixed[found + 1])
+            or (fixed[place] == fixed[found] and comes_before(place, found, fixed))
         ):
             found = place
     return found
