@@ -13,6 +13,7 @@ from nfanneal.cli.files import refuse_existing, write_text
 from nfanneal.cli.words import nearest_word
 from nfanneal.cli.workers import model_option, workers_option
 from nfanneal.model.executors.choice import Workers
+from nfanneal.model.problem import Problem
 from nfanneal.results import store
 from nfanneal.results.export import predictions_as_csv
 from nfanneal.results.petab_simulation import petab_simulation
@@ -25,10 +26,17 @@ from nfanneal.results.predict import (
     thinned_posterior,
 )
 from nfanneal.results.rebuild import revived_problem
-from nfanneal.results.result import Prediction
+from nfanneal.results.result import Prediction, Result
+from nfanneal.results.times import (
+    DECLARED,
+    MINDS,
+    POINTS,
+    between_data,
+    minds_times,
+    only_at_data,
+)
 from nfanneal.runtime.threads import set_threads
 
-POINTS = 200
 MOST_POINTS = 100_000
 
 
@@ -85,11 +93,11 @@ def command(
     found = store.read(result)
     set_threads(threads)
     problem = revived_problem(found, model, workers)
-    times = _from_start(
-        _times(wanted, spans_of(found, problem)), starts_of(found, problem), observables
-    )
     rng = np.random.default_rng(seed)
     drawn = {"predictions": thinned_posterior(found, count, rng)}
+    times = _from_start(
+        _times(wanted, found, problem, drawn["predictions"]), starts_of(found, problem), observables
+    )
     if prior:
         drawn["prior_predictions"] = prior_draws(problem, count, rng)
     groups = {
@@ -111,14 +119,23 @@ def command(
         click.echo(f"written to {path}", err=True)
 
 
-def _times(wanted: str | None, data: Mapping[str, Array]) -> dict[str, Array]:
-    """Increasing times of each experiment: those that are wanted, or over its data's."""
-    if wanted is not None:
-        return dict.fromkeys(data, _times_in(wanted))
-    return {
-        name: np.unique(np.concatenate([own, np.linspace(own.min(), own.max(), POINTS)]))
-        for name, own in data.items()
-    }
+def _times(wanted: str | None, found: Result, problem: Problem, theta: Array) -> dict[str, Array]:
+    """Increasing times of each experiment: those that are wanted, or over its data's.
+
+    Raises:
+        click.UsageError: the model knows of its data's times only, and others are wanted.
+    """
+    if wanted is None:
+        times, why = between_data(found, problem, theta)
+        if why:
+            click.echo(f"Note: predicted at the times of the data alone: {why}", err=True)
+        return times
+    if only_at_data(found):
+        raise click.UsageError(f"--times: {DECLARED}")
+    times = dict.fromkeys(spans_of(found, problem), _times_in(wanted))
+    if minds_times(found, problem, theta, times):
+        click.echo(f"Warning: {MINDS}", err=True)
+    return times
 
 
 def _times_in(wanted: str) -> Array:

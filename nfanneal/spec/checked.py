@@ -92,7 +92,10 @@ class CheckedSpec:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed, but hardly meant: parameters that nothing depends on."""
+        """What is allowed, but hardly meant: parameters that nothing depends on.
+
+        Numbers of an imported problem may stand for others in every experiment.
+        """
         if not self.spec.model.transparent:
             return ()
         meaning, used = self.meaning, set[str]()
@@ -106,8 +109,22 @@ class CheckedSpec:
             here = {experiment.instead.get(s, s) for s in symbols}
             names = {str(s) for e in here for s in e.free_symbols} - set(experiment.numbers)
             used |= {name.split("[")[0] for name in names}
-        unused = [name for name in self.spec.parameters if name not in used]
-        return tuple(f"parameter '{name}' is not used anywhere" for name in unused)
+        imported = bool(self.document.nominal)
+        unused = [
+            name
+            for name, given in self.spec.parameters.items()
+            if name not in used and not (imported and isinstance(given, int | float))
+        ]
+        if not unused:
+            return ()
+        more = f" and {len(unused) - SHOWN} more" if len(unused) > SHOWN else ""
+        which = ", ".join(f"'{name}'" for name in unused[:SHOWN]) + more
+        many = len(unused) > 1
+        return (f"parameter{'s'[:many]} {which} {'are' if many else 'is'} not used anywhere",)
+
+
+SHOWN = 8
+"""Names in one warning."""
 
 
 def yaml_of(content: Mapping[str, object]) -> str:

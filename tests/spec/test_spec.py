@@ -214,10 +214,10 @@ def test_empty_sections_are_as_good_as_none():
 
 def test_nothing_uses_the_parameter():
     text = edited(("x0: 2", "x0: 2\n  a: {prior: {normal: [0, 1]}}\n  b: 3"))
-    assert read(text).warnings == (
-        "parameter 'a' is not used anywhere",
-        "parameter 'b' is not used anywhere",
-    )
+    assert read(text).warnings == ("parameters 'a', 'b' are not used anywhere",)
+    many = edited(("x0: 2", "x0: 2" + "".join(f"\n  u{i}: {i}" for i in range(30))))
+    (told,) = read(many).warnings
+    assert told.endswith("'u7' and 22 more are not used anywhere")
     assert read(DIRECT).warnings == ()
 
 

@@ -9,21 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfanneal.arrays import Array
-from nfanneal.errors import ModelError, ResultError
-from nfanneal.model.problem import Problem
 from nfanneal.report.figures.options import Options
-from nfanneal.results.predict import predict, spans_of, thinned_posterior
+from nfanneal.results.predict import predict, thinned_posterior
 from nfanneal.results.rebuild import revived_problem
 from nfanneal.results.result import ObservedData, Prediction, Result
 from nfanneal.results.summaries import band
+from nfanneal.results.times import between_data
 from nfanneal.spec.load import spec_from_text
 
-POINTS = 200
-"""Times between the first and the last datum."""
 DRAWS, NOISY = 400, 3200
 """Posterior draws of which bands are made, at most, and data that are drawn at each time."""
-SAME = 1e-6
-"""Relative difference of what a model says of the same times among others."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,8 @@ def trajectories_of(
     problem = revived_problem(result, options.model_file, options.workers)
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, draws, rng)
-    return predict(problem, theta, _dense(result, problem, theta), rng)
+    times, _ = between_data(result, problem, theta)
+    return predict(problem, theta, times, rng)
 
 
 def _spread(n: int, most: int) -> Array:
@@ -89,33 +85,8 @@ def _asked(result: Result, options: Options) -> dict[str, Prediction] | None:
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, DRAWS, rng)
     replicates = math.ceil(NOISY / len(theta))
-    return predict(problem, theta, _dense(result, problem, theta), rng, replicates=replicates)
-
-
-def _dense(result: Result, problem: Problem, theta: Array) -> dict[str, Array]:
-    """Times of each experiment between its data and at them; only at them, if nothing else counts.
-
-    A Python model may know of the data's times alone. Then it either fails at others, or says
-    something else of the same times.
-    """
-    spans = spans_of(result, problem)
-    dense = {
-        name: np.unique(np.concatenate([own, np.linspace(own.min(), own.max(), POINTS)]))
-        for name, own in spans.items()
-    }
-    if not spec_from_text(result.spec_yaml).spec.model.runs_code:
-        return dense
-    rng, few = np.random.default_rng(0), theta[:4]
-    try:
-        among = predict(problem, few, dense, rng)
-    except (ModelError, ResultError):
-        return spans
-    alone = predict(problem, few, spans, rng)
-    for name, each in alone.items():
-        there = np.isin(among[name].times, each.times)
-        if not np.allclose(among[name].clean[:, there], each.clean, rtol=SAME, equal_nan=True):
-            return spans
-    return dense
+    times, _ = between_data(result, problem, theta)
+    return predict(problem, theta, times, rng, replicates=replicates)
 
 
 def _at_data(data: ObservedData) -> Bands:

@@ -72,6 +72,11 @@ class ModelSpec(Section):
         return None
 
     @property
+    def only_at_data(self) -> bool:
+        """Whether it knows of the times of its data only: what it says depends on all of them."""
+        return False
+
+    @property
     def draws_per_call(self) -> int:
         """How many draws it is asked about at once, at most."""
         return EVALUATION_CHUNK

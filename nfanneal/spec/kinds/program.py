@@ -53,6 +53,11 @@ class ProgramSpec(ModelSpec):
     answer: Literal["table", "number"] = Field(
         "table", description="observables at the data's times, or the log-likelihood"
     )
+    times: Literal["any", "data"] = Field(
+        "any",
+        description="data: it knows of the times of its data only, since it counts what happens "
+        "between those it is given; predict and figures then ask it at no others",
+    )
     gradient: bool = Field(
         False, description="with lines and a number: it can give the gradient, too"
     )
@@ -84,6 +89,11 @@ class ProgramSpec(ModelSpec):
     def likelihood_key(self) -> str | None:
         """The key that says that it gives the log-likelihood itself."""
         return "answer: number" if self.answer == "number" else None
+
+    @property
+    def only_at_data(self) -> bool:
+        """As the spec says."""
+        return self.times == "data"
 
     @property
     def longest(self) -> float:

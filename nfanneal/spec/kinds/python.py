@@ -44,6 +44,11 @@ class PythonSpec(ModelSpec):
     array: Literal["torch", "numpy"] = Field(
         "torch", description="what the function works on; torch gives gradients"
     )
+    times: Literal["any", "data"] = Field(
+        "any",
+        description="data: it knows of the times of its data only, since it counts what happens "
+        "between those it is given; predict and figures then ask it at no others",
+    )
     batch: Whole | None = Field(
         None,
         ge=1,
@@ -58,6 +63,11 @@ class PythonSpec(ModelSpec):
     def likelihood_key(self) -> str | None:
         """The key of a function that gives the log-likelihood itself."""
         return None if self.log_likelihood is None else "log_likelihood"
+
+    @property
+    def only_at_data(self) -> bool:
+        """As the spec says."""
+        return self.times == "data"
 
     @property
     def draws_per_call(self) -> int:
