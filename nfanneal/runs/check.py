@@ -41,6 +41,8 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     z = PriorProposal(problem.latent.dimension).draw(2 * DRAWS, generator)
     outcomes_at(problem, z[:PROBE])  # what is compiled when first needed is compiled now
     calls = _calls_of(problem)
+    if calls.cost is None:
+        problem.evaluate(z[:PROBE], False)
     warm = max(PROBE, min(calls.count, DRAWS))  # all workers have begun then
     _, first = _timed(problem, z[:warm], False)
     n = DRAWS if first * DRAWS / warm < SLOW_SECONDS else max(16 * PROBE, calls.enough)

@@ -10,7 +10,10 @@ import yaml
 from commands import inside
 from processes import PYTHON, completed
 
+from nfanneal.cli.init import TEMPLATES
 from nfanneal.cli.main import COMMANDS
+from nfanneal.spec.json_schema import json_schema
+from nfanneal.spec.load import load_spec
 
 QUICK = [
     "--set", "anneal.draws=512", "--set", "anneal.steps=10", "--set", "output.samples=1000",
@@ -118,6 +121,20 @@ def test_init_check_run_summary(template, apart, terminal):
     code, _, err = terminal("run", spec, *SHORT, apart=False)
     assert code == 3
     assert "already exists; use --force" in err
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_is_sound_and_has_the_line_for_editors(template, tmp_path, capsys):
+    """The spec fits the schema beside it, which has no complaint that the program does not have."""
+    path = tmp_path / "mine.yaml"
+    assert inside(capsys, "init", path, "--template", template)[0] == 0
+    first = path.read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=nfanneal.schema.json"
+    schema = json.loads((tmp_path / "nfanneal.schema.json").read_text())
+    assert schema == json_schema()
+    checked = load_spec(path)
+    assert checked.warnings == ()
+    assert inside(capsys, "init", tmp_path / "other.yaml", "--template", template)[0] == 0
 
 
 def test_init_does_not_overwrite(ode, capsys):
