@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -127,7 +127,7 @@ def command(
     if alone and len(files) > 1:
         raise click.UsageError(f"the figure '{alone[0]}' shows one result, not {len(files)}")
     truths = _truth(truth)
-    _refuse_unknown(truths, {name for r in results.values() for name in r.columns.names})
+    _refuse_unknown(truths, [name for r in results.values() for name in r.columns.names])
     wanted = None if parameters is None else tuple(p.strip() for p in parameters.split(","))
     held = {source: store.read_predictions(Path(source)) for source in results}
     predictions = {source: each for source, each in held.items() if each}
@@ -155,16 +155,24 @@ def _refuse(kinds: list[str], files: list[Path]) -> None:
             raise click.UsageError(f"no figure '{path}'{nearest_word(str(path), KINDS)}")
 
 
-def _refuse_unknown(truths: Iterable[str], known: set[str]) -> None:
+def _refuse_unknown(truths: Iterable[str], known: Iterable[str]) -> None:
+    known = list(dict.fromkeys(known))
     for name in truths:
         if name not in known:
             raise click.UsageError(f"--truth: no parameter '{name}'{nearest_word(name, known)}")
 
 
+def _pairs(given: Iterable[str]) -> Iterator[str]:
+    """Files, and each of the values in `a=1,b=2`."""
+    for text in given:
+        parts = text.split(",")
+        yield from parts if all("=" in part for part in parts) else [text]
+
+
 def _truth(given: Iterable[str]) -> dict[str, float]:
     """Numbers by name, from files and NAME=VALUE texts."""
     numbers: dict[str, float] = {}
-    for text in given:
+    for text in _pairs(given):
         name, equals, value = text.partition("=")
         if not equals:
             numbers |= read_numbers(Path(text))

@@ -128,7 +128,7 @@ def command(
     A checkpoint is written every minute (output.checkpoint), and when the run is stopped by
     --max-time, SIGTERM, SIGUSR1 or SIGUSR2 (exit code 77) or Ctrl-C (130); --resume goes on.
     """
-    output = output or Path(f"{config.stem}.h5")
+    output = output or _beside(config)
     kept = output.absolute()  # a model may change the working directory
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
@@ -188,6 +188,18 @@ def command(
     if target_ess is not None and result.diagnostics.ess < target_ess:
         say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED
+
+
+def _beside(config: Path) -> Path:
+    """What a result is called by itself.
+
+    Raises:
+        SpecError: CONFIG is a result.
+    """
+    output = Path(f"{config.stem}.h5")
+    if output.exists() and config.exists() and output.samefile(config):
+        read_spec(config)  # which says so
+    return output
 
 
 def _go_on(arguments: list[str]) -> str:

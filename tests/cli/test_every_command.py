@@ -202,6 +202,12 @@ def test_what_is_no_command_is_answered_with_what_may_be_meant(words, hint, caps
     assert err.rstrip().endswith(hint)
 
 
+def test_a_result_in_place_of_a_spec_is_told_before_anything_is_overwritten(folder, capsys):
+    for words in (["run"], ["run", "--force"], ["check"]):
+        code, _, err = inside(capsys, words[0], folder / "ode.h5", *words[1:])
+        assert (code, "is an HDF5 file, not a spec" in err) == (3, True), err
+
+
 def test_help_alone_is_that_of_the_program(capsys):
     assert inside(capsys, "help") == inside(capsys, "--help")
 

@@ -164,6 +164,12 @@ def test_figures_of_two_results_truths_and_choices(folder, capsys):
         (("ode.h5", "flat.h5", "corner", "weights"), 2, "'weights' shows one result"),
         (("ode.h5", "corner", "--truth", "nn0=1"), 2, "no parameter 'nn0'"),
         (("ode.h5", "corner", "--truth", "n0=x"), 2, "not a number"),
+        (
+            ("ode.h5", "corner", "--truth", "n0=1,m=2"),
+            2,
+            "'m'; there are: n0, k",
+        ),
+        (("ode.h5", "corner", "--truth", "n0=1,2"), 2, "'1,2' is not a number"),
         (("ode.h5", "corner", "--truth", "none.yaml"), 3, "no such file"),
     ],
 )

@@ -234,7 +234,7 @@ def _add_intervals(panels: Mapping[tuple[int, int], Any], texts: Sequence[str]) 
     figure = panels[0, 0].get_figure()
     size = panels[0, 0].xaxis.label.get_fontsize()
     titles = [
-        panels[i, i].set_title(text, loc="left", fontsize=size, pad=2)
+        panels[i, i].set_title(text, loc="left", fontsize=size, pad=4)
         for i, text in enumerate(texts)
     ]
     for title in titles[1:]:
