@@ -261,6 +261,9 @@ def _header_complaints(names: tuple[str, ...], path: str, line: int) -> list[Com
     ]
 
 
+DIGITS = frozenset("0123456789")
+
+
 def _number(cell: str) -> float | str:
     """The cell's number, nan if it is missing, or +inf; what is wrong with it if it is neither."""
     text = cell.strip()
@@ -272,4 +275,6 @@ def _number(cell: str) -> float | str:
         value = float(text.replace("_", "?"))
     except ValueError:
         return "not a number"
+    if value == math.inf and text.lstrip("+")[:1] in DIGITS:
+        return "too large a number"
     return value if value > -math.inf else "not a finite number"

@@ -248,7 +248,7 @@ DATA_REFUSED = {
     "a column twice": ("t,y,y\n0,1,2\n", "d.csv:1: the header names 'y' more than once"),
     "an open quote": ('t,y\n0,"1\n1,2\n', 'is a quote (") never closed?'),
     "a huge cell": (f"t,y\n0,{'1' * 200_000}\n", "d.csv:2: not valid CSV"),
-    "a huge number": (f"t,y\n0,{'1' * 100_000}\n", "d.csv:2: not a finite number in column 'y'"),
+    "a huge number": (f"t,y\n0,{'1' * 100_000}\n", "d.csv:2: too large a number in column 'y'"),
     "a typographic minus": ("t,y\n0,\u22121\n", "hint: write -1"),
     "an escape": ("t,\x1b[31mz\n0,1\n", r"columns: t, \x1b[31mz"),
     "many columns": (",".join(map(str, range(MOST_COLUMNS + 1))), "10,001 columns"),

@@ -153,7 +153,11 @@ def table(raw: bytes) -> None:
             assert complaint.location is None or 1 <= complaint.location.line <= lines
         return
     assert found.values.shape == (len(found.lines), len(found.columns))
-    assert not np.isinf(found.values).any()
+    assert not np.isneginf(found.values).any()
+    endless = np.isinf(found.values).any(axis=0)
+    assert {name for name, is_so in zip(found.columns, endless, strict=True) if is_so} == {
+        *found.infinite
+    }
 
 
 def petab(raw: bytes) -> None:

@@ -80,7 +80,7 @@ BAD = {
     "dash": ("t,x\n0,-\n", "data.csv:2: not a number in column 'x': '-'"),
     "underscore": ("t,x\n0,1_0\n", "data.csv:2: not a number in column 'x': '1_0'"),
     "infinite": ("t,x\n0,inf\n", "data.csv:2: not a finite number in column 'x': 'inf'"),
-    "overflow": ("t,x\n0,1e999\n", "data.csv:2: not a finite number in column 'x': '1e999'"),
+    "overflow": ("t,x\n0,1e999\n", "data.csv:2: too large a number in column 'x': '1e999'"),
     "comma": ("t;x\n0;1,5\n", "data.csv:2: not a number in column 'x': '1,5'\n  hint: write 1.5"),
     "no header": ("0,1\n1,2\n", "data.csv:1: no header: the first row is 0, 1"),
     "open quote": ('t,x\n0,1\n1,"2\n2,3\n', "data.csv:3: not valid CSV: unexpected end of data"),

@@ -125,6 +125,7 @@ def test_growth_has_no_end_and_the_draw_fails(tmp_path, capsys):
         ({"observables": {"x": "x*t"}}, "t,x\n0,1\ninf,1\n", SpecError, "no value at time inf"),
         ({"positive": True}, "t,x\n0,1\ninf,1\n", SpecError, "positive: true has no steady"),
         ({}, "t,x\n-inf,1\n", DataError, "not a finite number in column 't': '-inf'"),
+        ({}, "t,x\n1e310,1\n", DataError, "too large a number in column 't': '1e310'"),
         ({}, "t,x\n1,inf\n", DataError, ":2: not a finite number in column 'x': 'inf'"),
     ],
 )
