@@ -8,10 +8,13 @@ import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -148,6 +151,20 @@ def _show_log() -> None:
     logger.setLevel(logging.INFO)
 
 
+def _tell(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int,
+    file: TextIO | None = None, line: str | None = None,
+) -> None:  # fmt: skip
+    """A warning of Python's is one line that says where it comes from, in log files too."""
+    _tell_once(f"Warning: {Path(filename).name}:{lineno}: {message} ({category.__name__})")
+
+
+@cache
+def _tell_once(text: str) -> None:
+    """Libraries that look after warnings make Python forget which it has shown."""
+    logging.getLogger("nfanneal").warning("%s", text)
+
+
 @contextmanager
 def _stoppable(arguments: list[str], *, ends: bool) -> Iterator[None]:
     """`run` is stopped with its own exit code from the start: libraries take seconds to import.
@@ -179,6 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if ends:
         outlive_readers()
+        warnings.showwarning = _tell
     _show_log()
     try:
         with _stoppable(arguments, ends=ends):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import click
 import pytest
 from commands import inside
-from processes import completed
+from processes import PYTHON, completed
 
 from nfanneal.cli.main import COMMANDS, WITHIN
 from nfanneal.cli.main import command as nfanneal
@@ -43,6 +43,22 @@ def test_completion_is_a_script_of_the_shell(shell, capsys):
     assert f"_NFANNEAL_COMPLETE={shell}_complete" in out
     if shutil.which(shell):
         assert completed([shell, "-n"], out).stderr == ""
+
+
+def test_warnings_of_a_model_are_a_line_each_and_go_to_the_log(tmp_path):
+    (tmp_path / "model.py").write_text(
+        "import numpy as np\ndef f(p):\n    np.log(np.zeros(1))\n    return -p['x'] ** 2\n"
+    )
+    (tmp_path / "s.yaml").write_text(
+        "model: {kind: python, file: model.py, log_likelihood: f, array: numpy}\n"
+        "parameters: {x: {prior: {normal: [0, 1]}}}\n"
+        "anneal: {draws: 64, steps: 2, max_rounds: 1, walkers: 0}\noutput: {samples: 100}\n"
+    )
+    words = ["run", tmp_path / "s.yaml", "-o", tmp_path / "s.h5", "--log", tmp_path / "log"]
+    done = completed([*PYTHON, *words, "--quiet"])
+    told = "Warning: model.py:3: divide by zero encountered in log (RuntimeWarning)"
+    assert done.stderr.splitlines() == [told]
+    assert told in (tmp_path / "log").read_text().splitlines()
 
 
 def test_a_notebook_shows_what_is_escaped(folder):
