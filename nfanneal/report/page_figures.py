@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nfanneal.errors import NfannealError
 from nfanneal.report.citation import spec_of
 from nfanneal.report.figures import KINDS, Options, draw
 from nfanneal.report.figures.inline import inline
+from nfanneal.report.figures.predicted import predictions_of
 from nfanneal.report.page_parts import Picture, Pictures, Tab
 from nfanneal.results.modes import find_modes
 from nfanneal.results.result import Result
@@ -29,6 +30,7 @@ class Drawer:
 
     ident: str
     most_bytes: int
+    options: Options = field(default_factory=Options)
 
     def picture(self, kind: str, results: Mapping[str, Result], what: str = "") -> Picture:
         """The figure of this kind, of results by their labels; `what` tells it from others.
@@ -36,7 +38,7 @@ class Drawer:
         Raises:
             NfannealError: the results do not have what it shows.
         """
-        drawn = inline(draw(kind, results, Options()), self.most_bytes)
+        drawn = inline(draw(kind, results, self.options), self.most_bytes)
         data = base64.b64encode(drawn.content).decode()
         of_which = f", {what}" if what else ""
         return Picture(
@@ -65,18 +67,30 @@ def drawn(
 def pictures_of(label: str, result: Result, drawer: Drawer) -> Pictures:
     """All figures of one result; those of its data in a tab for each experiment."""
     experiments, kinds = experiments_of(result), kinds_of(result)
+    drawer = replace(drawer, options=_predicted(label, result, drawer.options))
     tabs: list[Tab] = []
     missing: list[str] = []
     if 1 < len(experiments) <= MOST_TABS and "predictive" in kinds:
         kinds.remove("predictive")
         for i, (name, observables) in enumerate(experiments.items()):
-            own = Drawer(f"{drawer.ident}-e{i + 1}", drawer.most_bytes)
+            own = replace(drawer, ident=f"{drawer.ident}-e{i + 1}")
             alone = {label: _of_observables(result, observables)}
             data = drawn(["predictive"], alone, own, f"experiment {name}")
             tabs.append(Tab(own.ident, name, data.rest))
             missing += data.missing
     others = drawn(kinds, {label: result}, drawer)
     return Pictures(tuple(tabs), others.rest, (*missing, *others.missing))
+
+
+def _predicted(label: str, result: Result, options: Options) -> Options:
+    """With predictions of the model, which is asked once, for the data of all experiments."""
+    if not result.observed:
+        return options
+    try:
+        known = predictions_of(label, result, options)
+    except NfannealError:  # the figures say why
+        return options
+    return replace(options, predictions={label: known} if known else {})
 
 
 def kinds_of(result: Result) -> list[str]:

@@ -122,7 +122,10 @@ def _observations(checked: CheckedSpec, result: Result) -> dict[str, Observation
     found = {}
     for experiment in checked.meaning.experiments:
         names = tuple(n.observable for n in experiment.noise)
-        cells = [result.observed[within(name, experiment.name)] for name in names]
+        full = [within(name, experiment.name) for name in names]
+        if not set(full) <= set(result.observed):
+            raise ResultError("the result does not hold the data that its spec speaks of")
+        cells = [result.observed[name] for name in full]
         times = np.unique(np.concatenate([o.times for o in cells]))
         index = tuple(np.searchsorted(times, o.times) for o in cells)
         values = tuple(o.values for o in cells)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import inside
+from commands import inside, run
 from matplotlib.figure import Figure
 
 from nfanneal.errors import ResultError
@@ -308,3 +308,26 @@ def test_no_data_make_no_predictive_figure(folder, bare):
     text = page({"a.h5": result})
     assert Sound(text).wrong == []
     assert "SHA-256" not in text
+
+
+TWO = """
+model: {kind: ode, states: {n: n0}, equations: {n: -k*n}}
+parameters: {n0: {prior: {lognormal: [0, 1]}, per: experiment}, k: {prior: {halfnormal: 1}}}
+experiments:
+  cold: {data: {table: "t,n\\n0,1.1\\n1,0.6\\n2,0.45\\n"}}
+  warm: {data: {table: "t,n\\n0,2.1\\n3,0.2\\n"}}
+likelihood: {n: {normal: 0.1}}
+anneal: {draws: 128, steps: 5, max_rounds: 1, walkers: 0}
+output: {samples: 200}
+"""
+
+
+def test_the_page_of_a_model_with_experiments_draws_the_data_of_each(tmp_path):
+    """As a user makes it: the model is asked between all data, and each tab shows its own."""
+    (tmp_path / "two.yaml").write_text(TWO)
+    run("run", tmp_path / "two.yaml", "-o", tmp_path / "two.h5", "--quiet", codes=(0, 5))
+    run("report", tmp_path / "two.h5", "-o", tmp_path / "two.html")
+    text = (tmp_path / "two.html").read_text()
+    for i in (1, 2):
+        assert f'id="figure-r1-e{i}-predictive"' in text
+    assert "no predictive figure" not in text

@@ -36,13 +36,21 @@ def bands_of(source: str, result: Result, options: Options) -> dict[str, Bands]:
     where it can be asked for; otherwise of the replicates at the data's times.
     """
     found = {name: _at_data(data) for name, data in result.observed.items()}
-    stored = options.predictions.get(source)
-    if stored is None and _may_be_asked(result, options):
-        stored = _asked(result, options)
+    stored = predictions_of(source, result, options)
     for name, prediction in (stored or {}).items():
         if name in found and prediction.noisy is not None and len(prediction.times) > 1:
             found[name] = Bands(prediction.times, band(prediction.noisy))
     return found
+
+
+def predictions_of(
+    source: str, result: Result, options: Options
+) -> Mapping[str, Prediction] | None:
+    """Those that are stored with the result, else the model's, if it can be asked; else None."""
+    stored = options.predictions.get(source)
+    if stored is None and _may_be_asked(result, options):
+        return _asked(result, options)
+    return stored
 
 
 def trajectories_of(
@@ -80,7 +88,7 @@ def _may_be_asked(result: Result, options: Options) -> bool:
     return not model.outside and (options.model_file is not None or not model.runs_code)
 
 
-def _asked(result: Result, options: Options) -> dict[str, Prediction] | None:
+def _asked(result: Result, options: Options) -> dict[str, Prediction]:
     problem = revived_problem(result, options.model_file, options.workers)
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, DRAWS, rng)
