@@ -127,9 +127,9 @@ def test_a_reader_that_goes_away_is_no_failure(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_tab_offers_arguments_options_and_their_values(name, shell, tab):
     words = name.split()
-    takes_files = any(isinstance(p, click.Argument) for p in found(name)[0].params)
-    offered = (set(TOPICS), False) if name == "guide" else (set(), takes_files)
-    assert tab(shell, *words, "") == offered
+    arguments = [p for p in found(name)[0].params if isinstance(p, click.Argument)]
+    values = {"guide": set(TOPICS), "completion": set(SHELLS)}.get(name, set())
+    assert tab(shell, *words, "") == (values, bool(arguments) and not values)
     tab(shell, *words, "x.yaml", "")
     tab(shell, *words, "--no-such-option", "")
     every = {text for option in options(name) for text in long_names(option)}

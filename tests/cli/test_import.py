@@ -165,4 +165,4 @@ def test_nothing_is_overwritten_unless_that_is_said(model, capsys):
     assert (code, "is what the command reads" in err) == (3, True)
     code, _, _ = inside(capsys, "import", model, "-o", "model.yaml", "--force")
     assert code == 0
-    assert MODULES == {"import": "import_"}
+    assert MODULES["import"] == "import_"

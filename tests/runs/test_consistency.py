@@ -75,7 +75,7 @@ def spec(tmp_path, monkeypatch):
 def test_what_is_no_function_is_told_and_not_trusted(function, spec, capsys):
     path = spec(function)
     report = json.loads(inside(capsys, "check", path, "--json")[1])
-    later = function in ("crowd", "drifting")  # a check asks too few to see it
+    later = function == "crowd"  # a check asks too few to see it
     assert any(ODD[function] in text for text in report["warnings"]) != later
     code, out, _ = inside(capsys, "run", path, "--threads", 1)
     assert code == 5

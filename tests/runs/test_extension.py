@@ -155,7 +155,7 @@ def test_other_data_and_other_models_are_refused(finished, capsys):
 def test_what_cannot_be_gone_on_from(finished, capsys):
     code, _, err = extend(capsys, finished, "--more-rounds", 1)
     assert code == 2
-    assert "--more-rounds and --target-ess need --resume" in err
+    assert "--more-rounds, --target-ess and --model-changed need --resume" in err
     code, _, err = extend(capsys, finished, "--resume", "--more-rounds", 1, name="none.h5")
     assert code == 3
     assert "nothing to resume" in err
