@@ -146,8 +146,9 @@ def _refuse(kinds: list[str], files: list[Path]) -> None:
     listed = ", ".join(KINDS)
     if not kinds:
         odd = [str(path) for path in files if not path.suffix]
-        hint = nearest_word(odd[0], KINDS) if odd else f"; there are: {listed}"
-        raise click.UsageError(f"which figure?{hint}")
+        if odd and not files[-1].exists():
+            raise click.UsageError(f"no figure '{odd[-1]}'{nearest_word(odd[-1], KINDS)}")
+        raise click.UsageError(f"which figure? There are: {listed}")
     if not files:
         raise click.UsageError("of which result?")
     for path in files:

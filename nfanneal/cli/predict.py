@@ -134,7 +134,9 @@ def _times(wanted: str | None, found: Result, problem: Problem, theta: Array) ->
         raise click.UsageError(f"--times: {DECLARED}")
     times = dict.fromkeys(spans_of(found, problem), _times_in(wanted))
     if minds_times(found, problem, theta, times):
-        click.echo(f"Warning: {MINDS}", err=True)
+        click.echo(
+            f"Warning: {MINDS}. What is written is of the times that were asked for", err=True
+        )
     return times
 
 
@@ -148,6 +150,8 @@ def _times_in(wanted: str) -> Array:
         if ":" in wanted:
             start, stop, *steps = (float(text) for text in wanted.split(":"))
             (step,) = steps or [(stop - start) / (POINTS - 1)]
+            if not stop > start and not steps:
+                raise ValueError
             size = (stop - start) / step
             if size > MOST_POINTS:
                 raise click.UsageError(f"--times: more than {MOST_POINTS:,} times")

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nfanneal.report.durations import lasting
+from nfanneal.runs.check import ROUGH
 
 
 def _best_and_median(report: Mapping[str, Any]) -> str:
@@ -19,7 +20,10 @@ def _best_and_median(report: Mapping[str, Any]) -> str:
 
 def _apart(report: Mapping[str, Any]) -> str:
     apart, error = report["gradient_difference"], report["gradient_difference_error"]
-    return "" if apart is None else f"{apart:.1g} of it apart (differences good to {error:.1g})"
+    if apart is None:
+        return ""
+    agree = "agrees" if apart < ROUGH else "DISAGREES"
+    return f"{agree}: {apart:.1g} of it apart, differences good to {error:.1g}"
 
 
 def _call(report: Mapping[str, Any]) -> str:

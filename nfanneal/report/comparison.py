@@ -12,6 +12,9 @@ from rich.text import Text
 from nfanneal.report.summary import finite
 from nfanneal.results.compare import Comparison
 
+SMALLEST = 0.001
+"""Smaller probabilities are not told apart."""
+
 
 def comparison_json(rows: Sequence[Comparison]) -> dict[str, Any]:
     """What `nfanneal compare --json` prints."""
@@ -31,7 +34,7 @@ def print_comparison(rows: Sequence[Comparison], console: Console) -> None:
             r.source if r.trusted else f"{r.source} (!)",
             f"{r.log_evidence:.3f} ± {r.error:.3f}",
             "" if r is best else f"{r.log_bayes_factor:.3f} ± {r.log_bayes_factor_error:.3f}",
-            f"{r.probability:.3f} ± {r.probability_error:.3f}",
+            probability_in_words(r),
             "" if r.loo is None else f"{r.loo.elpd:.1f} ± {r.loo.error:.1f}",
         )
     console.print(table)
@@ -46,6 +49,13 @@ def print_comparison(rows: Sequence[Comparison], console: Console) -> None:
         console.print(f"prior probabilities: {shown}", soft_wrap=True)
     for text in comparison_warnings(rows):
         console.print(Text.assemble(("Warning: ", "bold yellow"), text), soft_wrap=True)
+
+
+def probability_in_words(row: Comparison) -> str:
+    """A model's probability with its error; below a thousandth only that."""
+    if row.probability < SMALLEST and row.probability_error < SMALLEST:
+        return f"< {SMALLEST:g}"
+    return f"{row.probability:.3f} ± {row.probability_error:.3f}"
 
 
 def comparison_warnings(rows: Sequence[Comparison]) -> list[str]:

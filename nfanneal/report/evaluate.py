@@ -64,7 +64,7 @@ def _parameters(found: PointEvaluation) -> Table:
     columns: dict[str, Mapping[str, float]] = {"value": found.parameters}
     if found.gradient is not None:
         columns["slope of log-likelihood"] = found.gradient.log_likelihood
-        columns["of log-posterior"] = found.gradient.log_posterior
+        columns["slope of log-posterior"] = found.gradient.log_posterior
         table.caption, table.caption_justify = SLOPES_BY[found.gradient.by], "left"
     for title in columns:
         table.add_column(title, justify="right", no_wrap=True)

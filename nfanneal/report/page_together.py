@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from nfanneal.errors import NfannealError, SpecError
-from nfanneal.report.comparison import comparison_warnings
+from nfanneal.report.comparison import comparison_warnings, probability_in_words
 from nfanneal.report.page_figures import Drawer, drawn
 from nfanneal.report.page_parts import Glance, Pictures, Table, Together
 from nfanneal.report.page_result import SHOWN_ROWS, and_more
@@ -151,7 +151,7 @@ def _compared(rows: Iterable[Comparison]) -> Table:
             r.source,
             f"{r.log_evidence:.3f} ± {r.error:.3f}",
             f"{r.log_bayes_factor:.3f} ± {r.log_bayes_factor_error:.3f}",
-            f"{r.probability:.4f} ± {r.probability_error:.4f}",
+            probability_in_words(r),
             "" if r.loo is None else f"{r.loo.elpd:.1f} ± {r.loo.error:.1f}",
             r.kass_raftery or "the best",
         )

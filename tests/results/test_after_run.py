@@ -281,6 +281,7 @@ def test_a_result_is_never_overwritten_by_what_reads_it(folder, capsys):
         (("predict", "--times=-1,0,1"), "before 0, where the model starts"),
         (("predict", "--times", "0:1e9:1e-3"), "more than 100,000 times"),
         (("predict", "--times", "3:1:1"), "neither START:STOP, START:STOP:STEP nor a"),
+        (("predict", "--times", "30:0"), "neither START:STOP, START:STOP:STEP nor a"),
         (("predict", "--times", "0:"), "neither START:STOP, START:STOP:STEP nor a"),
     ],
 )

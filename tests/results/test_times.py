@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 from commands import inside, run
+from processes import PYTHON, completed
 
 from nfanneal.results import store
 
@@ -68,6 +69,13 @@ def test_it_is_predicted_at_the_times_of_its_data(model, times, told, made, tmp_
     found = predicted(tmp_path)
     assert list(found) == [1.0, 2.0, 4.0]
     np.testing.assert_allclose(list(found.values()), rate * np.array([1, 1, 2]), rtol=1e-9)
+
+
+def test_figures_say_that_they_keep_to_the_times_of_the_data(made, tmp_path):
+    words = made(COUNTING)[1:4]
+    done = completed([*PYTHON, "plot", *words, "trajectories", "-o", tmp_path / "t.png"])
+    assert done.returncode == 0
+    assert "Note: drawn at the times of the data alone: the model says something" in done.stderr
 
 
 def test_other_times_are_refused_or_come_with_a_warning(made, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfanneal.arrays import Array
+from nfanneal.model.problem import Problem
 from nfanneal.report.figures.options import Options
 from nfanneal.results.predict import predict, thinned_posterior
 from nfanneal.results.rebuild import revived_problem
@@ -17,6 +19,7 @@ from nfanneal.results.summaries import band
 from nfanneal.results.times import between_data
 from nfanneal.spec.load import spec_from_text
 
+LOGGER = logging.getLogger(__name__)
 DRAWS, NOISY = 400, 3200
 """Posterior draws of which bands are made, at most, and data that are drawn at each time."""
 
@@ -70,7 +73,7 @@ def trajectories_of(
     problem = revived_problem(result, options.model_file, options.workers)
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, draws, rng)
-    times, _ = between_data(result, problem, theta)
+    times = _between_data(result, problem, theta)
     return predict(problem, theta, times, rng)
 
 
@@ -93,8 +96,16 @@ def _asked(result: Result, options: Options) -> dict[str, Prediction]:
     rng = np.random.default_rng(result.provenance.seed)
     theta = thinned_posterior(result, DRAWS, rng)
     replicates = math.ceil(NOISY / len(theta))
-    times, _ = between_data(result, problem, theta)
+    times = _between_data(result, problem, theta)
     return predict(problem, theta, times, rng, replicates=replicates)
+
+
+def _between_data(result: Result, problem: Problem, theta: Array) -> dict[str, Array]:
+    """Times between the data too, if the model takes them; it is told where it does not."""
+    times, why = between_data(result, problem, theta)
+    if why:
+        LOGGER.info("Note: drawn at the times of the data alone: %s", why)
+    return times
 
 
 def _at_data(data: ObservedData) -> Bands:
