@@ -26,6 +26,8 @@ SHORTEST = 12
 RESOLVED, OVERSHOOT = 0.1, 0.2
 """Share of a term's deviation from its mean that lines between its values may miss; and of its
 range, by which it may go beyond the values at both ends of an interval."""
+SLIGHT = 1e-3
+"""Share of its range by which a term may rise and fall between two times unseen."""
 
 
 def longest_step(system: OdeSystem, phi: Array, start: float, end: float) -> float:
@@ -102,12 +104,28 @@ def intervals_needed(values: Array) -> int:
     passed = False
     for power in range(COARSE, FINE + 1):
         nodes = position[:: 2 ** (FINE - power)]
-        missed = float(np.abs(values - np.interp(position, nodes, values[nodes])).sum())
+        lines = np.interp(position, nodes, values[nodes])
+        missed = float(np.abs(values - lines)[:-1] @ _turns(values, power))
         seen = missed <= RESOLVED * deviation and _overshoot(values, power) <= OVERSHOOT * extent
         before, passed = passed, seen
         if before and passed:
             return power - 1
     return FINE
+
+
+def _turns(values: Array, power: int) -> Array:
+    """1. for each value (2^FINE,) near which they rise and fall within two intervals, else 0.
+
+    Where they only rise or only fall, both ends tell of it, however fast it is: what decays from
+    the start is seen by the first steps, and a jump by the step beyond it. A step begins anywhere:
+    it lies within two intervals.
+    """
+    size = (len(values) - 1) // 2**power
+    steps = np.diff(values).reshape(2**power, size)
+    ways, far = np.abs(steps).sum(axis=1), steps.sum(axis=1)
+    both = ways[:-1] + ways[1:] - np.abs(far[:-1] + far[1:]) > SLIGHT * np.ptp(values)
+    near = np.append(both, False) | np.append(False, both)
+    return np.repeat(near.astype(np.float64), size)
 
 
 def _overshoot(values: Array, power: int) -> float:

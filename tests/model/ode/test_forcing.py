@@ -73,6 +73,26 @@ def test_a_jump_alone_is_no_peak():
     assert step_for("where(sin(t/25) > 0.5, c, 0)") > 1.0
 
 
+@pytest.mark.parametrize(
+    "term", ["exp(-1e4*t)", "1/(1 + exp(-(t - c)*1e3))", "tanh(1e3*t)", "1 - exp(-t/1e-3) + t/60"]
+)
+def test_what_only_rises_or_falls_needs_no_short_steps_however_fast_it_is(term):
+    """Its ends tell of it: the first steps see a decay, a step's error sees a jump."""
+    assert step_for(term, (30.3, 1.0)) == np.inf
+
+
+def test_a_forcing_that_decays_at_once_is_integrated_with_free_steps():
+    """∫ c·exp(−c·t) dt = 1, however short the time in which it comes; so is a jump of 1/c."""
+    settings, end = SolverSettings(1e-6, 1e-9, span=60.0), np.array([60.0])
+    rates = np.array([[1e2, 1.0], [1e4, 1.0], [1e6, 1.0]])
+    decaying = compile_system(build("x", ["c*exp(-c*t)"], "c w", ["0"]))
+    found = decaying.solve(rates, end, settings, sensitivities=False).observables[:, 0, 0]
+    np.testing.assert_allclose(found, 1.0, rtol=1e-4)
+    jumping = compile_system(build("x", ["w/(1 + exp(-(t - 30.3)*c))"], "c w", ["0"]))
+    found = jumping.solve(rates[:2], end, settings, sensitivities=False).observables[:, 0, 0]
+    np.testing.assert_allclose(found, 60.0 - 30.3, rtol=1e-4)
+
+
 def test_steps_are_not_held_below_a_share_of_the_span():
     assert step_for("exp(-(t - c)**2/(2*w**2))", (30.0, 0.01)) >= 60.0 / 2**SHORTEST
     assert step_for("sin(t/40)") == np.inf  # a quarter of the span and more
