@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nfanneal.report.durations import lasting
+from nfanneal.report.quantities import lasting
 from nfanneal.runs.check import ROUGH
 
 

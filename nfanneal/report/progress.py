@@ -12,7 +12,7 @@ from rich.table import Table
 
 from nfanneal.anneal.progress import Activity, Event, Expected, GoingOn, LevelInfo, seconds_left
 from nfanneal.report.consoles import fitted
-from nfanneal.report.durations import lasting
+from nfanneal.report.quantities import lasting
 
 SHOWN_LEVELS = 12
 

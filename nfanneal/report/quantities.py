@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+UNITS = (("days", 86400.0), ("h", 3600.0), ("min", 60.0))
+
 
 def duration(seconds: float) -> str:
     """`0.4 s`, `30 s`, `12 min`, `3 h 4 min`."""
@@ -14,6 +16,14 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def lasting(seconds: float) -> str:
+    """A time that is known to one digit: `40 s`, `3 min`, `2 h`, `5 days`."""
+    for unit, size in UNITS:
+        if seconds >= 2.0 * size:
+            return f"{float(f'{seconds / size:.1g}'):,.0f} {unit}"
+    return f"{float(f'{max(seconds, 1.0):.1g}'):g} s"
 
 
 def counted(n: int, word: str) -> str:

@@ -24,7 +24,7 @@ likelihood: {{x: {{normal: {{sigma: 1}}}}}}
     ("text", "shown"),
     [
         ("no file '/home/me/x.csv'", "no file 'x.csv'"),
-        ("/usr/bin/python3 /work/sim.py: exit 1", "python3 sim.py: exit 1"),
+        ("/usr/bin/python3 /home/me/sim.py: exit 1", "python3 sim.py: exit 1"),
         ("at (/a/b/c.py:3)", "at (c.py:3)"),
         ("~/runs/a.h5", "a.h5"),
         ("in /home/me/", "in …"),
