@@ -135,7 +135,7 @@ def _times(wanted: str | None, found: Result, problem: Problem, theta: Array) ->
     times = dict.fromkeys(spans_of(found, problem), _times_in(wanted))
     if minds_times(found, problem, theta, times):
         click.echo(
-            f"Warning: {MINDS}. What is written is of the times that were asked for", err=True
+            f"Warning: {MINDS}; what is written is not what was fitted to the data", err=True
         )
     return times
 
