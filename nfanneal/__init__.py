@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Result", "__version__", "evaluate", "load", "run"]
 
 
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: torch and numba take seconds."""
     if name in ("evaluate", "load", "run"):

@@ -23,22 +23,26 @@ SEVERAL = {"getdist": as_getdist, "petab": as_petab}
 """Those of several files, which begin alike."""
 
 
-@click.command("export", epilog="Example: nfanneal export model.h5 --to csv -o - | head")
+@click.command("export", epilog="Example: nfanneal export model.h5 -o draws.csv")
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option("--to", "kind", type=click.Choice(list(ENDINGS)), required=True)
+@click.option(
+    "--to", "kind", type=click.Choice(list(ENDINGS)),
+    help="The format; without it, that of the ending of -o.",
+)  # fmt: skip
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path),
     help="New file; the root of GetDist's or PEtab's files; - for stdout. [RESULT.ending]",
 )  # fmt: skip
 @click.option("--header", is_flag=True, help="csv: lines with # before it, on what weights are.")
 @click.option("--force", is_flag=True, help="Overwrite files.")
-def command(result: Path, kind: str, output: Path | None, header: bool, force: bool) -> None:
+def command(result: Path, kind: str | None, output: Path | None, header: bool, force: bool) -> None:
     """Write the draws of RESULT for other programs.
 
     netcdf: the groups that ArviZ knows. csv, parquet, json: every draw with its weight and its
     densities. getdist: a chain, .txt, .paramnames and .ranges. petab: .parameters.tsv with the
     best draw as nominal values, and .samples.tsv with draws of equal weight.
     """
+    kind = kind or _kind_of(output)
     if header and kind != "csv":
         raise click.UsageError(f"--header is for --to csv, not for {kind}")
     found = store.read(result)
@@ -57,6 +61,20 @@ def command(result: Path, kind: str, output: Path | None, header: bool, force: b
         refuse_existing(output, force)
         _to_file(found, kind, output, header)
         click.echo(f"written to {output}", err=True)
+
+
+def _kind_of(output: Path | None) -> str:
+    """The format that a file's ending names.
+
+    Raises:
+        click.UsageError: it names none.
+    """
+    kinds = {ending: kind for kind, ending in ENDINGS.items() if ending}
+    ending = "" if output is None else output.suffix
+    if ending not in kinds:
+        known = ", ".join(f"{ending} ({kind})" for ending, kind in kinds.items())
+        raise click.UsageError(f"which format? --to {'|'.join(ENDINGS)}, or -o FILE with {known}")
+    return kinds[ending]
 
 
 def _to_stdout(found: Result, kind: str, header: bool) -> None:

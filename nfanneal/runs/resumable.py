@@ -295,7 +295,8 @@ def _part(keeper: Keeper, plan: Plan, say: Say) -> None:
     elif is_checkpointed(plan.output):
         say(f"stopped; the checkpoint {path} is as it was; go on with:\n  {plan.go_on}")
     else:
-        say("stopped before there was anything to keep; the same command starts again")
+        more = "" if plan.max_seconds is None else "; it needs more than this --max-time to get on"
+        say(f"stopped before there was anything to keep; the same command starts again{more}")
 
 
 def _unwritten(error: OutputError, plan: Plan) -> str:

@@ -208,6 +208,14 @@ def test_a_result_in_place_of_a_spec_is_told_before_anything_is_overwritten(fold
         assert (code, "is an HDF5 file, not a spec" in err) == (3, True), err
 
 
+def test_a_spec_in_place_of_a_result_says_what_makes_one(tmp_path, capsys):
+    spec = tmp_path / "m.yaml"
+    spec.write_text("name: m\n")
+    code, _, err = inside(capsys, "summary", spec)
+    assert code == 3
+    assert f"not an HDF5 file; `nfanneal run {spec}` makes one of it" in err
+
+
 def test_help_alone_is_that_of_the_program(capsys):
     assert inside(capsys, "help") == inside(capsys, "--help")
 

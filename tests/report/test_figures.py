@@ -81,6 +81,20 @@ def test_csv_goes_to_stdout_with_an_explanation_where_that_is_wanted(folder, cap
     assert inside(capsys, "export", folder / "ode.h5", "--to", "getdist", "-o", "-")[0] == 3
 
 
+def test_the_ending_of_the_new_file_says_its_format(folder, capsys, tmp_path):
+    for name, kind in (("a.csv", "csv"), ("b.json", "json"), ("c.nc", "netcdf")):
+        export = ("export", folder / "ode.h5", "-o", tmp_path / name)
+        assert inside(capsys, *export)[0] == 0
+        known = ("export", folder / "ode.h5", "--to", kind, "-o", tmp_path / f"named_{name}")
+        assert inside(capsys, *known)[0] == 0
+        if kind != "netcdf":  # an HDF5 file has times in it
+            assert (tmp_path / name).read_bytes() == (tmp_path / f"named_{name}").read_bytes()
+    for words in ((), ("-o", tmp_path / "d.txt"), ("-o", "-")):
+        code, out, err = inside(capsys, "export", folder / "ode.h5", *words)
+        assert (code, out) == (2, ""), words
+        assert "which format? --to netcdf|csv|" in err
+
+
 def with_posterior(result, theta):
     """`result` with these draws (n, d), all of the same weight."""
     draws = replace(result.draws, theta=theta, log_weight=np.zeros(len(theta)))

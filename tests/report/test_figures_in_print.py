@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import inside
+from scipy.special import logsumexp
 
 from nfanneal.report.figures import KINDS, PAGE, WIDTH, Options, draw, notes, save
 from nfanneal.report.figures.layout import tick_labels
@@ -301,6 +302,26 @@ def test_a_forest_stands_for_all_results(made, result):
     medians = [line.get_xdata()[0] for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     expected = [1.0, *(r.summaries()["n0"].median for r in (result, other))]  # lognormal [0, 1]
     np.testing.assert_allclose(medians, expected, rtol=1e-6)
+
+
+def test_a_prior_that_runs_out_of_a_forest_has_marks_there(result):
+    theta = 1.0 + 1e-3 * result.draws.theta
+    narrow = replace(result, draws=replace(result.draws, theta=theta))
+    for shown, cut in ((result, ">"), (narrow, "<>")):
+        lines = draw("forest", {"a": shown}, Options()).axes[0].lines
+        marks = "".join(line.get_marker() for line in lines if line.get_marker() in ("<", ">"))
+        assert marks == cut
+
+
+def test_weights_too_small_for_the_histogram_are_counted_in_words(result):
+    log_weight = result.draws.log_weight.copy()
+    log_weight[:3] -= 40.0
+    light = replace(result, draws=replace(result.draws, log_weight=log_weight), pruning=None)
+    axis = drawn(light, "weights").axes[0]
+    told = int(re.search(r"(\d+) lie below -15", axis.get_title("left")).group(1))
+    assert told == np.sum(log_weight - logsumexp(log_weight) + math.log(len(log_weight)) < -15.0)
+    assert told >= 3
+    assert sum(bar.get_height() for bar in axis.patches) == len(log_weight) - told
 
 
 def test_the_evidence_stands_at_its_time(result):

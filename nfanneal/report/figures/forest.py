@@ -73,8 +73,12 @@ def _panel(panel: Any, name: str, results: Mapping[str, Result]) -> None:
     ends = max(float(prior[0]), low - WIDER * wide), min(float(prior[-1]), high + WIDER * wide)
     ends = min(ends[0], low), max(ends[1], high)
     margin = 0.04 * (ends[1] - ends[0])
-    panel.set_xlim(ends[0] - margin, ends[1] + margin)
+    left, right = ends[0] - margin, ends[1] + margin
+    panel.set_xlim(left, right)
     _add(panel, prior, 0, GREY, "|")
+    for edge, shape, beyond in ((left, "<", prior[0] < left), (right, ">", prior[-1] > right)):
+        if beyond:  # it goes on there
+            panel.plot([edge], [0], shape, color=GREY, ms=MARKER + 1.0, clip_on=False)
     for i, source in enumerate(results):
         if source in posteriors:
             _add(panel, posteriors[source], i + 1, color(i), "o")

@@ -12,6 +12,9 @@ from nfanneal.report.figures.style import GREY, WIDTH, color
 from nfanneal.results.prune import drop_by_ess
 from nfanneal.results.result import Result
 
+LEAST = -15.0
+"""The histogram begins there: what lies below is counted in words."""
+
 
 def weights_figure(result: Result, options: Options) -> Figure:
     """Histogram of log(weight/mean), and the share of draws above each weight."""
@@ -23,8 +26,9 @@ def weights_figure(result: Result, options: Options) -> Figure:
     dropped = drop_by_ess(log_weight).changed if pruning is None else pruning.changed
     figure = Figure(figsize=(options.width or WIDTH, 4.4))
     top, bottom = figure.subplots(2, 1)
-    low = max(positive.min(), -15.0)
-    top.hist(np.clip(positive, low, None), bins=80, color=color(0), alpha=0.8)
+    low = max(positive.min(), LEAST)
+    below = int((positive < low).sum())
+    top.hist(positive[positive >= low], bins=80, color=color(0), alpha=0.8)
     top.set_yscale("log")
     top.set_xlabel("log (weight / mean weight)")
     top.set_ylabel("draws")
@@ -35,9 +39,10 @@ def weights_figure(result: Result, options: Options) -> Figure:
             cut = relative[dropped].min()
             axis.axvline(cut if log_axis else np.exp(cut), color=color(1), lw=0.9)
     verb = "would drop" if pruning is None else "changed"
+    told = [(zero, f"{zero:.1%} have no weight"), (below, f"{below} lie below {LEAST:g}")]
+    light = ", ".join(text for there, text in told if there)
     note = f"pruning {verb} {len(dropped)} of {len(relative)} draws"
-    note += f"; {zero:.1%} have no weight" if zero > 0 else ""
-    top.set_title(note, loc="left")
+    top.set_title(f"{note}\n{light}" if light else note, loc="left")
     return figure
 
 

@@ -151,7 +151,8 @@ def _what_is_wrong(path: Path) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
     if not h5py.is_hdf5(path):
-        return "not an HDF5 file"
+        spec = path.suffix.lower() in (".yaml", ".yml")
+        return "not an HDF5 file" + (f"; `nfanneal run {path}` makes one of it" if spec else "")
     return "an HDF5 file that is cut off or damaged"
 
 
