@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from nfanneal.anneal.proposals.flow import whitening
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.weights import effective_sample_size, normalized, systematic_resample
 from nfanneal.arrays import Array, Bools, concatenated, rows_of
+from nfanneal.runtime.threads import over_threads
 
 SAME = 1.0
 """Two ends nearer than so many standard deviations of the better one are the same optimum."""
@@ -42,6 +45,8 @@ LEAST_TRAINED = 0.3
 """Share of a training that all modes have alike at least."""
 ENOUGH_TRAINED = 200
 """… if so many effective points stand for each."""
+AT_ONCE = 2**16
+"""Numbers of a part of the points, for all optima side by side: they fit a processor's cache."""
 EXPLAINED = 3.0
 """A point so many standard deviations further out than usual still belongs to an optimum."""
 
@@ -118,14 +123,16 @@ class Archive:
     def modes(self, z: Array, beta: float = 1.0) -> NDArray[np.int64]:
         """Which optimum that matters is nearest to each z (n, d) under prior·L^β, from 0 on."""
         near = rows_of(self.points, self.matters)
-        best, mode = np.full(len(z), -np.inf), np.zeros(len(z), dtype=np.int64)
-        for k, (centre, root) in enumerate(zip(near.z, near.roots(beta), strict=True)):
-            height = float(np.log(np.diagonal(root)).sum())
-            square = squares(z, centre, root)
-            density = height - 0.5 * (DF + z.shape[1]) * np.log1p(square / DF)
-            closer = density > best
-            best[closer], mode[closer] = density[closer], k
-        return mode
+        if not len(near.z):
+            return np.zeros(len(z), dtype=np.int64)
+        roots = near.roots(beta)
+        heights = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+
+        def densest(square: Array) -> NDArray[np.int64]:
+            density = heights - 0.5 * (DF + z.shape[1]) * np.log1p(square / DF)
+            return np.where(np.isnan(density), -np.inf, density).argmax(axis=1)
+
+        return _of_squares(densest, z, near.z, roots)
 
     def weighty(self, z: Array, beta: float) -> NDArray[np.int64]:
         """As `modes`, but −1 where the optimum is light or none: no step waits for such."""
@@ -200,10 +207,33 @@ def distinct(ends: Archive) -> Archive:
 
 def _within(points: LocalPoints, z: Array, square: float) -> Bools:
     """Which z (n, d) are nearer to a point than √`square` of its standard deviations."""
-    near = np.zeros(len(z), dtype=bool)
-    for centre, root in zip(points.z, points.roots(1.0), strict=True):
-        near |= squares(z, centre, root) < square
-    return near
+    if not len(points.z):
+        return np.zeros(len(z), dtype=bool)
+
+    def is_near(squares: Array) -> Bools:
+        return np.asarray((squares < square).any(axis=1))
+
+    return _of_squares(is_near, z, points.z, points.roots(1.0))
+
+
+def _of_squares(
+    function: Callable[[Array], NDArray[Any]], z: Array, centres: Array, roots: Array
+) -> NDArray[Any]:
+    """`function` of the `squares` (m, k) of some z (n, d) at a time to all centres (k, d), (n,).
+
+    The parts, and so the result, are the same for any number of threads.
+    """
+    k, d = centres.shape
+    beside = np.ascontiguousarray(np.swapaxes(roots, 0, 1).reshape(d, k * d))
+    shifts = np.einsum("ki,kij->kj", centres, roots).reshape(k * d)
+    size = max(AT_ONCE // (k * d), 1)
+
+    def of_part(first: int) -> NDArray[Any]:
+        white = (z[first : first + size] @ beside - shifts).reshape(-1, k, d)
+        return function(np.einsum("nki,nki->nk", white, white))
+
+    parts = over_threads(of_part, range(0, max(len(z), 1), size))
+    return np.concatenate(parts)
 
 
 def squares(z: Array, centre: Array, root: Array) -> Array:

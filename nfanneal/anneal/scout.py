@@ -48,10 +48,14 @@ LOOKED_AT = {"free": 16_384, "gradients": 65_536, "differences": 65_536}
 
 tell of a narrow mode only within it; a fit to data gets to one from further away."""
 MOST_OPENINGS = {"free": 16384, "differences": 256}
-"""Draws among which searches in the order of time begin."""
+"""Draws among which searches in the order of time begin, at most …"""
+OPENINGS = 2048
+"""… and so many at a time."""
 NEIGHBOURS = 16
 MANY_DIMENSIONS, FEWER_POINTS = 6, 4096
 """Neighbours in more dimensions are dear to find: among so many points at once."""
+LOOKED_AT_ONCE = 4096
+"""Points of a pool that are held against all known optima at a time, until enough are unknown."""
 OTHERS = 16
 """So many draws, whatever they are, may begin searches too."""
 FEWEST_STEPS = 20
@@ -124,11 +128,18 @@ def likely_starts(z: Array, log_likelihood: Array) -> NDArray[np.int64]:
 def in_order_of_time(target: Target, z: Array, archive: Archive) -> tuple[Archive, Spent]:
     """The archive with the ends of searches in the order of time, from draws z (n, d).
 
-    They follow where few others found the best place.
+    They follow where few others found the best place, some draws at a time, until many have.
     """
-    more, spent = _in_order_of_time(target, z)
-    ends = distinct(as_found(more, np.ones(len(more.z), dtype=np.int64)))
-    return archive.merged(ends)[0], spent
+    spent = Spent()
+    kind = "differences" if target.curvature_cost else "free"
+    for first in range(0, min(len(z), MOST_OPENINGS[kind]), OPENINGS):
+        few = z[first : min(first + OPENINGS, MOST_OPENINGS[kind])]
+        found, more = _in_order_of_time(target, few)
+        ends = distinct(as_found(found, np.ones(len(found.z), dtype=np.int64)))
+        archive, spent = archive.merged(ends)[0], spent + more
+        if found_often(archive):
+            break
+    return archive, spent
 
 
 def local_maxima(z: Array, value: Array) -> NDArray[np.int64]:
@@ -234,11 +245,26 @@ def pool_starts(
     that are better than their neighbours.
     """
     weights = truncated(tempered(log_base_weights, log_likelihood, 1.0))
-    unknown = np.flatnonzero(~archive.explains(z) & np.isfinite(log_likelihood))
-    heavy = unknown[np.argsort(-weights[unknown], kind="stable")[: size // 2]]
+    finite = np.flatnonzero(np.isfinite(log_likelihood))
+    heaviest = finite[np.argsort(-weights[finite], kind="stable")]
+    heavy = _unexplained(archive, z, heaviest, size // 2)
+    newest = FEWER_POINTS if z.shape[1] > MANY_DIMENSIONS else len(z)
+    unknown = _unexplained(archive, z, finite[::-1], newest)[::-1]
     peaks = unknown[local_maxima(z[unknown], (log_standard_normal(z) + log_likelihood)[unknown])]
     rows = np.concatenate([heavy, peaks[~np.isin(peaks, heavy)]])[:size]
     return z[np.sort(rows)]
+
+
+def _unexplained(
+    archive: Archive, z: Array, rows: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """The first of some rows of z (n, d) that no known optimum explains: no more are looked at."""
+    found = rows[:0]
+    for part in np.split(rows, range(LOOKED_AT_ONCE, len(rows), LOOKED_AT_ONCE)):
+        found = np.concatenate([found, part[~archive.explains(z[part])]])
+        if len(found) >= most:
+            break
+    return found[:most]
 
 
 def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
@@ -251,7 +277,6 @@ def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
     Source: Oliver, He & Reynolds (1996), Conditioning permeability fields to pressure data,
     doi:10.3997/2214-4609.201406884.
     """
-    z = z[: MOST_OPENINGS["differences" if target.curvature_cost else "free"]]
     opened, spent = target.curvature(z, 1.0 / STAGES)
     size = round(SPREAD * len(z))
     anchors = z[_starts(z, opened.log_likelihood, size)]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from nfanneal.anneal.archive import as_found, distinct
-from nfanneal.anneal.local import LocalPoints
+from nfanneal.anneal.archive import AT_ONCE, EXPLAINED, as_found, distinct
+from nfanneal.anneal.local import DF, LocalPoints
 from nfanneal.anneal.schedule import LevelView, ess_schedule
 from nfanneal.anneal.settings import default_anneal_settings
 from nfanneal.anneal.weighing import weighed
@@ -51,6 +51,28 @@ def test_ends_within_a_standard_deviation_are_one_optimum():
     archive = distinct(ends(near))
     assert sorted(archive.found) == [2, 3]
     assert len(distinct(ends(CENTRES[[1, 1]] + [[0.0, 0.0], [0.2, 0.0]]))) == 2
+
+
+def test_all_optima_at_once_are_nearest_to_and_explain_what_one_by_one_are():
+    """More points and optima than are looked at together."""
+    rng = np.random.default_rng(1)
+    k, d, n = 40, 6, 2000
+    roots = rng.normal(size=(k, d, d))
+    points = LocalPoints(rng.normal(size=(k, d)), rng.normal(size=k), roots @ roots.mT)
+    archive, z = as_found(points, np.ones(k, dtype=np.int64)), 1.5 * rng.normal(size=(n, d))
+    assert n * k * d > AT_ONCE
+    away = z[:, None] - points.z
+    for beta, what in ((1.0, "explains"), (1.0, "modes"), (0.2, "modes")):
+        square = np.einsum("nki,kij,nkj->nk", away, points.precisions(beta), away)
+        density = 0.5 * np.linalg.slogdet(points.precisions(beta))[1]
+        density = density - 0.5 * (DF + d) * np.log1p(square / DF)
+        nearest = density[:, archive.matters].argmax(axis=1)
+        if what == "modes":
+            np.testing.assert_array_equal(archive.modes(z, beta), nearest)
+        else:
+            inside = (square < d + EXPLAINED * np.sqrt(2.0 * d)).any(axis=1)
+            assert 0.1 < inside.mean() < 0.9
+            np.testing.assert_array_equal(archive.explains(z), inside)
 
 
 def test_laplace_masses_are_those_of_gaussians():

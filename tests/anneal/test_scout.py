@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,10 @@ from nfanneal.anneal.pool import Pool, make_generation
 from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.scout import (
+    OPENINGS,
     STAGES,
+    found_often,
+    in_order_of_time,
     minimize,
     nothing_found,
     pool_starts,
@@ -124,6 +129,34 @@ def test_searches_in_the_order_of_time_follow_where_few_find_the_best_place(monk
     near = np.einsum("ni,ij,nj->n", away, precision, away) < 9.0
     assert found.archive.found[near].sum() > 256
     assert found.n_gradients > 2048 + 512 * STAGES
+
+
+def test_searches_in_the_order_of_time_go_on_until_many_found_the_best_place():
+    opened = []
+
+    def of_linear(z, share):
+        if share == 1.0 / STAGES:
+            opened.append(len(z))
+        return linear(z, share)
+
+    def lonely(z, share):
+        """Every search ends where it began, the best far above the others."""
+        found, flat = of_linear(z, share), np.zeros((len(z), 3))
+        height = -1e5 * np.abs(z[:, 0])
+        return replace(
+            found,
+            log_likelihood=height,
+            gradient=flat,
+            information=flat[:, :, None] * flat[:, None],
+        )
+
+    z = RNG.normal(size=(5 * OPENINGS, 3))
+    for ask, openings in ((of_linear, OPENINGS), (lonely, len(z))):
+        opened.clear()
+        target = Target(3, linear_target, True, True, ask_curvature=ask)
+        archive, _ = in_order_of_time(target, z, nothing_found(3))
+        assert found_often(archive) == (ask is of_linear)
+        assert sum(n for n in opened if n > OPENINGS // 4) == openings
 
 
 def test_without_a_likelihood_there_is_no_search():
