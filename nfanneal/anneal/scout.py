@@ -32,6 +32,7 @@ from nfanneal.target import Evaluation, Spent, Target
 
 Likelihood = Callable[[Array], tuple[Evaluation, Spent]]
 Values = Callable[[Array], tuple[Array, Spent]]
+Told = Callable[[int, int], None]
 
 SPREAD = 1 / 4
 """Such a share of draws starts a search in the order of time, where fewer than `ENOUGH_ENDS` of the
@@ -125,16 +126,23 @@ def likely_starts(z: Array, log_likelihood: Array) -> NDArray[np.int64]:
     return np.concatenate([rows, others[~np.isin(others, rows)]])
 
 
-def in_order_of_time(target: Target, z: Array, archive: Archive) -> tuple[Archive, Spent]:
+def in_order_of_time(
+    target: Target, z: Array, archive: Archive, told: Told = lambda done, total: None
+) -> tuple[Archive, Spent]:
     """The archive with the ends of searches in the order of time, from draws z (n, d).
 
     They follow where few others found the best place, some draws at a time, until many have.
+    `told` of each stage of each round.
     """
     spent = Spent()
-    kind = "differences" if target.curvature_cost else "free"
-    for first in range(0, min(len(z), MOST_OPENINGS[kind]), OPENINGS):
-        few = z[first : min(first + OPENINGS, MOST_OPENINGS[kind])]
-        found, more = _in_order_of_time(target, few)
+    z = z[: MOST_OPENINGS["differences" if target.curvature_cost else "free"]]
+    rounds = range(0, len(z), OPENINGS)
+    for done, first in enumerate(rounds):
+
+        def told_of(stage: int, before: int = STAGES * done) -> None:
+            told(before + stage, STAGES * len(rounds))
+
+        found, more = _in_order_of_time(target, z[first : first + OPENINGS], told_of)
         ends = distinct(as_found(found, np.ones(len(found.z), dtype=np.int64)))
         archive, spent = archive.merged(ends)[0], spent + more
         if found_often(archive):
@@ -267,7 +275,9 @@ def _unexplained(
     return found[:most]
 
 
-def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
+def _in_order_of_time(
+    target: Target, z: Array, told: Callable[[int], None]
+) -> tuple[LocalPoints, Spent]:
     """Where draws z (n, d) get to that are moved as little as more and more of the data allow.
 
     A fit to all periods of an oscillation at once ends where a few of them match; one that follows
@@ -286,6 +296,7 @@ def _in_order_of_time(target: Target, z: Array) -> tuple[LocalPoints, Spent]:
         def opening(z: Array, share: float = stage / STAGES) -> tuple[Evaluation, Spent]:
             return target.curvature(z, share)
 
+        told(stage - 1)
         found, more = minimize(opening, ends, anchors)
         ends, spent = found.z, spent + more
     return finite(found), spent

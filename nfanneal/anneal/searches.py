@@ -102,7 +102,11 @@ def scout_prior(state: State, means: Means) -> State:
         return state
     if target.ask_curvature is None or (target.curvature_cost and _allowance(means) < math.inf):
         return state
-    archive, asked = in_order_of_time(target, draws.z, archive)
+
+    def told(done: int, total: int) -> None:
+        means.observe(Activity("following the data in time", done, total))
+
+    archive, asked = in_order_of_time(target, draws.z, archive, told)
     state, archive = _weighed(state.spending(asked), archive, means)
     return replace(state, archive=archive)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 
@@ -173,10 +172,11 @@ def command(
             for each in (errors, *book):
                 each.print(text, highlight=False, soft_wrap=True)
 
-        written = [PlainProgress(each) for each in book]
         try:
-            with nullcontext(lambda event: None) if quiet else live as shown:
-                result = run_kept(checked, plan, in_turn([shown, *written]), say)
+            shown: list[LiveProgress | PlainProgress] = [] if quiet else [live]
+            shown += [PlainProgress(each) for each in book]
+            with in_turn(shown) as observe:
+                result = run_kept(checked, plan, observe, say)
         except Stopped as stopped:
             return stopped.reason.code
         for each, told in ((out, errors), *((page, page) for page in book)):

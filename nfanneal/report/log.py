@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -40,11 +40,14 @@ def logged(path: Path | None, command: str) -> Iterator[list[Console]]:
             logging.getLogger("nfanneal").removeHandler(handler)
 
 
-def in_turn(observers: Sequence[Observer]) -> Observer:
-    """All of them hear of each event."""
+@contextmanager
+def in_turn(displays: Sequence[AbstractContextManager[Observer]]) -> Iterator[Observer]:
+    """All of them begin and end, and hear of each event."""
+    with ExitStack() as stack:
+        observers: list[Observer] = [stack.enter_context(each) for each in displays]
 
-    def observe(event: Event) -> None:
-        for each in observers:
-            each(event)
+        def observe(event: Event) -> None:
+            for each in observers:
+                each(event)
 
-    return observe
+        yield observe

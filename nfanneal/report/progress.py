@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 
 from rich.console import Console, Group
@@ -63,36 +64,54 @@ QUIET_SECONDS = 60.0
 
 
 class PlainProgress:
-    """One line per level, for logs and pipes, and one a minute where a level takes longer."""
+    """One line per level, for logs and pipes, and one a minute where a level takes longer.
+
+    Between `with` and its end a thread sees to the latter, however long nothing is heard.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._levels: list[LevelInfo] = []
         self._start = self._last = time.monotonic()
+        self._doing = Activity("starting", 0, 1)
+        self._writing = threading.Lock()
+        self._over = threading.Event()
 
     def __enter__(self) -> PlainProgress:
+        threading.Thread(target=self._watch, name="a line a minute", daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        return None
+        self._over.set()
 
     def __call__(self, event: Event) -> None:
         """Show a level, or that more effort is needed; what is being done only now and then."""
-        now = time.monotonic()
         if isinstance(event, LevelInfo):
             self._levels.append(event)
-            line = level_line(event, seconds_left(self._levels))
+            self._write(level_line(event, seconds_left(self._levels)))
         elif isinstance(event, Expected):
-            line = expected_line(event)
+            self._write(expected_line(event))
         elif isinstance(event, GoingOn):
-            line = going_on_line(event)
-        elif now - self._last < QUIET_SECONDS:
-            return
+            self._write(going_on_line(event))
         else:
-            share = f", {event.done:,} of {event.total:,}" if event.total > 1 else ""
-            line = f"  {event.doing}{share}, {now - self._start:.0f} s"
-        self._last = now
-        self._console.print(line, soft_wrap=True, highlight=False)
+            self._doing = event
+            self.remind()
+
+    def remind(self) -> None:
+        """Say what is being done, if nothing was said for long."""
+        now, doing = time.monotonic(), self._doing
+        if now - self._last >= QUIET_SECONDS:
+            share = f", {doing.done:,} of {doing.total:,}" if doing.total > 1 else ""
+            self._write(f"  {doing.doing}{share}, {now - self._start:.0f} s")
+
+    def _write(self, line: str) -> None:
+        with self._writing:
+            self._last = time.monotonic()
+            self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _watch(self) -> None:
+        while not self._over.wait(QUIET_SECONDS / 10.0):
+            self.remind()
 
 
 class LiveProgress:

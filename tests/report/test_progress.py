@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import re
+import threading
+import time
 
 import pytest
 from rich.console import Console
@@ -60,6 +63,20 @@ def test_a_log_hears_once_a_minute_of_a_level_that_takes_long(monkeypatch):
     assert out.getvalue().splitlines() == [
         f"  evaluating the model, {second} of 400, {second} s" for second in (60, 120, 180)
     ]
+
+
+def test_a_log_hears_once_a_minute_although_nothing_is_heard_of_the_run(monkeypatch):
+    monkeypatch.setattr("nfanneal.report.progress.QUIET_SECONDS", 0.05)
+    out = io.StringIO()
+    with PlainProgress(Console(file=out, width=200)) as shown:
+        shown(Activity("scouting for modes", 3, 8))
+        while out.getvalue().count("\n") < 3:
+            time.sleep(0.01)
+    assert set(re.sub(r"\d+ s", "", out.getvalue()).splitlines()) == {
+        "  scouting for modes, 3 of 8, "
+    }
+    while any(thread.name == "a line a minute" for thread in threading.enumerate()):
+        time.sleep(0.01)
 
 
 def test_what_is_expected_is_told_before_the_first_hour_is_lost():
