@@ -35,6 +35,7 @@ class Walked:
         log_ratio: log N(z; 0, I) − log q(z) for the proposal q, (m,).
         halfway: log p(z) − log q(z) where they were halfway, (m,).
         ancestor: the number of the draw that each began at, (m,): those of one are related.
+        memory: how far they still know of where they began, from 0, which is not at all, to 1.
     """
 
     z: Array
@@ -42,6 +43,7 @@ class Walked:
     log_ratio: Array
     halfway: Array
     ancestor: NDArray[np.int64]
+    memory: float = 0.0
 
     @property
     def log_weight(self) -> Array:
@@ -73,7 +75,8 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
 
     The error has the walked points of one ancestor as one. The drift is an error of its own, and so
     is the share of the walked points, beyond what the weights have, where the proposal hardly
-    draws: what else may be there neither has seen.
+    draws: what else may be there neither has seen. Points that have not forgotten where they began
+    are no witness of the share that the weights have there, as far as they remember.
     """
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
@@ -84,7 +87,7 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     beyond = max(float(under.mean()) - known, 0.0)
     return Witness(
         log_evidence=end.log_evidence,
-        error=math.hypot(end.error, drift, beyond),
+        error=math.hypot(end.error, drift, beyond, walked.memory * known),
         drift=drift,
         uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),

@@ -29,13 +29,15 @@ SWEEPS = 4
 """Steps of a round along differences."""
 TRANSITIONS = 2
 """Hamiltonian transitions of a round, of five gradients each, in their place."""
-LEAST_ROUNDS, MOST_ROUNDS = 2, 12
-GROWN = 2.0
-"""A share of the points that a round made larger by so many standard errors has not settled."""
+LEAST_ROUNDS, MOST_ROUNDS = 4, 24
+GROWN = 1.0
+"""A share of the points that grew by so many standard errors since halfway has not settled."""
 RELATED = 0.2
-"""A walk ends when log L at its points correlates no more than this with that at their start."""
+"""A walk has forgotten where it began when nothing at its points correlates more than this."""
 ACCEPTANCE = 0.2
 """Each kind of step has its own size, steered towards this mean acceptance."""
+FAR = 1e3
+"""Log-weights further out are all alike."""
 KINDS = ("far", "near", "gaussian")
 FIRST_SIZE = 0.5
 """First step size in units of d^(-1/2)."""
@@ -98,17 +100,19 @@ def walk_apart(
     And for as long as ever more of them have a log-weight above `log_rare`, where the proposal
     hardly draws.
     """
-    walk, halves = start, [start.log_weight]
+    walk, past, memory = start, [start.log_weight], 1.0
     for done in range(MOST_ROUNDS):
         told(done, MOST_ROUNDS)
-        walk = round_of(walk, ways)
-        halves.append(walk.log_weight)
-        before, now = (float(np.mean(half > log_rare)) for half in halves[-2:])
+        walk, halfway = round_of(walk, ways), past[len(past) // 2]
+        past.append(walk.log_weight)
+        memory = _memory(start, walk)
+        before, now = (float(np.mean(half > log_rare)) for half in (halfway, walk.log_weight))
         settled = now - before <= GROWN * math.sqrt(now / len(walk.z))
-        if done + 1 >= LEAST_ROUNDS and settled and _forgotten(start, walk):
+        if done + 1 >= LEAST_ROUNDS and settled and memory < RELATED:
             break
-    halfway = halves[len(halves) // 2]
-    end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor)
+    halfway = past[len(past) // 2]
+    memory = memory if memory >= RELATED else 0.0
+    end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor, memory)
     return end, walk
 
 
@@ -138,12 +142,20 @@ def begun(z: Array, log_likelihood: Array, log_ratio: Array, beta: float = 1.0) 
     return Walk(z, log_likelihood, log_ratio, np.full(len(KINDS), first), beta)
 
 
-def _forgotten(start: Walk, now: Walk) -> bool:
-    """Whether the points' log L is hardly that of where they began any more."""
-    before, after = start.log_likelihood, now.log_likelihood
-    if np.ptp(before) == 0 or np.ptp(after) == 0:
-        return True
-    return abs(float(np.corrcoef(before, after)[0, 1])) < RELATED
+def _memory(start: Walk, now: Walk) -> float:
+    """The largest correlation of what is at the points with what was where they began.
+
+    Of log L, of every column, and of the weights: these tell of where the proposal draws too
+    rarely, from where independent steps take no point away.
+    """
+    before, after = (
+        np.column_stack([walk.log_likelihood, np.clip(walk.log_weight, -FAR, FAR), walk.z])
+        for walk in (start, now)
+    )
+    before, after = before - before.mean(axis=0), after - after.mean(axis=0)
+    sizes = np.linalg.norm(before, axis=0) * np.linalg.norm(after, axis=0)
+    products = np.abs((before * after).sum(axis=0))
+    return float(np.max(products[sizes > 0.0] / sizes[sizes > 0.0], initial=0.0))
 
 
 def _weighed(walk: Walk, ways: Ways) -> Walk:

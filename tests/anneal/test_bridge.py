@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from nfanneal.anneal.bridge import Walked, bridge, witness
-from nfanneal.anneal.weights import evidence
+from nfanneal.anneal.weights import evidence, normalized
 
 LOG_Z = 1.5
 
@@ -72,6 +74,21 @@ def test_what_moved_on_the_way_is_part_of_the_error():
     found = witness(z, ratio, Walked(z, ratio, ratio, halfway, np.arange(500)))
     assert found.drift != 0.0
     assert found.error >= abs(found.drift)
+
+
+def test_points_that_have_not_forgotten_are_no_witness_of_what_is_hardly_drawn():
+    """100 of 10,000 draws have half of all weight: all that a walk may remember of it is unsure."""
+    log_weight = np.log(np.where(np.arange(10_000) < 100, 50.0, 50.0 / 99.0))
+    log_weight[:100] += 1.0
+    share = float(np.exp(1.0) / (1.0 + np.exp(1.0)))
+    of_points = log_weight[np.random.default_rng(7).choice(10_000, 512, p=normalized(log_weight))]
+    z, flat, ancestor = np.zeros((512, 1)), np.zeros(512), np.arange(512)
+    errors = [
+        witness(np.zeros((10_000, 1)), log_weight, replace(walked, memory=memory)).error
+        for walked in [Walked(z, of_points, flat, of_points, ancestor)]
+        for memory in (0.0, 0.4)
+    ]
+    assert errors[1] ** 2 - errors[0] ** 2 == pytest.approx((0.4 * share) ** 2)
 
 
 def test_a_column_in_which_draws_and_walked_points_differ_is_named():

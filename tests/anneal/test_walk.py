@@ -13,7 +13,8 @@ from nfanneal.anneal.final_draws import FinalDraws, final_draws
 from nfanneal.anneal.proposals.base import PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.second_opinion import kept_back, second_opinion
-from nfanneal.anneal.walk import Ways, begun, most_evaluations, walk_apart
+from nfanneal.anneal.walk import RELATED, Ways, begun, most_evaluations, walk_apart
+from nfanneal.target import Evaluation
 
 
 def student(widths):
@@ -65,6 +66,23 @@ def test_a_narrow_proposal_is_found_out():
     # four errors: a false alarm in 15,000
     assert abs(found.witness.log_evidence - exact) < 4.0 * found.witness.error
     assert found.witness.disagreement.max() < 5.0
+
+
+def test_a_walk_goes_on_for_as_long_as_it_remembers_where_it_began():
+    """From one narrow well of many to the next hardly any step leads."""
+    target, _ = gaussian_target()
+    short, quick = walked(target, student((1.2, 1.2)), False)
+    assert short.memory == 0.0
+    assert quick.spent.evaluations < N * most_evaluations(False)
+
+    def wells(z, gradient):
+        return Evaluation(300.0 * np.cos(20.0 * z).sum(axis=1), np.zeros(len(z), dtype=bool))
+
+    elsewhere = student((0.1, 0.1))
+    elsewhere = replace(elsewhere, locations=elsewhere.locations + 9.0)
+    long, slow = walked(replace(target, ask=wells, differentiable=False), elsewhere, False)
+    assert long.memory > RELATED
+    assert slow.spent.evaluations == N * most_evaluations(False)
 
 
 def test_a_budget_is_kept():
