@@ -15,7 +15,15 @@ from nfanneal.anneal.explore import walks
 from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.settings import FEWEST_WALKERS
-from nfanneal.anneal.walk import Ways, begun, most_evaluations, walk_apart
+from nfanneal.anneal.walk import (
+    LEAST_ROUNDS,
+    MOST_ROUNDS,
+    Ways,
+    begun,
+    most_evaluations,
+    round_evaluations,
+    walk_apart,
+)
 from nfanneal.anneal.weights import evidence, systematic_resample, truncated
 from nfanneal.arrays import rows_of
 from nfanneal.target import Spent, Target
@@ -24,6 +32,18 @@ from nfanneal.target import Spent, Target
 def kept_back(target: Target, walkers: int, left: float) -> float:
     """What of a budget is not for more final draws: as a rule no more than half of what is left."""
     return min(walkers * most_evaluations(not walks(target)), left / 2.0)
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """So many points may walk, as the budget has evaluations `left`; and after the first rounds
+
+    they go no further than so many evaluations allow as the annealing has `taken`.
+    """
+
+    walkers: int
+    left: float = math.inf
+    taken: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -44,19 +64,20 @@ def second_opinion(
     target: Target,
     final: FinalDraws,
     archive: Archive | None,
-    walkers: int,
-    left: float,
+    allowed: Allowance,
     seed: np.random.SeedSequence,
     observe: Observer = lambda event: None,
 ) -> Opinion | None:
-    """Let points walk from the final draws, `walkers` of them or as many as the budget allows.
+    """Let points walk from the final draws, as many and as far as is allowed.
 
-    None if too few evaluations are `left` of it, or none are wanted.
+    None if too few evaluations are left of the budget, or no points are wanted.
     """
     by_gradients = not walks(target)
-    n = int(min(walkers, left // most_evaluations(by_gradients)))
+    each = round_evaluations(by_gradients)
+    n = int(min(allowed.walkers, allowed.left // (MOST_ROUNDS * each)))
     if n < FEWEST_WALKERS:
         return None
+    rounds = min(max(allowed.taken / (n * each), LEAST_ROUNDS), MOST_ROUNDS)
     walk_seed, draw_seed = seed.spawn(2)
     rng = np.random.default_rng(walk_seed)
     inside = np.flatnonzero(np.isfinite(final.draws.z).all(axis=1))
@@ -73,6 +94,7 @@ def second_opinion(
         rows,
         log_rare,
         lambda done, total: observe(Activity("second opinion", done, total)),
+        int(rounds),
     )
     return Opinion(_witness(final.draws, walked), walk.spent, walk.failed, walked)
 

@@ -94,15 +94,16 @@ def walk_apart(
     ancestor: NDArray[np.int64],
     log_rare: float,
     told: Callable[[int, int], None],
+    most: int = MOST_ROUNDS,
 ) -> tuple[Walked, Walk]:
-    """Walk until the points have forgotten where they began, or for `MOST_ROUNDS`.
+    """Walk until the points have forgotten where they began, or for `most` rounds.
 
     And for as long as ever more of them have a log-weight above `log_rare`, where the proposal
     hardly draws.
     """
     walk, past, memory = start, [start.log_weight], 1.0
-    for done in range(MOST_ROUNDS):
-        told(done, MOST_ROUNDS)
+    for done in range(most):
+        told(done, most)
         walk, halfway = round_of(walk, ways), past[len(past) // 2]
         past.append(walk.log_weight)
         memory = _memory(start, walk)

@@ -20,7 +20,7 @@ from nfanneal.anneal.final_draws import (
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
-from nfanneal.anneal.second_opinion import Opinion, kept_back, second_opinion
+from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
@@ -219,8 +219,11 @@ def with_opinion(
         target,
         stage.final,
         stage.annealed.archive,
-        settings.anneal.walkers * stage.annealed.state.effort,
-        left_of(settings, stage.n_evaluations),
+        Allowance(
+            settings.anneal.walkers * stage.annealed.state.effort,
+            left_of(settings, stage.n_evaluations),
+            stage.annealed.n_evaluations,
+        ),
         seed,
         observe,
     )

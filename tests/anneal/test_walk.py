@@ -12,8 +12,16 @@ from problems import N, check_moments, gaussian_target, tempered_moments
 from nfanneal.anneal.final_draws import FinalDraws, final_draws
 from nfanneal.anneal.proposals.base import PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
-from nfanneal.anneal.second_opinion import kept_back, second_opinion
-from nfanneal.anneal.walk import RELATED, Ways, begun, most_evaluations, walk_apart
+from nfanneal.anneal.second_opinion import Allowance, kept_back, second_opinion
+from nfanneal.anneal.walk import (
+    LEAST_ROUNDS,
+    RELATED,
+    Ways,
+    begun,
+    most_evaluations,
+    round_evaluations,
+    walk_apart,
+)
 from nfanneal.target import Evaluation
 
 
@@ -56,12 +64,14 @@ def test_a_narrow_proposal_is_found_out():
     generator = torch.Generator().manual_seed(1)
     final = FinalDraws(final_draws(target, proposal, 2000, generator), proposal)
     seed = np.random.SeedSequence(1)
-    found = second_opinion(replace(target, differentiable=False), final, None, 2048, 1e9, seed)
+    found = second_opinion(
+        replace(target, differentiable=False), final, None, Allowance(2048), seed
+    )
     assert found.witness.uncovered_mass > 0.02
     assert found.spent.evaluations > 0
     good = student((1.2, 1.2))
     final = FinalDraws(final_draws(target, good, 2000, generator), good)
-    found = second_opinion(target, final, None, 2048, 1e9, seed)
+    found = second_opinion(target, final, None, Allowance(2048), seed)
     assert found.witness.uncovered_mass == 0.0
     # four errors: a false alarm in 15,000
     assert abs(found.witness.log_evidence - exact) < 4.0 * found.witness.error
@@ -92,9 +102,12 @@ def test_a_budget_is_kept():
         final_draws(target, proposal, 500, torch.Generator().manual_seed(1)), proposal
     )
     seed, most = np.random.SeedSequence(1), most_evaluations(False)
-    assert second_opinion(target, final, None, 2048, 256 * most - 1, seed) is None
-    assert second_opinion(target, final, None, 0, 1e9, seed) is None
-    found = second_opinion(target, final, None, 2048, 300 * most, seed)
+    assert second_opinion(target, final, None, Allowance(2048, 256 * most - 1), seed) is None
+    assert second_opinion(target, final, None, Allowance(0), seed) is None
+    found = second_opinion(target, final, None, Allowance(2048, 300 * most), seed)
     assert 0 < found.spent.evaluations <= 300 * most
+    first = LEAST_ROUNDS * round_evaluations(False)
+    found = second_opinion(target, final, None, Allowance(2048, taken=1000.0), seed)
+    assert found.spent.evaluations == 2048 * first
     assert kept_back(target, 2048, 1000.0) == 500.0
     assert kept_back(target, 2048, 1e9) == 2048 * most
