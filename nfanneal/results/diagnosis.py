@@ -131,11 +131,13 @@ def _together(weighted: Evidence, walked: Witness) -> Evidence:
     """The bridge's log-evidence, with an error that covers what the weights say of it.
 
     The bridge knows the weights; where they differ by more than their errors, the error has the
-    rest of the difference as well.
+    rest of the difference as well. It is never smaller than that of the weights: the walked points
+    began at these draws, and what is in a tail that few of them hit they hardly know better.
     """
     gap = walked.log_evidence - weighted.log_evidence
     unexplained = max(gap**2 - weighted.error**2 - walked.error**2, 0.0)
-    return Evidence(walked.log_evidence, math.sqrt(walked.error**2 + unexplained))
+    known = max(walked.error, weighted.error)
+    return Evidence(walked.log_evidence, math.sqrt(known**2 + unexplained))
 
 
 def rediagnosed(d: Diagnostics, log_weight: Array) -> Diagnostics:

@@ -13,10 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nfanneal.anneal.weights import PARETO_LIMIT
+from nfanneal.anneal.bridge import Witness
+from nfanneal.anneal.weights import PARETO_LIMIT, evidence
 from nfanneal.report.summary import print_summary, summary_json
 from nfanneal.results import diagnostics
-from nfanneal.results.diagnosis import MOMENTS, UNCOVERED_LIMIT, WITNESSES, Diagnostics
+from nfanneal.results.diagnosis import (
+    MOMENTS,
+    UNCOVERED_LIMIT,
+    WITNESSES,
+    Diagnostics,
+    diagnose,
+)
 from nfanneal.results.diagnostics import (
     DIAGNOSTICS,
     About,
@@ -351,3 +358,15 @@ def test_a_new_diagnostic_is_one_entry(monkeypatch):
     )
     assert row in assess(result, result.warnings)
     assert summary_json(result)["dropped_gradients"] == 6
+
+
+def test_the_reported_error_is_never_smaller_than_that_of_the_weights():
+    """However sure the walked points are: they began at these draws."""
+    log_weight = np.random.default_rng(3).standard_normal(500)
+    own = evidence(log_weight)
+    for error in (0.1 * own.error, 3.0 * own.error):
+        walked = Witness(own.log_evidence, error, 0.0, 0.0, 0.0, np.zeros(2))
+        path = {"uncovered": (0.0, 0.0), "path_evidence": (own.log_evidence, 0.1)}
+        found = diagnose(log_weight, **path, reached_beta=1.0, walked=walked)
+        assert found.log_evidence_error == pytest.approx(max(error, own.error))
+        assert found.bridge_log_evidence_error == error
