@@ -35,7 +35,6 @@ class Walked:
         log_ratio: log N(z; 0, I) − log q(z) for the proposal q, (m,).
         halfway: log p(z) − log q(z) where they were halfway, (m,).
         ancestor: the number of the draw that each began at, (m,): those of one are related.
-        memory: how far they still know of where they began, from 0, which is not at all, to 1.
     """
 
     z: Array
@@ -43,7 +42,6 @@ class Walked:
     log_ratio: Array
     halfway: Array
     ancestor: NDArray[np.int64]
-    memory: float = 0.0
 
     @property
     def log_weight(self) -> Array:
@@ -74,9 +72,8 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     """The second witness, from a proposal's draws z (n, d) with log-weights (n,), and a walk.
 
     The error has the walked points of one ancestor as one. The drift is an error of its own, and so
-    is the share of the walked points, beyond what the weights have, where the proposal hardly
-    draws: what else may be there neither has seen. Points that have not forgotten where they began
-    are no witness of the share that the weights have there, as far as they remember.
+    is the share that the weights or the walked points have, whichever is larger, where the proposal
+    hardly draws: what else may be there neither has seen, and it is about as much, as a rule.
     """
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
@@ -84,10 +81,10 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     rare = math.log(RARE) + end.log_evidence
     under = walked.log_weight > rare
     known, known_error = _share_above(log_weight, rare)
-    beyond = max(float(under.mean()) - known, 0.0)
+    rarely = max(float(under.mean()), known)
     return Witness(
         log_evidence=end.log_evidence,
-        error=math.hypot(end.error, drift, beyond, walked.memory * known),
+        error=math.hypot(end.error, drift, rarely),
         drift=drift,
         uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),

@@ -101,19 +101,17 @@ def walk_apart(
     And for as long as ever more of them have a log-weight above `log_rare`, where the proposal
     hardly draws.
     """
-    walk, past, memory = start, [start.log_weight], 1.0
+    walk, past = start, [start.log_weight]
     for done in range(most):
         told(done, most)
         walk, halfway = round_of(walk, ways), past[len(past) // 2]
         past.append(walk.log_weight)
-        memory = _memory(start, walk)
         before, now = (float(np.mean(half > log_rare)) for half in (halfway, walk.log_weight))
         settled = now - before <= GROWN * math.sqrt(now / len(walk.z))
-        if done + 1 >= LEAST_ROUNDS and settled and memory < RELATED:
+        if done + 1 >= LEAST_ROUNDS and settled and _memory(start, walk) < RELATED:
             break
     halfway = past[len(past) // 2]
-    memory = memory if memory >= RELATED else 0.0
-    end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor, memory)
+    end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor)
     return end, walk
 
 

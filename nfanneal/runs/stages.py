@@ -37,6 +37,8 @@ from nfanneal.target import Spent, Target
 
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
+SEEN = 1 / 8
+"""Final draws at least, as a share of the annealing's evaluations."""
 MORE_DRAWS = 2
 MOST_REFINEMENTS = 2
 """Times that draws are added where the bridge's error is too large."""
@@ -279,14 +281,17 @@ def _enough_draws(
 ) -> FinalDraws:
     """The final draws, and more until enough are effective: they are cheap beside the training.
 
-    In all at most as many as the annealing took, and as the budget has left, of which a search
-    for symmetries took some, but for the second opinion; `samples` in any case.
+    At least `SEEN` of the evaluations that the annealing took, so that the weights have seen what
+    the proposal draws rarely: few draws, all of them effective, may lack a funnel's neck. In all at
+    most as many as the annealing took, and as the budget has left, of which a search for symmetries
+    took some, but for the second opinion; `samples` in any case.
     """
     left = left_of(settings, annealed.n_evaluations + searched)
     left -= kept_back(target, settings.anneal.walkers * annealed.state.effort, left)
     affordable = min(annealed.n_evaluations, left)
     most = int(max(min(settings.most_samples, affordable), settings.samples))
-    first = FinalDraws(draw(settings.samples), annealed.proposal)
+    least = min(max(settings.samples, int(SEEN * annealed.n_evaluations)), most)
+    first = FinalDraws(draw(least), annealed.proposal)
     return drawn_until(first, settings.enough_ess, most, draw, settings.enough_error)
 
 
