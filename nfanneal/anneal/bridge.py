@@ -22,6 +22,10 @@ from nfanneal.arrays import Array
 
 ITERATIONS = 200
 CONVERGED = 1e-10
+UNSEEN = 0.5
+"""What neither draws nor walked points have seen, of the share that they have where the proposal
+
+hardly draws: over twenty runs of thin sheets and funnels 0.6 as a median, of most 0.1 to 1.4."""
 QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -55,6 +59,7 @@ class Witness:
 
     That is the share of walked points where the proposal draws `RARE` times too rarely, less the
     share that the draws themselves surely have there by their weights.
+    `noise` is that part of the error which more draws make smaller.
     `drift` is how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
     how many standard errors apart draws and walked points are in the mean or in a quantile of each
     column, whichever is further.
@@ -62,6 +67,7 @@ class Witness:
 
     log_evidence: float
     error: float
+    noise: float
     drift: float
     uncovered_mass: float
     uncovered_error: float
@@ -72,8 +78,8 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     """The second witness, from a proposal's draws z (n, d) with log-weights (n,), and a walk.
 
     The error has the walked points of one ancestor as one. The drift is an error of its own, and so
-    is the share that the weights or the walked points have, whichever is larger, where the proposal
-    hardly draws: what else may be there neither has seen, and it is about as much, as a rule.
+    is half of the share that the weights or the walked points have, whichever is larger, where the
+    proposal hardly draws: what else may be there neither has seen, and it is about as much.
     """
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
@@ -84,7 +90,8 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     rarely = max(float(under.mean()), known)
     return Witness(
         log_evidence=end.log_evidence,
-        error=math.hypot(end.error, drift, rarely),
+        error=math.hypot(end.error, drift, UNSEEN * rarely),
+        noise=end.error,
         drift=drift,
         uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),

@@ -38,7 +38,8 @@ def kept_back(target: Target, walkers: int, left: float) -> float:
 class Allowance:
     """So many points may walk, as the budget has evaluations `left`; and after the first rounds
 
-    they go no further than so many evaluations allow as the annealing has `taken`.
+    they go no further than so many evaluations allow as the annealing has `taken`: none where calls
+    are so dear that no points walk on its way.
     """
 
     walkers: int

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from nfanneal.anneal.bridge import Witness
 from nfanneal.anneal.coverage import check_coverage, hardly_drawn, with_error
 from nfanneal.anneal.final_draws import (
     FinalDraws,
@@ -198,7 +199,7 @@ def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> St
     for _ in range(MOST_REFINEMENTS):
         n, rough = len(stage.final.draws.z), 0.0
         if opinion is not None:
-            rough = opinion.witness.error / settings.enough_error
+            rough = _roughness(opinion.witness, settings.enough_error)
         left = left_of(settings, stage.n_evaluations + stage.spent.evaluations)
         more = min(math.ceil((1.05 * rough**2 - 1.0) * n), n, settings.most_samples - n)
         if opinion is None or rough <= 1.0 or more < 1 or more > left:
@@ -207,6 +208,12 @@ def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> St
         opinion = opinion.of(final.draws)
         stage = replace(stage, final=final, opinion=opinion)
     return stage
+
+
+def _roughness(witness: Witness, wanted: float) -> float:
+    """How many times too large the error is which more draws make smaller; 0 if that is in vain."""
+    room = wanted**2 - (witness.error**2 - witness.noise**2)
+    return witness.noise / math.sqrt(room) if room > 0.0 else 0.0
 
 
 def with_opinion(
@@ -224,7 +231,7 @@ def with_opinion(
         Allowance(
             settings.anneal.walkers * stage.annealed.state.effort,
             left_of(settings, stage.n_evaluations),
-            stage.annealed.n_evaluations,
+            taken=stage.annealed.n_evaluations if settings.anneal.moves else 0.0,
         ),
         seed,
         observe,
