@@ -16,7 +16,6 @@ from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.settings import FEWEST_WALKERS
 from nfanneal.anneal.walk import (
-    LEAST_ROUNDS,
     MOST_ROUNDS,
     Ways,
     begun,
@@ -28,6 +27,9 @@ from nfanneal.anneal.weights import evidence, systematic_resample, truncated
 from nfanneal.arrays import rows_of
 from nfanneal.target import Spent, Target
 
+FEWEST_ROUNDS = 2
+"""Rounds that points walk in any case."""
+
 
 def kept_back(target: Target, walkers: int, left: float) -> float:
     """What of a budget is not for more final draws: as a rule no more than half of what is left."""
@@ -36,7 +38,7 @@ def kept_back(target: Target, walkers: int, left: float) -> float:
 
 @dataclass(frozen=True)
 class Allowance:
-    """So many points may walk, as the budget has evaluations `left`; and after the first rounds
+    """So many points may walk, as the budget has evaluations `left`; and after `FEWEST_ROUNDS`
 
     they go no further than so many evaluations allow as the annealing has `taken`: none where calls
     are so dear that no points walk on its way.
@@ -78,7 +80,7 @@ def second_opinion(
     n = int(min(allowed.walkers, allowed.left // (MOST_ROUNDS * each)))
     if n < FEWEST_WALKERS:
         return None
-    rounds = min(max(allowed.taken / (n * each), LEAST_ROUNDS), MOST_ROUNDS)
+    rounds = min(max(allowed.taken / (n * each), FEWEST_ROUNDS), MOST_ROUNDS)
     walk_seed, draw_seed = seed.spawn(2)
     rng = np.random.default_rng(walk_seed)
     inside = np.flatnonzero(np.isfinite(final.draws.z).all(axis=1))

@@ -12,9 +12,8 @@ from problems import N, check_moments, gaussian_target, tempered_moments
 from nfanneal.anneal.final_draws import FinalDraws, final_draws
 from nfanneal.anneal.proposals.base import PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
-from nfanneal.anneal.second_opinion import Allowance, kept_back, second_opinion
+from nfanneal.anneal.second_opinion import FEWEST_ROUNDS, Allowance, kept_back, second_opinion
 from nfanneal.anneal.walk import (
-    LEAST_ROUNDS,
     Ways,
     begun,
     most_evaluations,
@@ -103,7 +102,7 @@ def test_a_budget_is_kept():
     assert second_opinion(target, final, None, Allowance(0), seed) is None
     found = second_opinion(target, final, None, Allowance(2048, 300 * most), seed)
     assert 0 < found.spent.evaluations <= 300 * most
-    first = LEAST_ROUNDS * round_evaluations(False)
+    first = FEWEST_ROUNDS * round_evaluations(False)
     found = second_opinion(target, final, None, Allowance(2048, taken=1000.0), seed)
     assert found.spent.evaluations == 2048 * first
     assert kept_back(target, 2048, 1000.0) == 500.0
