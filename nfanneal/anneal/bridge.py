@@ -59,7 +59,7 @@ class Witness:
 
     That is the share of walked points where the proposal draws `RARE` times too rarely, less the
     share that the draws themselves surely have there by their weights.
-    `noise` is that part of the error which more draws make smaller.
+    Of the error, `noise` is what more draws make smaller, `unseen` what neither witness has seen.
     `drift` is how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
     how many standard errors apart draws and walked points are in the mean or in a quantile of each
     column, whichever is further.
@@ -68,6 +68,7 @@ class Witness:
     log_evidence: float
     error: float
     noise: float
+    unseen: float
     drift: float
     uncovered_mass: float
     uncovered_error: float
@@ -92,6 +93,7 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
         log_evidence=end.log_evidence,
         error=math.hypot(end.error, drift, UNSEEN * rarely),
         noise=end.error,
+        unseen=UNSEEN * rarely,
         drift=drift,
         uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),

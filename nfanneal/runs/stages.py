@@ -248,9 +248,19 @@ def _lacking(stage: Stage, columns: Columns, settings: Settings) -> str:
         return doubts[0].split(": ")[0]
     if found.ess < settings.enough_ess:
         return f"{found.ess:,.0f} effective draws of {settings.enough_ess:,.0f}"
-    if found.log_evidence_error > settings.enough_error:
+    if max(_of_error(stage, found)) > settings.enough_error:
         return f"an error of {found.log_evidence_error:.2g}, not {settings.enough_error:g}"
     return ""
+
+
+def _of_error(stage: Stage, found: Diagnostics) -> tuple[float, float]:
+    """What of the error is chance, and what is mass that no witness has seen: each is to be small.
+
+    Both together are at most 1.4 times the larger one: no stage is worth the rest.
+    """
+    unseen = 0.0 if stage.opinion is None else stage.opinion.witness.unseen
+    chance = math.sqrt(max(found.log_evidence_error**2 - unseen**2, 0.0))
+    return max(chance, found.weighted_log_evidence_error), unseen
 
 
 def diagnosed(stage: Stage, log_weight: Array) -> Diagnostics:

@@ -109,8 +109,9 @@ class OutputSpec(Section):
     error: Number | None = Field(
         None,
         gt=0,
-        description="error of the log-evidence that is wanted; more effort is made where the first "
-        f"is not enough; by default {USUAL.error:g}, or none where `samples` is given",
+        description="error of the log-evidence that is wanted, by chance and by mass that the flow "
+        "draws rarely each; more effort is made where the first is not enough; by default "
+        f"{USUAL.error:g}, or none where `samples` is given",
     )
     symmetry: Literal["keep", "fold"] = Field(
         "keep",
