@@ -59,20 +59,24 @@ class Witness:
 
     That is the share of walked points where the proposal draws `RARE` times too rarely, less the
     share that the draws themselves surely have there by their weights.
-    Of the error, `noise` is what more draws make smaller, `unseen` what neither witness has seen.
-    `drift` is how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
+    Of the error, `noise` is what more draws make smaller, `unseen` what neither witness has seen,
+    `drift` how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
     how many standard errors apart draws and walked points are in the mean or in a quantile of each
     column, whichever is further.
     """
 
     log_evidence: float
-    error: float
     noise: float
     unseen: float
     drift: float
     uncovered_mass: float
     uncovered_error: float
     disagreement: Array
+
+    @property
+    def error(self) -> float:
+        """The error of the log-evidence."""
+        return math.hypot(self.noise, self.drift, self.unseen)
 
 
 def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
@@ -91,7 +95,6 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     rarely = max(float(under.mean()), known)
     return Witness(
         log_evidence=end.log_evidence,
-        error=math.hypot(end.error, drift, UNSEEN * rarely),
         noise=end.error,
         unseen=UNSEEN * rarely,
         drift=drift,

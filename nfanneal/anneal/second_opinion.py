@@ -76,11 +76,10 @@ def second_opinion(
     None if too few evaluations are left of the budget, or no points are wanted.
     """
     by_gradients = not walks(target)
-    each = round_evaluations(by_gradients)
-    n = int(min(allowed.walkers, allowed.left // (MOST_ROUNDS * each)))
+    n = int(min(allowed.walkers, allowed.left // most_evaluations(by_gradients)))
     if n < FEWEST_WALKERS:
         return None
-    rounds = min(max(allowed.taken / (n * each), FEWEST_ROUNDS), MOST_ROUNDS)
+    rounds = allowed.taken / (n * round_evaluations(by_gradients))
     walk_seed, draw_seed = seed.spawn(2)
     rng = np.random.default_rng(walk_seed)
     inside = np.flatnonzero(np.isfinite(final.draws.z).all(axis=1))
@@ -97,7 +96,7 @@ def second_opinion(
         rows,
         log_rare,
         lambda done, total: observe(Activity("second opinion", done, total)),
-        int(rounds),
+        int(min(max(rounds, FEWEST_ROUNDS), MOST_ROUNDS)),
     )
     return Opinion(_witness(final.draws, walked), walk.spent, walk.failed, walked)
 

@@ -104,13 +104,13 @@ def walk_apart(
     walk, past = start, [start.log_weight]
     for done in range(most):
         told(done, most)
-        walk, halfway = round_of(walk, ways), past[len(past) // 2]
+        walk = round_of(walk, ways)
         past.append(walk.log_weight)
+        halfway = past[len(past) // 2]
         before, now = (float(np.mean(half > log_rare)) for half in (halfway, walk.log_weight))
         settled = now - before <= GROWN * math.sqrt(now / len(walk.z))
         if done + 1 >= LEAST_ROUNDS and settled and _memory(start, walk) < RELATED:
             break
-    halfway = past[len(past) // 2]
     end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor)
     return end, walk
 

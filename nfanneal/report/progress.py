@@ -74,7 +74,7 @@ class PlainProgress:
         self._levels: list[LevelInfo] = []
         self._start = self._last = time.monotonic()
         self._doing = Activity("starting", 0, 1)
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._over = threading.Event()
 
     def __enter__(self) -> PlainProgress:
@@ -99,10 +99,11 @@ class PlainProgress:
 
     def remind(self) -> None:
         """Say what is being done, if nothing was said for long."""
-        now, doing = time.monotonic(), self._doing
-        if now - self._last >= QUIET_SECONDS:
-            share = f", {doing.done:,} of {doing.total:,}" if doing.total > 1 else ""
-            self._write(f"  {doing.doing}{share}, {now - self._start:.0f} s")
+        with self._writing:
+            now, doing = time.monotonic(), self._doing
+            if now - self._last >= QUIET_SECONDS:
+                share = f", {doing.done:,} of {doing.total:,}" if doing.total > 1 else ""
+                self._write(f"  {doing.doing}{share}, {now - self._start:.0f} s")
 
     def _write(self, line: str) -> None:
         with self._writing:

@@ -211,8 +211,8 @@ def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> St
 
 
 def _roughness(witness: Witness, wanted: float) -> float:
-    """How many times too large the error is which more draws make smaller; 0 if that is in vain."""
-    room = wanted**2 - (witness.error**2 - witness.noise**2)
+    """How many times too large that of chance is which more draws make smaller; 0 if in vain."""
+    room = wanted**2 - witness.drift**2
     return witness.noise / math.sqrt(room) if room > 0.0 else 0.0
 
 
