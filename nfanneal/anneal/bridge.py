@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from nfanneal.anneal.coverage import RARE
-from nfanneal.anneal.weights import Evidence, evidence, normalized
+from nfanneal.anneal.weights import Evidence, evidence, mass_beyond, normalized
 from nfanneal.arrays import Array
 
 ITERATIONS = 200
@@ -84,7 +84,8 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
 
     The error has the walked points of one ancestor as one. The drift is an error of its own, and so
     is half of the share that the weights or the walked points have, whichever is larger, where the
-    proposal hardly draws: what else may be there neither has seen, and it is about as much.
+    proposal hardly draws: what else may be there neither has seen, and it is about as much; or what
+    the tail of the weights has beyond the largest of them, if that is more.
     """
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
@@ -96,7 +97,7 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     return Witness(
         log_evidence=end.log_evidence,
         noise=end.error,
-        unseen=UNSEEN * rarely,
+        unseen=max(UNSEEN * rarely, mass_beyond(log_weight)),
         drift=drift,
         uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=_clustered_error(under.astype(np.float64), walked.ancestor),

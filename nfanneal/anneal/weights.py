@@ -17,6 +17,8 @@ from nfanneal.arrays import Array
 
 PARETO_LIMIT = 0.7
 """Estimates from weights with a larger tail index k̂ cannot be trusted."""
+HEAVIEST = 0.95
+"""A tail of index 1 has no mean; its mass is told as if it were no heavier than this."""
 
 
 def normalized(log_weights: Array) -> Array:
@@ -110,6 +112,29 @@ def pareto_smoothed(log_weights: Array) -> Array:
     smoothed = log_weights.copy()
     smoothed[tail.rows] = np.minimum(np.log(tail.threshold + smooth), 0.0) + tail.top
     return smoothed
+
+
+def mass_beyond(log_weights: Array) -> float:
+    """The share of all weight that draws beyond the largest one stand for, by the tail's fit.
+
+    Of n draws one has on average a weight past the quantile 1 − 1/n, and what such draws have is
+    the mean of the generalised Pareto density from there on. A heavy tail has much of its mass in
+    weights that n draws hardly ever hit: their mean is then nearly always too low. 0 where the
+    weights have no tail.
+
+    Source: the mean excess (σ + k·x)/(1 − k), Embrechts et al. (1997), Modelling Extremal Events,
+    theorem 3.4.13.
+    """
+    tail = _tail(log_weights)
+    if tail is None or (tail.exceedances > 0).sum() < 5:
+        return 0.0
+    exceedances = tail.exceedances[tail.exceedances > 0]
+    shape, scale = _generalized_pareto(exceedances)
+    log_m = math.log(len(exceedances))
+    past = scale * (math.expm1(shape * log_m) / shape if shape else log_m)
+    excess = (scale + shape * past) / (1.0 - min(shape, HEAVIEST))
+    total = float(np.exp(log_weights - tail.top).sum())
+    return min((tail.threshold + past + excess) / total, 1.0)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from nfanneal.anneal.weights import (
     Evidence,
     effective_sample_size,
     evidence,
+    mass_beyond,
     normalized,
     pareto_k,
 )
@@ -98,7 +99,7 @@ def diagnose(
 ) -> Diagnostics:
     """Evidence, ESS and k̂ from log-weights (n,), beside the path's and the walk's view of them."""
     weighted = evidence(log_weight)
-    reported = weighted if walked is None else _together(weighted, walked)
+    reported = _alone(weighted, log_weight) if walked is None else _together(weighted, walked)
     found = Diagnostics(
         log_evidence=reported.log_evidence,
         log_evidence_error=reported.error,
@@ -125,6 +126,12 @@ def diagnose(
         walked_disagreement=float(walked.disagreement.max()),
         walked_column=float(walked.disagreement.argmax()),
     )
+
+
+def _alone(weighted: Evidence, log_weight: Array) -> Evidence:
+    """What the weights say, with an error for what their tail has beyond the largest of them."""
+    error = math.hypot(weighted.error, mass_beyond(log_weight))
+    return Evidence(weighted.log_evidence, error)
 
 
 def _together(weighted: Evidence, walked: Witness) -> Evidence:

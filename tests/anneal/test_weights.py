@@ -86,6 +86,23 @@ def test_pareto_k_agrees_with_arviz():
     assert w.pareto_k(values) == pytest.approx(float(k), abs=0.02)
 
 
+@pytest.mark.parametrize("shape", [0.5, 0.7])
+def test_mass_beyond_the_largest_weight_is_that_of_the_tail(shape):
+    """Weights u^(−k): beyond the quantile 1 − 1/n lies n^(k−1) of the mass; median of 200 fits.
+
+    The fit's shape has a standard error of (1 + k)/√m, m = 3√n, and a median's is smaller still.
+    """
+    n, rng = 10_000, np.random.default_rng(5)
+    found = [w.mass_beyond(-shape * np.log(rng.random(n))) for _ in range(200)]
+    assert np.median(found) == pytest.approx(n ** (shape - 1.0), rel=0.25)
+
+
+def test_no_mass_lies_beyond_even_weights():
+    assert w.mass_beyond(np.zeros(1000)) == 0.0
+    assert w.mass_beyond(np.zeros(10)) == 0.0
+    assert w.mass_beyond(-3.0 * np.log(np.random.default_rng(2).random(1000))) <= 1.0
+
+
 def test_pareto_k_of_few_or_equal_weights():
     assert np.isnan(w.pareto_k(np.zeros(10)))
     assert w.pareto_k(np.zeros(1000)) == -np.inf
