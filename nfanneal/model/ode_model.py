@@ -12,6 +12,7 @@ import sympy
 from numpy.typing import NDArray
 
 from nfanneal.arrays import Array
+from nfanneal.model.counting import Counted, Counting
 from nfanneal.model.expressions import compile_numpy, differentiate
 from nfanneal.model.ode import SMALLEST, CompiledSystem, SolverSettings, Status
 from nfanneal.model.ode.forcing import longest_step
@@ -84,13 +85,15 @@ class SystemParameters:
 class OdeExperiment:
     """A compiled system, when and how it is solved, and its parameters.
 
-    `sizes` (k,) are how large the terms of observables are, where that is known.
+    `sizes` (k,) are how large the terms of observables are, where that is known. Those that are
+    `counted` are sums since the start, of which differences are predicted.
     """
 
     system: CompiledSystem
     settings: SolverSettings
     parameters: SystemParameters
     sizes: tuple[float, ...] = ()
+    counted: tuple[Counted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,21 +131,23 @@ class OdeSimulator:
         overflowed = np.zeros(n, dtype=bool)
         for e, experiment in enumerate(self.experiments):
             at, parameters = slice(ends[e], ends[e + 1]), experiment.parameters
+            counting = Counting(times[e], experiment.counted)
             solved = experiment.system.solve(
                 parameters.of(theta),
-                times[e],
+                counting.solved,
                 experiment.settings,
                 sensitivities=gradient,
                 threads=1,
             )
-            values[:, at], status[:, e] = solved.observables, solved.status
+            values[:, at], status[:, e] = counting.of(solved.observables), solved.status
             overflowed |= solved.overflowed
             if solved.sensitivities is None:
                 continue
+            slopes = counting.of(solved.sensitivities)
             if len(self.experiments) == 1 and parameters.are_all(theta.shape[1]):
-                jacobian = solved.sensitivities  # not a copy: it is most of what is in memory
+                jacobian = slopes  # not a copy: it is most of what is in memory
             else:
-                parameters.write_slopes(theta, solved.sensitivities, jacobian[:, at])
+                parameters.write_slopes(theta, slopes, jacobian[:, at])
         failing = status != Status.OK
         failed, first = failing.any(axis=1), failing.argmax(axis=1)
         reasons = _counted(status[failed, first[failed]])

@@ -17,12 +17,17 @@ from nfanneal.anneal.progress import Expected
 from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.settings import default_flow_settings
+from nfanneal.arrays import Array
 from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
 from nfanneal.runs.cost import Cost
 
 TIMED = 512
 """Draws of the prior that are timed."""
+FEWEST_AGAIN = 64
+"""So many of them at least once more: the first time some solver may have been compiled for them,
+
+or a model may have set itself up."""
 OF_ALL = 16_000.0
 POWER = 1.2
 """Evaluations of a usual run where fits lead searches: OF_ALL·d^POWER of d dimensions."""
@@ -69,9 +74,16 @@ def _rate(problem: Problem, cost: Cost | None) -> float:
         return problem.executor.pool.count / max(cost.median, 1e-9)
     n = min(TIMED, problem.chunk)
     z = np.random.default_rng(1).standard_normal((n, problem.latent.dimension))
+    first = _seconds_of(problem, z)
+    again = z[: min(max(int(n / max(first, 1e-9)), FEWEST_AGAIN), n)]  # a second's, by the first
+    second = _seconds_of(problem, again)
+    return max(n / first, len(again) / second)
+
+
+def _seconds_of(problem: Problem, z: Array) -> float:
     start = time.perf_counter()
     problem.evaluate(z, False)
-    return n / max(time.perf_counter() - start, 1e-9)
+    return max(time.perf_counter() - start, 1e-9)
 
 
 def _step(dimension: int) -> float:

@@ -29,8 +29,26 @@ class EquationsReader(Reader):
             names: Names = dict.fromkeys(model.states)
             observables = {s: parse(s, names) for s in names if s.isidentifier()}
         else:
-            observables = self._expressions(given, ("model", "observables"), inside)
+            self._check_counts(model)
+            texts = {n: e for n, e in given.items() if n not in model.rates} | model.rates
+            observables = {}
+            for name in given:
+                path: KeyPath = ("model", "observables", name)
+                path = (*path, "since_last") if name in model.rates else path
+                expression = self._expression(texts[name], path, inside)
+                if expression is not None:
+                    observables[name] = expression
         return ModelMeaning(initial, equations, observables, self._named)
+
+    def _check_counts(self, model: OdeSpec) -> None:
+        """What is counted since the start never comes to rest, and is zero there."""
+        own = self._spec.experiments.values()
+        steady = "steady_state" in (model.initial, *(each.initial for each in own))
+        steady |= bool(model.pre_equilibration) or any(e.pre_equilibration for e in own)
+        for name in model.rates if steady else ():
+            message = f"'{name}' counts since the last datum, which has no steady state to start at"
+            hint = "give the states' initial values"
+            self.complain_key(("model", "observables", name), message, hint)
 
     def _check_ode_names(self, model: OdeSpec) -> None:
         sections: dict[KeyPath, Iterable[str]] = {

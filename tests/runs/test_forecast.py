@@ -49,6 +49,14 @@ def test_a_slow_model_is_measured(tmp_path):
     assert speed_of(problem).evaluations < 512 / 0.2
 
 
+def test_what_a_first_call_takes_is_no_rate(tmp_path):
+    setting_up = f"import time\nfirst = [1]\n{MODEL}"
+    setting_up = setting_up.replace("    r", "    time.sleep(5 * len(first)); first.clear()\n    r")
+    (tmp_path / "model.py").write_text(setting_up)
+    problem = build_problem(spec_from_text(SPEC, tmp_path))
+    assert speed_of(problem).evaluations > 512 / 5
+
+
 def test_a_run_says_it_first(checked):
     seen = []
     run_checked(checked, threads=1, observe=seen.append)

@@ -10,6 +10,7 @@ from specs import complaints, edited, read
 
 from nfanneal.model.expressions import parse, symbol
 from nfanneal.model.latent import LatentMap
+from nfanneal.model.observations import Observations
 from nfanneal.spec.build.ode_model import ode_simulator
 from nfanneal.spec.named import in_order
 from nfanneal.spec.reader import MOST_DERIVATIVES
@@ -142,7 +143,9 @@ def test_the_example_of_the_guide_is_compiled(tmp_path):
     checked = read(f"name: enzyme\n{example}{rest}")
     assert list(checked.meaning.named) == ["bind", "back", "made", "total"]
     latent = LatentMap(checked.meaning.free)
-    simulator = ode_simulator(checked, checked.spec.model, latent, [np.array([1.0])])
+    at_one = (np.zeros(1, dtype=np.int64),)
+    observations = Observations(np.array([1.0]), ("S",), at_one, (np.ones(1),))
+    simulator = ode_simulator(checked, checked.spec.model, latent, [observations])
     system = simulator.experiments[0].system.system
     assert len(system.named) == 4
     written_out = system.written_out

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import sympy
 
-from nfanneal.arrays import Array
 from nfanneal.errors import Complaint, SpecError
+from nfanneal.model.counting import Counted
 from nfanneal.model.expressions import symbol
 from nfanneal.model.latent import LatentMap
+from nfanneal.model.observations import Observations
 from nfanneal.model.ode import OdeSystem, SolverSettings, Timetable, compile_system
 from nfanneal.model.ode_model import UNSCALED, OdeExperiment, OdeSimulator, SystemParameters
 from nfanneal.spec.build.endless import refuse_restless
@@ -24,7 +26,7 @@ from nfanneal.spec.kinds.ode import OdeSpec
 
 
 def ode_simulator(
-    checked: CheckedSpec, model: OdeSpec, latent: LatentMap, times: Sequence[Array]
+    checked: CheckedSpec, model: OdeSpec, latent: LatentMap, data: Sequence[Observations]
 ) -> OdeSimulator:
     """The system, compiled; what differs between experiments is a parameter of it.
 
@@ -49,8 +51,9 @@ def ode_simulator(
         timetable=mechanism.timetable,
         named=tuple((symbol(name), e) for name, e in mechanism.named.items()),
     )
-    endless = [bool(at[-1] == math.inf) for at in times]
+    endless = [bool(own.times[-1] == math.inf) for own in data]
     if any(endless):
+        _refuse_counts(checked, model)
         system = replace(system, timetable=replace(system.timetable, endless=True))
         refuse_restless(checked, system, endless)
     if model.positive:
@@ -66,12 +69,27 @@ def ode_simulator(
                 tuple(mechanism.differences[s][e] for s in differing),
                 columns,
             ),
+            counted=_counted(checked, model, data[e]),
         )
         for e, experiment in enumerate(checked.meaning.experiments)
     )
     scales = not model.positive and model.solver.atol is None
     observables = tuple(checked.meaning.observables)
     return OdeSimulator(experiments, observables, scales=scales, has_sizes=not model.positive)
+
+
+def _counted(checked: CheckedSpec, model: OdeSpec, data: Observations) -> tuple[Counted, ...]:
+    """The observables that are counted, with the times of their own data in an experiment."""
+    own = {n: data.times[np.unique(i)] for n, i in zip(data.names, data.time_index, strict=True)}
+    names = list(checked.meaning.observables)
+    return tuple(Counted(names.index(n), own.get(n, np.empty(0))) for n in model.rates)
+
+
+def _refuse_counts(checked: CheckedSpec, model: OdeSpec) -> None:
+    for name in model.rates:
+        message = f"'{name}' counts since the last datum: with data at time inf it has no end"
+        place = checked.place("model", "observables", name)
+        raise SpecError([Complaint(message, place, "leave out the one or the other")])
 
 
 def _settings(checked: CheckedSpec, model: OdeSpec, experiment: str) -> SolverSettings:
@@ -159,15 +177,17 @@ def _mechanism(checked: CheckedSpec, model: OdeSpec) -> _Mechanism:
         substituted(e.xreplace(same), known, checked.place("model", "states", s))
         for s, e in initial.items()
     )
-    variables = course.variables
+    variables, rates = course.variables, {n: meaning.observables[n] for n in model.rates}
+    sums = {name: symbol(f"{name}(since the start)") for name in rates}
     return _Mechanism(
-        (*map(symbol, model.states), *variables.values()),
-        (*at_start, *map(at_times, variables)),
+        (*map(symbol, model.states), *variables.values(), *sums.values()),
+        (*at_start, *map(at_times, variables), *(sympy.S.Zero for _ in sums)),
         (
             *shown("equations", {s: meaning.equations[s] for s in model.states}),
             *(sympy.S.Zero for _ in variables),
+            *shown("observables", rates),
         ),
-        shown("observables", meaning.observables),
+        shown("observables", {**meaning.observables, **sums}),
         dict(zip(meaning.named, shown("expressions", meaning.named), strict=True)),
         differences | starts | course.differences,
         course.finished(at_times),

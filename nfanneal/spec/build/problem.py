@@ -78,9 +78,10 @@ def _data_likelihood(
     checked: CheckedSpec, data: Mapping[str, Observations], latent: LatentMap
 ) -> DataLikelihood:
     _check_starts(checked, data)
-    times = tuple(data[e.name].times for e in checked.meaning.experiments)
+    own = [data[e.name] for e in checked.meaning.experiments]
+    times = tuple(each.times for each in own)
     pilots = np.random.default_rng(0).standard_normal((PILOTS, latent.dimension))
-    simulator = checked.spec.model.simulator(checked, latent, times)
+    simulator = checked.spec.model.simulator(checked, latent, own)
     simulator = simulator.prepared(latent.from_latent(pilots), times)
     return DataLikelihood(simulator, times, _series(checked, data, simulator, latent))
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy
 
-from nfanneal.arrays import Array
 from nfanneal.spec.fields import Section
 from nfanneal.target import EVALUATION_CHUNK
 
 if TYPE_CHECKING:
     from nfanneal.model.latent import LatentMap
     from nfanneal.model.likelihood import DirectLikelihood
+    from nfanneal.model.observations import Observations
     from nfanneal.model.simulator import Simulator
     from nfanneal.spec.checked import CheckedSpec
     from nfanneal.spec.events import TimingMeaning
@@ -74,6 +74,11 @@ class ModelSpec(Section):
     @property
     def only_at_data(self) -> bool:
         """Whether it knows of the times of its data only: what it says depends on all of them."""
+        return False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts what comes between one time that it is asked at and the next."""
         return False
 
     @property
@@ -163,9 +168,9 @@ class ModelSpec(Section):
         return None
 
     def simulator(
-        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+        self, checked: CheckedSpec, latent: LatentMap, data: Sequence[Observations]
     ) -> Simulator:
-        """The model that predicts, compiled or imported; `times` are those of the data.
+        """The model that predicts, compiled or imported; for the `data` of each experiment.
 
         Raises:
             SpecError, ModelError: it cannot be built; what the message says.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from nfanneal.arrays import Array
 from nfanneal.spec.fields import Expression, Finite, Section, Whole, Word
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 
 if TYPE_CHECKING:
     from nfanneal.model.latent import LatentMap
+    from nfanneal.model.observations import Observations
     from nfanneal.model.ode_model import OdeSimulator
     from nfanneal.spec.checked import CheckedSpec
     from nfanneal.spec.events import TimingMeaning
@@ -98,6 +98,24 @@ class EventSpec(Section):
     name: Word | None = Field(None, description="how messages call it")
 
 
+class CountSpec(Section):
+    """An observable that counts what came since the datum before it."""
+
+    since_last: Expression = Field(
+        description="a rate: its integral since the datum before, or the start, is observed"
+    )
+
+
+def _observable_kind(value: Any) -> str:
+    return "count" if isinstance(value, dict | CountSpec) else "expression"
+
+
+AnyObservable = Annotated[
+    Annotated[Expression, Tag("expression")] | Annotated[CountSpec, Tag("count")],
+    Discriminator(_observable_kind),
+]
+
+
 def _list_of(kind: Any, words: str) -> BeforeValidator:
     """One mapping may stand without a list; `words` say what is expected."""
 
@@ -124,6 +142,7 @@ class OdeSpec(ModelSpec):
         "doses": DoseSpec,
         "changes": ChangeSpec,
         "events": EventSpec,
+        "observables": CountSpec,
     }
     optional: ClassVar[tuple[str, ...]] = (
         "solver", "expressions", "inputs", "doses", "changes", "events", "initial",
@@ -166,8 +185,9 @@ class OdeSpec(ModelSpec):
     positive: bool = Field(
         False, description="solve for the logarithms of the states, which are positive"
     )
-    observables: dict[str, Expression] | None = Field(
-        None, description="observable: expression; by default the states are observed"
+    observables: dict[str, AnyObservable] | None = Field(
+        None,
+        description="observable: expression, or {since_last: rate}; by default the states",
     )
     solver: SolverSpec = SolverSpec()
 
@@ -199,6 +219,17 @@ class OdeSpec(ModelSpec):
         """The observables; by default the states."""
         return self.states if self.observables is None else self.observables
 
+    @property
+    def rates(self) -> dict[str, str | float]:
+        """The rates of the observables that count since the datum before."""
+        given = (self.observables or {}).items()
+        return {name: each.since_last for name, each in given if isinstance(each, CountSpec)}
+
+    @property
+    def counts(self) -> bool:
+        """Whether some of its observables are."""
+        return bool(self.rates)
+
     def read(self, reader: SpecReader) -> ModelMeaning:
         """Initial values, equations and observables."""
         return reader.equations(self)
@@ -210,9 +241,9 @@ class OdeSpec(ModelSpec):
         return reader.timing(self, experiments)
 
     def simulator(
-        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+        self, checked: CheckedSpec, latent: LatentMap, data: Sequence[Observations]
     ) -> OdeSimulator:
         """The system, compiled once for all experiments."""
         from nfanneal.spec.build.ode_model import ode_simulator  # noqa: PLC0415  (compilers)
 
-        return ode_simulator(checked, self, latent, times)
+        return ode_simulator(checked, self, latent, data)

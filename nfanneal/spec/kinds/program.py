@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from nfanneal.arrays import Array
 from nfanneal.errors import nearest
 from nfanneal.spec.fields import Seconds, Whole, Word
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
@@ -21,6 +20,7 @@ from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 if TYPE_CHECKING:
     from nfanneal.model.latent import LatentMap
     from nfanneal.model.likelihood import DirectLikelihood
+    from nfanneal.model.observations import Observations
     from nfanneal.model.program import ProgramSimulator
     from nfanneal.spec.checked import CheckedSpec
     from nfanneal.spec.meaning import SpecReader
@@ -263,7 +263,7 @@ class ProgramSpec(ModelSpec):
                 reader.complain(("model", "parameters"), message)
 
     def simulator(
-        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+        self, checked: CheckedSpec, latent: LatentMap, data: Sequence[Observations]
     ) -> ProgramSimulator:
         """The program, of each experiment's parameters."""
         from nfanneal.spec.build.program_model import program_simulator  # noqa: PLC0415  (torch)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nfanneal.arrays import Array
 from nfanneal.spec.fields import Seconds, Whole, Word, wrong_with
 from nfanneal.spec.kinds.kind import ModelMeaning, ModelSpec
 
 if TYPE_CHECKING:
     from nfanneal.model.latent import LatentMap
     from nfanneal.model.likelihood import DirectLikelihood
+    from nfanneal.model.observations import Observations
     from nfanneal.model.python_model import PythonSimulator
     from nfanneal.spec.checked import CheckedSpec
     from nfanneal.spec.meaning import SpecReader
@@ -122,7 +122,7 @@ class PythonSpec(ModelSpec):
         return ModelMeaning()
 
     def simulator(
-        self, checked: CheckedSpec, latent: LatentMap, times: Sequence[Array]
+        self, checked: CheckedSpec, latent: LatentMap, data: Sequence[Observations]
     ) -> PythonSimulator:
         """The function `simulate`, of each experiment's parameters."""
         from nfanneal.spec.build.python_model import python_simulator  # noqa: PLC0415  (torch)
