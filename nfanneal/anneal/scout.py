@@ -52,6 +52,8 @@ MOST_OPENINGS = {"free": 16384, "differences": 256}
 """Draws among which searches in the order of time begin, at most …"""
 OPENINGS = 2048
 """… and so many at a time."""
+ROUNDS_IN_VAIN = 2
+"""Rounds of such searches in turn that find nothing better end them."""
 NEIGHBOURS = 16
 MANY_DIMENSIONS, FEWER_POINTS = 6, 4096
 """Neighbours in more dimensions are dear to find: among so many points at once."""
@@ -131,10 +133,11 @@ def in_order_of_time(
 ) -> tuple[Archive, Spent]:
     """The archive with the ends of searches in the order of time, from draws z (n, d).
 
-    They follow where few others found the best place, some draws at a time, until many have.
+    They follow where few others found the best place, some draws at a time, until many have, or
+    until rounds in turn find none that is much better: on a ridge no two ends are near each other.
     `told` of each stage of each round.
     """
-    spent = Spent()
+    spent, best, in_vain = Spent(), -np.inf, 0
     z = z[: MOST_OPENINGS["differences" if target.curvature_cost else "free"]]
     rounds = range(0, len(z), OPENINGS)
     for done, first in enumerate(rounds):
@@ -145,7 +148,10 @@ def in_order_of_time(
         found, more = _in_order_of_time(target, z[first : first + OPENINGS], told_of)
         ends = distinct(as_found(found, np.ones(len(found.z), dtype=np.int64)))
         archive, spent = archive.merged(ends)[0], spent + more
-        if found_often(archive):
+        top = float(archive.log_masses.max(initial=-np.inf))
+        in_vain = 0 if top > best + NEAR_BEST else in_vain + 1
+        best = max(best, top)
+        if found_often(archive) or in_vain == ROUNDS_IN_VAIN:
             break
     return archive, spent
 

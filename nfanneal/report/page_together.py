@@ -161,12 +161,16 @@ def _compared(rows: Iterable[Comparison]) -> Table:
 
 
 def _parameters(results: Mapping[str, Result]) -> Table | None:
-    """Means and standard deviations of the parameters that results share, a column for each."""
+    """Means and standard deviations, a column for each result; parameters that are shared first.
+
+    None where none is.
+    """
     found = {label: result.summaries() for label, result in results.items()}
     names = list(dict.fromkeys(name for own in found.values() for name in own))
     shared = [name for name in names if sum(name in own for own in found.values()) > 1]
     if not shared:
         return None
+    ordered = [*shared, *(name for name in names if name not in shared)]
     rows = [
         (
             name,
@@ -175,9 +179,9 @@ def _parameters(results: Mapping[str, Result]) -> Table | None:
                 for own in found.values()
             ),
         )
-        for name in shared[:SHOWN_ROWS]
+        for name in ordered[:SHOWN_ROWS]
     ]
-    return Table(("parameter", *results), tuple(rows), and_more(len(shared)))
+    return Table(("parameter", *results), tuple(rows), and_more(len(ordered)))
 
 
 def _pictures(results: Mapping[str, Result], drawer: Drawer) -> Pictures:

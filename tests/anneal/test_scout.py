@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.scout import (
     OPENINGS,
+    ROUNDS_IN_VAIN,
     STAGES,
     found_often,
     in_order_of_time,
@@ -139,10 +141,10 @@ def test_searches_in_the_order_of_time_go_on_until_many_found_the_best_place():
             opened.append(len(z))
         return linear(z, share)
 
-    def lonely(z, share):
-        """Every search ends where it began, the best far above the others."""
+    def lonely(z, share, better):
+        """Every search ends where it began, the best far above the others, and above former."""
         found, flat = of_linear(z, share), np.zeros((len(z), 3))
-        height = -1e5 * np.abs(z[:, 0])
+        height = -1e5 * np.abs(z[:, 0]) + better * len(opened)
         return replace(
             found,
             log_likelihood=height,
@@ -151,7 +153,11 @@ def test_searches_in_the_order_of_time_go_on_until_many_found_the_best_place():
         )
 
     z = RNG.normal(size=(5 * OPENINGS, 3))
-    for ask, openings in ((of_linear, OPENINGS), (lonely, len(z))):
+    for ask, openings in (
+        (of_linear, OPENINGS),
+        (partial(lonely, better=1e6), len(z)),
+        (partial(lonely, better=-1e6), (1 + ROUNDS_IN_VAIN) * OPENINGS),
+    ):
         opened.clear()
         target = Target(3, linear_target, True, True, ask_curvature=ask)
         archive, _ = in_order_of_time(target, z, nothing_found(3))
