@@ -10,7 +10,9 @@ import numpy as np
 import sympy
 from sympy.core.relational import Relational
 
-from nfanneal.model.ode.events import Timetable, with_switches
+from nfanneal.model.expressions import symbol
+from nfanneal.model.ode.events import Switch, Timetable, with_switches
+from nfanneal.model.ode.peaks import peak_times
 
 LOOKS, LOOKS_FOR_JUMPS = 1000, 10_000
 """So many steps at least where a solver is to be watchful: of smooth equations, and of others."""
@@ -62,12 +64,16 @@ class OdeSystem:
 def with_stops(system: OdeSystem) -> OdeSystem:
     """The system with switches for conditions in its equations, and of its triggers, that turn at
 
-    times which are known before."""
+    times which are known before, and for the middles of what rises and falls in time."""
     table, n = system.timetable, len(system.moving)
     names = tuple(name for name, _ in system.named)
     conditions = tuple(trigger.condition for trigger in table.triggers)
-    found, switches = with_switches(
-        (*system.moving, *conditions), system.time, (*system.states, *names), table
+    parts = (*system.moving, *conditions)
+    found, switches = with_switches(parts, system.time, (*system.states, *names), table)
+    known = {switch.time for switch in (*table.switches, *switches)}
+    middles = peak_times(parts, system.time, {*system.states, *names, *table.held})
+    switches += tuple(
+        Switch(symbol(f"_middle{i}"), time) for i, time in enumerate(middles) if time not in known
     )
     if not switches:
         return system

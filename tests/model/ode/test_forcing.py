@@ -165,8 +165,11 @@ def test_a_narrow_pulse_of_any_form_is_solved_with_its_exact_gradient():
 
 
 def test_a_peak_that_a_free_step_misses_is_seen_with_the_longest_one():
-    """∫ of a peak 0.1 wide in 60, against quadrature; without it the solver sees nothing."""
-    system = build("x", ["a*exp(-(t - c)**2/(2*w**2)) - 0.1*x"], "a c w", ["0"])
+    """∫ of a peak 0.1 wide in 60 whose form does not tell its middle, against quadrature.
+
+    Without the longest step the solver sees nothing.
+    """
+    system = build("x", ["a*exp(-200*sin((t - c)/20)**2/w**2) - 0.1*x"], "a c w", ["0"])
     theta, compiled = np.array([[12.0, 31.4159, 0.1]]), compile_system(system)
     end = np.array([60.0])
     most = longest_step(system, theta, 0.0, 60.0)
@@ -174,8 +177,8 @@ def test_a_peak_that_a_free_step_misses_is_seen_with_the_longest_one():
     free = compiled.solve(theta, end, settings, sensitivities=False).observables[0, 0, 0]
     held = compiled.solve(theta, end, settings.with_steps_of(most), sensitivities=False)
     exact, _ = quad(
-        lambda t: 12 * np.exp(-((t - 31.4159) ** 2) / 0.02 - (60 - t) / 10), 30, 33, epsabs=1e-13,
-        points=[31.4159],
+        lambda t: 12 * np.exp(-2e4 * np.sin((t - 31.4159) / 20) ** 2 - (60 - t) / 10), 30, 33,
+        epsabs=1e-13, points=[31.4159],
     )  # fmt: skip
     assert abs(free) < 1e-3 * exact
     assert held.observables[0, 0, 0] == pytest.approx(exact, rel=1e-6)
