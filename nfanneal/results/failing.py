@@ -3,7 +3,8 @@
 A draw that failed counts as a likelihood of zero. Far from the data that is as good as true; where
 failures begin in the midst of draws that carry the posterior, they may hide a part of it. How dense
 the posterior is along that boundary, and how fast it grows away from it, say how much would lie
-beyond if it went on as it comes.
+beyond if it went on as it comes. Where few draws failed along it, these themselves say more: by the
+weights that they would have if log L went on from the nearest draw that did not fail.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import logsumexp
 
 from nfanneal.anneal.weights import normalized
 from nfanneal.arrays import Array, Bools
@@ -48,8 +50,9 @@ class Failing:
 def failing(theta: Array, z: Array, log_ratio: Array, log_l: Array, failed: Bools) -> Failing:
     """The same from draws θ and z (n, d) with log N(z; 0, I) − log q, log L and failures (n,)."""
     inside = np.isfinite(z).all(axis=1)
-    known = np.flatnonzero(~failed & inside & np.isfinite(log_l))[:MOST_KNOWN]
+    known = np.flatnonzero(~failed & inside & np.isfinite(log_l))
     lost = np.flatnonzero(failed & inside)
+    n_known, known = len(known), known[:MOST_KNOWN]
     nothing = Failing(0.0, 0, 0.0, np.nan, np.empty(0, dtype=np.int64))
     if not len(lost) or len(known) <= NEIGHBOURS:
         return nothing
@@ -60,15 +63,17 @@ def failing(theta: Array, z: Array, log_ratio: Array, log_l: Array, failed: Bool
     lost = lost[np.argsort(tree.query(scaled[lost])[0], kind="stable")][:MOST_FAILED]
     away, nearest = cKDTree(scaled[lost]).query(scaled[known])
     layer = max(LAYER, float(weights @ tree.query(scaled[known], k=NEIGHBOURS + 1)[0][:, -1]))
-    share = _failing_share(scaled, log_ratio, known, lost, np.unique(nearest), layer)
+    share = _failing_share(scaled, log_ratio, known, lost, layer)
     share = np.where(share < SCATTERED, 0.0, np.minimum(2.0 * share, 1.0))
+    by_weight = _odds_by_weight(tree, scaled, log_ratio, log_l, known, lost[share > 0.0], layer)
+    by_weight *= len(known) / n_known
     along = weights * share[nearest]
     first = float(along[away < layer].sum())
     second = float(along[(away >= layer) & (away < 2.0 * layer)].sum())
     if first == 0.0:
         return nothing
     growth = math.log(second / first) / layer if second > first else 0.0
-    odds = first / layer / max(growth, SLOWEST)
+    odds = max(first / layer / max(growth, SLOWEST), by_weight)
     by_failed = np.bincount(nearest[away < layer], along[away < layer], minlength=len(lost))
     heaviest = np.argsort(-by_failed, kind="stable")[:NEIGHBOURS]
     at = by_failed / by_failed.sum()
@@ -77,15 +82,35 @@ def failing(theta: Array, z: Array, log_ratio: Array, log_l: Array, failed: Bool
     return Failing(odds / (1.0 + odds), column, above, value, lost[heaviest])
 
 
+def _odds_by_weight(
+    tree: cKDTree,
+    scaled: Array,
+    log_ratio: Array,
+    log_l: Array,
+    known: NDArray[np.int64],
+    lost: NDArray[np.int64],
+    layer: float,
+) -> float:
+    """The weight of failed draws over that of others, if they had log L of the nearest of these.
+
+    Less by what a posterior falls off at least, for the way beyond the layer.
+    """
+    if not len(lost):
+        return 0.0
+    away, near = tree.query(scaled[lost])
+    fallen = SLOWEST * np.maximum(away - layer, 0.0)
+    beyond = logsumexp(log_ratio[lost] + log_l[known[near]] - fallen)
+    return float(np.exp(beyond - logsumexp(log_ratio[known] + log_l[known])))
+
+
 def _failing_share(
     scaled: Array,
     log_ratio: Array,
     known: NDArray[np.int64],
     lost: NDArray[np.int64],
-    which: NDArray[np.int64],
     reach: float,
 ) -> Array:
-    """Of failed draws, `which` of them, the share of the prior within `reach` that fails; else 0.
+    """Of each failed draw, the share of the prior within `reach` of it that fails.
 
     It is about a half at a boundary, and next to nothing around a failure here and there.
     """
@@ -93,9 +118,9 @@ def _failing_share(
     top = max(log_ratio[known].max(), log_ratio[lost].max())
     of_known, of_lost = np.exp(log_ratio[known] - top), np.exp(log_ratio[lost] - top)
     found = np.zeros(len(lost))
-    for j in which:
-        sound = of_known[good.query_ball_point(scaled[lost[j]], reach)].sum()
-        failing = of_lost[bad.query_ball_point(scaled[lost[j]], reach)].sum()
+    for j, own in enumerate(lost):
+        sound = of_known[good.query_ball_point(scaled[own], reach)].sum()
+        failing = of_lost[bad.query_ball_point(scaled[own], reach)].sum()
         found[j] = failing / (sound + failing)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from nfanneal.results.failing import failing
 
@@ -37,6 +38,22 @@ def test_a_proposal_that_hardly_leaks_beyond_is_enough(d):
     log_ratio = np.where(failed, log_ratio + np.log(10.0), log_ratio)
     z, log_ratio, failed = z[kept], log_ratio[kept], failed[kept]
     assert 0.04 < failing(z, z, log_ratio, np.zeros(len(z)), failed).mass < 0.8
+
+
+@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.3])
+def test_few_failed_draws_along_a_flat_boundary_are_enough(share, d):
+    """Draws of a proposal that ends near the boundary, and one in ten of the prior."""
+    rng = np.random.default_rng(6)
+    cut = norm.ppf(share)
+    end = norm.ppf(share / 2.0)
+    z = rng.standard_normal((4000, d))
+    inside = np.arange(len(z)) % 10 > 0
+    z[inside, 0] = norm.isf(rng.random(inside.sum()) * norm.sf(end))
+    density = 0.1 + 0.9 * (z[:, 0] > end) / norm.sf(end)
+    failed = z[:, 0] < cut
+    found = failing(z, z, -np.log(density), np.zeros(len(z)), failed)
+    assert share / 3.0 < found.mass < 3.0 * share
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
