@@ -17,7 +17,7 @@ from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
 from nfanneal.model.program.processes import running_still
 from nfanneal.model.simulator import Outcomes
-from nfanneal.runs.consistency import ASKED, whim
+from nfanneal.runs.consistency import ASKED, whim, whim_of
 from nfanneal.runs.cost import Cost, measured
 from nfanneal.runs.failures import outcomes_at, reasons_in_words
 from nfanneal.runs.forecast import PRESETS, expected, speed_of
@@ -54,6 +54,8 @@ def try_likelihood(problem: Problem, seed: int) -> dict[str, Any]:
     slopes: _Slopes | None = None
     gradients, dropped = None, np.zeros(n, dtype=bool)
     told = whim(problem, z[:PROBE])
+    if not told and not problem.goes_by_steps:
+        told = whim_of(problem, z[:ASKED], values[:ASKED], n)
     warnings = [told] if told else []
     if problem.likelihood.differentiable:
         _timed(problem, z[:PROBE], True)

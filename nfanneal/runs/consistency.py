@@ -6,6 +6,8 @@ them give an evidence that looks like any other.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nfanneal.arrays import Array
@@ -13,10 +15,13 @@ from nfanneal.errors import ResultError
 from nfanneal.model.calls import Prediction
 from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
+from nfanneal.results.verdicts import SOLVER_SPREAD
 
 SAME = 1e-6
 """Relative difference of two answers to one question that rounding may make."""
 ASKED = 8
+HALF_A_DIGIT = 2.0**-24
+"""Relative error of a number of single precision."""
 
 
 def whim(problem: Problem, z: Array) -> str:
@@ -25,7 +30,8 @@ def whim(problem: Problem, z: Array) -> str:
     if problem.one_by_one:
         return _told(problem, z, once, _asked(problem, z, 1), NOT_A_FUNCTION)
     other = z[::-1]
-    other_way = [_asked(problem, other[:part], 1), _asked(problem, other[part:], 1)]
+    parts = (other[:part], other[part:-1], other[-1:])
+    other_way = [_asked(problem, each, 1) for each in parts if len(each)]
     found = _told(problem, z, once, np.concatenate(other_way)[::-1], NOT_A_FUNCTION)
     if not found:
         return ""
@@ -98,6 +104,10 @@ MIXED_UP = (
     "{again:.6g} when the same draws came in another order. Row i of what it returns must be that "
     "of row i of its parameters"
 )
+TOO_ROUNDED = (
+    "the model returns numbers of single precision (float32), whose rounding alone moves log L by "
+    "{size:.2g} at these data: compute with float64 throughout"
+)
 COMPANY = (
     "what the model says of a draw depends on the others beside it: at {where} the log-likelihood "
     "was {once:.6g} among {n:,} draws, and {again:.6g} among few. Look for a mean, a sum or a "
@@ -122,6 +132,27 @@ def _told(problem: Problem, z: Array, once: Array, again: Array, text: str, n: i
     i = int(other[0])
     where = problem.latent.in_words(z[i])
     return text.format(where=where, once=once[i], again=again[i], n=n)
+
+
+def too_rounded(problem: Problem, z: Array) -> str:
+    """What is wrong where log L at z (n, d) is made of single precision that the data do not bear.
+
+    By how much it moves when predictions are rounded once more to such numbers, at random.
+    """
+    if not single_precision(problem, z):
+        return ""
+    theta = problem.latent.from_latent(z)
+    if problem.data is None:
+        moved = HALF_A_DIGIT * _asked(problem, z, 0)
+    else:
+        found = problem.ask(Prediction(), theta)
+        by = np.random.default_rng(0).uniform(-HALF_A_DIGIT, HALF_A_DIGIT, found.values.shape)
+        rounded = replace(found, values=found.values * (1.0 + by))
+        of = problem.data.of_predictions
+        moved = of(theta, rounded).log_likelihood - of(theta, found).log_likelihood
+    moved = moved[np.isfinite(moved)]
+    size = float(np.sqrt(np.mean(moved**2))) if len(moved) else 0.0
+    return TOO_ROUNDED.format(size=size) if size > SOLVER_SPREAD else ""
 
 
 def single_precision(problem: Problem, z: Array) -> str:

@@ -24,7 +24,15 @@ from nfanneal.results.observed import observed_at
 from nfanneal.results.records import Columns, Counts, NamedParameter, Provenance
 from nfanneal.results.result import Result, StoredFlow
 from nfanneal.results.verdicts import FAILING_LIMIT
-from nfanneal.runs.consistency import ASKED, UNASKED, changed_mind, probes, whim, whim_of
+from nfanneal.runs.consistency import (
+    ASKED,
+    UNASKED,
+    changed_mind,
+    probes,
+    too_rounded,
+    whim,
+    whim_of,
+)
 from nfanneal.runs.extension import Earlier
 from nfanneal.runs.failures import why_failed
 from nfanneal.runs.history import _history
@@ -196,8 +204,10 @@ def _whim_of_final(problem: Problem, final: FinalDraws, first: LatentDraws) -> s
     n = min(problem.chunk, len(draws.z))
     if problem.speaks_unasked:
         return UNASKED
-    return changed_mind(problem, first.z, first.log_likelihood) or whim_of(
-        problem, draws.z[rows], draws.log_likelihood[rows], n
+    return (
+        changed_mind(problem, first.z, first.log_likelihood)
+        or whim_of(problem, draws.z[rows], draws.log_likelihood[rows], n)
+        or too_rounded(problem, draws.z[rows])
     )
 
 

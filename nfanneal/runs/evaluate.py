@@ -13,6 +13,7 @@ from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood
 from nfanneal.model.problem import Problem
 from nfanneal.runs.failures import why_at_point
+from nfanneal.runs.precision import ENOUGH, FINER
 
 STEP = 1e-4
 """Step of differences in standard deviations of the prior there: long beside rounding."""
@@ -101,6 +102,7 @@ def evaluate_at(
     value, gradients = float(found.log_likelihood[0]), None
     if value == -np.inf:
         warnings.append("the likelihood is zero here")
+    warnings += _roughness(problem, theta, value)
     if gradient:
         slope, told = np.full(len(theta), np.nan), list[str]()
         if value > -np.inf:
@@ -109,6 +111,20 @@ def evaluate_at(
         gradients = _gradients(latent, theta, slope, "model" if own else "differences")
     data = _data(problem, theta) if pointwise and problem.data is not None else None
     return PointEvaluation(parameters, value, log_prior, None, gradients, data, tuple(warnings))
+
+
+def _roughness(problem: Problem, theta: Array, value: float) -> list[str]:
+    """What a finer solver says of θ (d,), if that is something else."""
+    if not problem.goes_by_steps:
+        return []
+    finer = problem.precise(FINER).ask_all(LogLikelihood(), theta[None])
+    exact = float(finer.log_likelihood[0])
+    if finer.failed[0] or abs(exact - value) <= ENOUGH:
+        return []
+    return [
+        f"a finer solver says {exact:.10g}: the solver is too rough for these data. A run makes "
+        "tolerances smaller by itself; here set model.solver.rtol and atol, or max_step"
+    ]
 
 
 def _outside(latent: LatentMap, theta: Array) -> list[str]:

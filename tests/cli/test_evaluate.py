@@ -176,6 +176,19 @@ def test_a_point_outside_of_a_priors_support_is_told(ode, capsys):
     assert "Warning: sigma = 0.01 is outside" in out
 
 
+def test_a_solver_that_is_too_rough_for_the_data_is_told(ode, capsys):
+    point = ["--at", "n0=1.2,k[0]=0.5,k[1]=0.3,sigma=0.2", "--json"]
+    fine = json.loads(inside(capsys, "evaluate", ode, *point)[1])
+    assert fine["warnings"] == []
+    precise = ["--set", "likelihood.n.normal=1e-7", "--set", "model.solver.rtol=1e-5"]
+    rough = json.loads(inside(capsys, "evaluate", ode, *point, *precise)[1])
+    (told,) = rough["warnings"]
+    residuals = [y - 1.2 * math.exp(-0.5 * t) for t, y in zip(TIMES, Y, strict=True)]
+    exact = sum(stats.norm(0, 1e-7).logpdf(r) for r in residuals)
+    assert float(told.split("says ")[1].split(":")[0]) == pytest.approx(exact, rel=1e-6)
+    assert rough["log_likelihood"] != pytest.approx(exact, rel=1e-6)
+
+
 def test_experiments_have_names_of_their_own(ode, capsys, tmp_path):
     spec = yaml.safe_load(ode.read_text())
     spec["parameters"]["n0"]["per"] = "experiment"

@@ -29,6 +29,12 @@ def drifting(p):
     calls += 1
     return -0.5*p["x"]**2 + (0.5 if calls > 12 else 0.0)
 
+def lonely(p):
+    return -0.5*p["x"]**2 + 0.1*(len(p["x"]) == 1)
+
+def precisely(p):
+    return (-3e6 - 0.5*p["x"]**2).astype(np.float32)
+
 def sorted_(p):
     return np.sort(-0.5*p["x"]**2)
 
@@ -53,6 +59,7 @@ ODD = {
     "noisy": "not a function of its parameters",
     "company": "depends on the others beside it",
     "crowd": "depends on the others beside it",
+    "lonely": "depends on the others beside it",
     "sorted_": "mixes up its draws",
 }
 
@@ -75,8 +82,7 @@ def spec(tmp_path, monkeypatch):
 def test_what_is_no_function_is_told_and_not_trusted(function, spec, capsys):
     path = spec(function)
     report = json.loads(inside(capsys, "check", path, "--json")[1])
-    later = function == "crowd"  # a check asks too few to see it
-    assert any(ODD[function] in text for text in report["warnings"]) != later
+    assert any(ODD[function] in text for text in report["warnings"])
     code, out, _ = inside(capsys, "run", path, "--threads", 1)
     assert code == 5
     assert ODD[function] in out
@@ -98,3 +104,25 @@ def test_single_precision_is_pointed_out(spec, capsys):
     code, _, err = inside(capsys, "run", path, "--threads", 1)
     assert code == 0
     assert "Note: the model returns numbers of single precision" in err
+
+
+def test_single_precision_that_the_data_do_not_bear_is_not_trusted(spec, tmp_path, capsys):
+    code, out, _ = inside(capsys, "run", spec("precisely"), "--threads", 1)
+    assert code == 5
+    assert "single precision (float32), whose rounding alone moves log L by" in out
+    for sigma, expected in ((1e-1, 0), (1e-7, 5)):
+        (tmp_path / "d.csv").write_text("t,y\n0,1.5\n1,1.6\n2,1.7\n")
+        (tmp_path / "line.py").write_text(
+            "import numpy as np\n"
+            "def f(p, t):\n"
+            "    y = p['x'][:, None] + 0.1 * t\n"
+            "    return {'y': y.astype(np.float32)}\n"
+        )
+        (tmp_path / "line.yaml").write_text(
+            "model: {kind: python, file: line.py, simulate: f, array: numpy}\n"
+            "parameters: {x: {prior: {uniform: [1, 2]}}}\n"
+            f"data: {{file: d.csv}}\nlikelihood: {{y: {{normal: {sigma}}}}}\n"
+        )
+        code, out, _ = inside(capsys, "run", "line.yaml", "--threads", 1, "--force")
+        assert code == expected
+        assert ("whose rounding alone" in out) == (expected == 5)
