@@ -185,8 +185,8 @@ def test_a_solver_that_is_too_rough_for_the_data_is_told(ode, capsys):
     (told,) = rough["warnings"]
     residuals = [y - 1.2 * math.exp(-0.5 * t) for t, y in zip(TIMES, Y, strict=True)]
     exact = sum(stats.norm(0, 1e-7).logpdf(r) for r in residuals)
-    assert float(told.split("says ")[1].split(":")[0]) == pytest.approx(exact, rel=1e-6)
-    assert rough["log_likelihood"] != pytest.approx(exact, rel=1e-6)
+    finer = float(told.split("says ")[1].split(":")[0])
+    assert abs(finer - exact) < 0.1 * abs(rough["log_likelihood"] - exact)
 
 
 def test_experiments_have_names_of_their_own(ode, capsys, tmp_path):
