@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nfanneal.arrays import Array
 from nfanneal.model.counting import Counted, Counting
 from nfanneal.model.expressions import compile_numpy, differentiate
-from nfanneal.model.ode import SMALLEST, CompiledSystem, SolverSettings, Status
+from nfanneal.model.ode import SMALLEST, CompiledSystem, OdeSystem, SolverSettings, Status
 from nfanneal.model.ode.forcing import longest_step
 from nfanneal.model.ode.system import LOOKS_FOR_JUMPS, jumps, with_stops
 from nfanneal.model.simulator import Coincidence, Outcomes, Predictions
@@ -161,17 +161,17 @@ class OdeSimulator:
         return Predictions(values, failed, reasons, pullback, jacobian, overflowed)
 
     def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
-        """Doses at the time of data that are not `late`, at the same time at all draws θ (n, p)."""
+        """Doses that are not `late`, and events, at the same time at all draws θ (n, p)."""
         found = []
         for e, (experiment, at) in enumerate(zip(self.experiments, times, strict=True)):
             system = experiment.system.system
-            early = [dose for dose in system.timetable.doses if not dose.late]
+            early = list(_jumps_in_time(system))
             if not early:
                 continue
-            moments = compile_numpy([dose.time for dose in early], system.parameters)
+            moments = compile_numpy([time for time, _, _ in early], system.parameters)
             found += [
-                Coincidence(e, str(system.states[dose.state]), float(np.ravel(moment)[0]))
-                for dose, moment in zip(
+                Coincidence(e, state, float(np.ravel(moment)[0]), by)
+                for (_, state, by), moment in zip(
                     early, moments(*experiment.parameters.of(theta).T), strict=True
                 )
                 if np.ptp(moment) == 0.0 and np.isclose(at, np.ravel(moment)[0], rtol=1e-12).any()
@@ -253,6 +253,20 @@ class OdeSimulator:
             for sensitivities in (False, True) if settings.method == "auto" else ():
                 stiff = replace(settings, method="stiff")
                 experiment.system.solve(theta, times, stiff, sensitivities=sensitivities)
+
+
+def _jumps_in_time(system: OdeSystem) -> Iterator[tuple[sympy.Expr, str, str]]:
+    """When a state jumps at a time that is known before, which one, and by what."""
+    table = with_stops(system).timetable
+    for dose in table.doses:
+        if not dose.late:
+            yield dose.time, str(system.states[dose.state]), "dose"
+    for trigger in table.triggers:
+        turning = trigger.turns.free_symbols
+        for switch in table.switches:
+            if switch.symbol in turning and trigger.delay is None:
+                for state, _ in trigger.values:
+                    yield switch.time, str(system.states[state]).removesuffix("(now)"), "event"
 
 
 def _with_span(experiment: OdeExperiment, theta: Array, end: float) -> OdeExperiment:

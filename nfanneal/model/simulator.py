@@ -43,11 +43,15 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Coincidence:
-    """A dose of `state` at the time of a datum in an experiment, which sees the state after it."""
+    """What changes `state` at the time of a datum in an experiment, which sees the state after it.
+
+    By a `dose`, or by an `event`.
+    """
 
     experiment: int
     state: str
     time: float
+    by: str = "dose"
 
 
 class Uncharted:
@@ -134,7 +138,7 @@ class Simulator(Protocol):
         """How large the parts are that an observable is the sum of, as far as is known; or 0."""
 
     def doses_at_data(self, theta: Array, times: Sequence[Array]) -> list[Coincidence]:
-        """Doses at the time of data, as far as that does not depend on θ (n, p)."""
+        """Doses and events at the time of data, as far as that does not depend on θ (n, p)."""
 
     @property
     def longest_steps(self) -> tuple[float, ...]:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from itertools import groupby
 
 from nfanneal.model.problem import Problem
+from nfanneal.model.simulator import Coincidence
 from nfanneal.runs.consistency import probes, single_precision
 
 SHORT = 1 / 500
 """Steps below this share of the span are worth a word."""
+HOW_BEFORE = {
+    "dose": ("a dose of", "say model.doses.{state}: {{…, after: data}}"),
+    "event": ("an event that sets", "let it happen a little later"),
+}
+"""What jumps at the time of data, and how to say that these come first."""
 SHOWN = 3
 """Times that are told one by one."""
 
 
 def remarks(problem: Problem) -> list[str]:
-    """Doses at the time of data, which see the state after them; numbers of half the digits."""
+    """Doses and events at the time of data, which see the state after them; half the digits."""
     data = problem.data
     z = probes(problem)
     if not problem.goes_by_steps:
@@ -24,17 +30,22 @@ def remarks(problem: Problem) -> list[str]:
         return []
     theta = problem.latent.from_latent(z)
     found = data.simulator.doses_at_data(theta, data.times)
-    found.sort(key=lambda each: each.state)
     told = []
-    for state, each in groupby(found, key=lambda each: each.state):
+    by_cause = sorted(found, key=_cause)
+    for (by, state), each in groupby(by_cause, key=_cause):
         times = sorted({one.time for one in each})
         listed = ", ".join(f"{time:g}" for time in times[:SHOWN])
         more = f" and {len(times) - SHOWN} more" if len(times) > SHOWN else ""
+        what, advice = HOW_BEFORE[by]
         told.append(
-            f"data at the time of a dose of '{state}' ({listed}{more}) see the state after it; if "
-            f"they were taken before, say model.doses.{state}: {{…, after: data}}"
+            f"data at the time of {what} '{state}' ({listed}{more}) see the state after it; if "
+            f"they were taken before, {advice.format(state=state)}"
         )
     return told + _short_steps(problem)
+
+
+def _cause(found: Coincidence) -> tuple[str, str]:
+    return found.by, found.state
 
 
 def _short_steps(problem: Problem) -> list[str]:

@@ -5,6 +5,8 @@ import pytest
 from piecewise import TIMES, agree, simulator_of, write
 
 from nfanneal.errors import SpecError
+from nfanneal.runs.remarks import remarks
+from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec
 
 TIGHT = {"rtol": 1e-11, "atol": 1e-13, "max_steps": 100_000}
@@ -101,6 +103,11 @@ def test_others_look_after_what_comes_first(tmp_path):
     ]
     found = constants(tmp_path, still(events, p=0, q=0, r=0, s=0))
     assert [found[name] for name in "pqrs"] == [7, 7, 0, 7]
+    told = remarks(build_problem(load_spec(tmp_path / "spec.yaml")))
+    assert [text.split(";")[0] for text in told] == [
+        f"data at the time of an event that sets '{name}' (2) see the state after it"
+        for name in "pr"
+    ]
 
 
 @pytest.mark.parametrize(
