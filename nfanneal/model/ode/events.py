@@ -188,7 +188,34 @@ def _taken_apart(relation: sympy.Rel, time: sympy.Symbol) -> sympy.Basic | None:
             return sympy.And(compare(is_larger, larger, sympy.S.Zero), inside)
 
         return sympy.Or(where(sympy.Lt, first), where(sympy.Ge, second))
-    return _by_roots(difference, kind, time)
+    inverted = _inverted(difference, kind, time)
+    return _by_roots(difference, kind, time) if inverted is None else inverted
+
+
+def _inverted(
+    difference: sympy.Expr, kind: type[sympy.Rel], time: sympy.Symbol
+) -> sympy.Basic | None:
+    """The same condition of what a logarithm or an exponential is of, if time is nowhere else.
+
+    An exponential is compared with a positive number only; a logarithm has none of what is not.
+    """
+    for function, inverse in ((sympy.log, sympy.exp), (sympy.exp, sympy.log)):
+        holding = [part for part in difference.atoms(function) if time in part.free_symbols]
+        if len(holding) != 1:
+            continue
+        value = sympy.Dummy(real=True)
+        outside = difference.xreplace({holding[0]: value})
+        if time in outside.free_symbols or not outside.is_polynomial(value):
+            continue
+        polynomial = sympy.Poly(outside, value)
+        if polynomial.degree() != 1 or not polynomial.LC().is_number:
+            continue
+        level = -polynomial.coeff_monomial(1) / polynomial.LC()
+        if function is sympy.exp and not (level.is_number and level > 0):
+            continue
+        apart = holding[0].args[0] - inverse(level)
+        return compare(kind, apart if polynomial.LC() > 0 else -apart, sympy.S.Zero)
+    return None
 
 
 def _by_roots(

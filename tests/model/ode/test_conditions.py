@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from piecewise import TIMES, differences, pieces, simulator_of
 
+from nfanneal.model.expressions import parse, symbol
+from nfanneal.model.ode.events import Timetable, with_switches
+
 TURNED = {
     "states": {"x": "1", "y": "1", "z": "1"},
     "equations": {
@@ -92,3 +95,28 @@ def test_a_step_at_the_start_comes_after_the_steady_state(tmp_path):
     values, slopes = simulator_of(tmp_path, LATER, "k c a")(theta)
     np.testing.assert_allclose(values[:, 2:], truth(theta), rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(slopes[:, 2:], differences(truth, theta), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("condition", "turns"),
+    [
+        ("log(t) > log(30.407) and log(t) < log(30.4072)", [30.407, 30.4072]),
+        ("exp(-k*t) > 0.5", [np.log(2.0) / 0.7]),
+        ("1 - 2*exp(-k*t) < 0.9", [np.log(20.0) / 0.7]),
+        ("abs(log(t/c)) < k", [3.0, 3.0 * np.exp(0.7), 3.0 * np.exp(-0.7)]),
+        ("2 - 3*log10(t) > k", [10.0 ** (1.3 / 3.0)]),
+        ("exp(k*t) > c", []),
+        ("log(t) + t > c", []),
+    ],
+)
+def test_logarithms_and_exponentials_turn_where_what_they_are_of_does(condition, turns):
+    """An exponential that is compared with a parameter may turn nowhere: it stays as it is."""
+    names = dict.fromkeys(("t", "k", "c"))
+    expression = parse(f"where({condition}, 1, 0)", names)
+    (found,), switches = with_switches((expression,), symbol("t"), (), Timetable())
+    at = {symbol("k"): 0.7, symbol("c"): 3.0}
+    assert [float(s.time.subs(at)) for s in switches] == pytest.approx(turns)
+    for time in (0.5, 1.2, 1.9, 4.4, 30.4071, 100.0):
+        held = {s.symbol: float(float(s.time.subs(at)) <= time) for s in switches}
+        plain = expression.subs(at | {symbol("t"): time})
+        assert found.subs(at | held | {symbol("t"): time}) == plain
