@@ -53,7 +53,7 @@ def test_a_peak_counts_by_its_height_also_within_a_wide_wave():
     "term",
     [
         "where(t > c and cos(2*pi*(t - 31.4159)/60) > 0.99999, 500, 0)",
-        "where(exp(-abs(t - 31.4159)/0.1) > 0.5, 500, 0)",
+        "where(tanh(abs(t - 31.4159)/0.1) < 0.5, 500, 0)",
         "500*exp(-abs(t - 31.4159)/0.05)",
         "where(t > c, exp(-((t - 31.4159)/0.05)**2), 0)",
         "where(t > c or x > 1, where(cos(2*pi*(t - 31.4159)/60) > 0.99999, 500, 0), 0)",
