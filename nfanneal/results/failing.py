@@ -65,16 +65,17 @@ def failing(theta: Array, z: Array, log_ratio: Array, log_l: Array, failed: Bool
     layer = max(LAYER, float(weights @ tree.query(scaled[known], k=NEIGHBOURS + 1)[0][:, -1]))
     share = _failing_share(scaled, log_ratio, known, lost, layer)
     share = np.where(share < SCATTERED, 0.0, np.minimum(2.0 * share, 1.0))
-    by_weight = _odds_by_weight(tree, scaled, log_ratio, log_l, known, lost[share > 0.0], layer)
-    by_weight *= len(known) / n_known
+    of_lost = _odds_by_weight(tree, scaled, log_ratio, log_l, known, lost, layer)
+    of_lost *= (share > 0.0) * len(known) / n_known
     along = weights * share[nearest]
     first = float(along[away < layer].sum())
     second = float(along[(away >= layer) & (away < 2.0 * layer)].sum())
-    if first == 0.0:
+    if first == 0.0 and not of_lost.any():
         return nothing
-    growth = math.log(second / first) / layer if second > first else 0.0
-    odds = max(first / layer / max(growth, SLOWEST), by_weight)
-    by_failed = np.bincount(nearest[away < layer], along[away < layer], minlength=len(lost))
+    growth = math.log(second / first) / layer if second > first > 0.0 else 0.0
+    odds = max(first / layer / max(growth, SLOWEST), float(of_lost.sum()))
+    beside = np.bincount(nearest[away < layer], along[away < layer], minlength=len(lost))
+    by_failed = np.asarray(beside if first > 0.0 else of_lost)
     heaviest = np.argsort(-by_failed, kind="stable")[:NEIGHBOURS]
     at = by_failed / by_failed.sum()
     column, above = _side(theta[lost], at, theta[known], weights)
@@ -90,17 +91,15 @@ def _odds_by_weight(
     known: NDArray[np.int64],
     lost: NDArray[np.int64],
     layer: float,
-) -> float:
-    """The weight of failed draws over that of others, if they had log L of the nearest of these.
+) -> Array:
+    """The weight of each failed draw over that of all others, if it had log L of the nearest.
 
     Less by what a posterior falls off at least, for the way beyond the layer.
     """
-    if not len(lost):
-        return 0.0
     away, near = tree.query(scaled[lost])
     fallen = SLOWEST * np.maximum(away - layer, 0.0)
-    beyond = logsumexp(log_ratio[lost] + log_l[known[near]] - fallen)
-    return float(np.exp(beyond - logsumexp(log_ratio[known] + log_l[known])))
+    beyond = log_ratio[lost] + log_l[known[near]] - fallen
+    return np.asarray(np.exp(beyond - logsumexp(log_ratio[known] + log_l[known])))
 
 
 def _failing_share(

@@ -28,8 +28,11 @@ def peak_times(
     """
     found: dict[sympy.Expr, None] = {}
     for part in parts:
-        for node in sympy.preorder_traversal(part):
-            if time in node.free_symbols and not node.free_symbols & unforeseen:
+        nodes = sympy.preorder_traversal(part)
+        for node in nodes:
+            if time not in node.free_symbols:
+                nodes.skip()
+            elif not node.free_symbols & unforeseen:
                 found |= dict.fromkeys(_middles(node, time))
             if len(found) > MOST:
                 return []
