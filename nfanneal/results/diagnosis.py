@@ -32,9 +32,9 @@ class Diagnostics:
     are in `walked_column` of θ, the worst of all. nan where no points walked. The solver's
     tolerances were tightened by `tightening`; a finer one would change the log-evidence by
     `solver_change`, log L of draws by `solver_spread` more or less. nan where nothing is solved.
-    `failing_mass` of the posterior may lie where the model fails, which is above or below in
-    `failing_column` of θ, around `failing_near`, for the reason `failing_why`. `whim` says in what
-    the model is no function of its parameters.
+    `failing_mass` of the posterior may lie where the model fails, which is above (1) or below (0)
+    in `failing_column` of θ, or in the midst (0.5), around `failing_near`, for the reason
+    `failing_why`. `whim` says in what the model is no function of its parameters.
     """
 
     log_evidence: float

@@ -29,6 +29,8 @@ SLOWEST = 0.8
 does by that, on average."""
 SCATTERED = 0.05
 """Failures that are less than this share of what is around them are no boundary."""
+ONE_SIDED = 0.25
+"""Failed draws whose mean rank among others is nearer to the middle than this lie on no side."""
 MOST_FAILED, MOST_KNOWN = 1024, 8192
 
 
@@ -37,7 +39,8 @@ class Failing:
     """The share of the posterior that may lie where the model fails, and where that is.
 
     `column` of θ tells failed from other draws best, the failed ones lying above (1) or below (0)
-    in it, around the value `near`. `rows` are the failed draws that are nearest to heavy ones.
+    in it, or in the midst of the others (0.5), around the value `near`. `rows` are the failed draws
+    that are nearest to heavy ones.
     """
 
     mass: float
@@ -125,12 +128,21 @@ def _failing_share(
 
 
 def _side(failed: Array, at: Array, known: Array, weights: Array) -> tuple[int, float]:
-    """The column of θ in which failed draws and others lie furthest apart by rank, and the side."""
+    """The column of θ in which failed draws and others are most unlike each other, and the side.
+
+    By the largest difference of their distribution functions. 0.5 where failed draws lie in the
+    midst of the others.
+    """
     best, column, above = -1.0, 0, 0.0
     for j in range(known.shape[1]):
         order = np.argsort(known[:, j], kind="stable")
         below = np.concatenate([[0.0], np.cumsum(weights[order])])
-        rank = float(at @ below[np.searchsorted(known[order, j], failed[:, j])])
-        if abs(rank - 0.5) > best:
-            best, column, above = abs(rank - 0.5), j, float(rank > 0.5)
+        ranks = below[np.searchsorted(known[order, j], failed[:, j])]
+        by_rank = np.argsort(ranks, kind="stable")
+        after = np.cumsum(at[by_rank])
+        apart = np.abs([after - ranks[by_rank], after - at[by_rank] - ranks[by_rank]]).max()
+        if apart > best:
+            mean = float(at @ ranks)
+            best, column = float(apart), j
+            above = 0.5 if abs(mean - 0.5) < ONE_SIDED else float(mean > 0.5)
     return column, above

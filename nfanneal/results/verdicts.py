@@ -171,13 +171,11 @@ def fails_beside_posterior(judged: Judged) -> str | None:
     d = judged.diagnostics
     if not d.failing_mass > FAILING_LIMIT:
         return None
-    name, side = (
-        judged.columns.names[int(d.failing_column)],
-        "above" if d.failing_above else "below",
-    )
+    name = judged.columns.names[int(d.failing_column)]
+    side = {0.0: "below, around", 1.0: "above, around"}.get(d.failing_above, "around")
     return (
         f"the model fails next to draws that carry the posterior: {d.failing_mass:.1%} of it, or "
-        f"more, may lie where '{name}' is {side}, around {d.failing_near:.4g}. {d.failing_why}. "
+        f"more, may lie where '{name}' is {side} {d.failing_near:.4g}. {d.failing_why}. "
         "Failed draws count as a likelihood of zero: if that is not meant, mend the model there, "
         "else let the prior end before"
     )

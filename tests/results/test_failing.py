@@ -56,6 +56,13 @@ def test_few_failed_draws_along_a_flat_boundary_are_enough(share, d):
     assert share / 3.0 < found.mass < 3.0 * share
 
 
+def test_a_band_lies_on_no_side():
+    z, log_ratio = draws(d=3)
+    found = failing(z, z, log_ratio, np.zeros(len(z)), np.abs(z[:, 1] - 0.1) < 0.4)
+    assert (found.column, found.above) == (1, 0.5)
+    assert found.near == pytest.approx(0.1, abs=0.3)
+
+
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_a_failure_here_and_there_hides_nothing(d):
     z, log_ratio = draws(d=d)
