@@ -41,6 +41,7 @@ def command(spec: Path | None, template: str, force: bool) -> None:
     Beside it goes the schema that editors complete and check a spec by, if it is not there.
     """
     spec = spec or Path(f"{template}.yaml")
+    spec = spec if spec.suffix else spec.with_suffix(".yaml")
     folder = resources.files("nfanneal.cli").joinpath("templates")
     targets = {
         spec.with_name(name.format(stem=spec.stem)): folder.joinpath(source).read_text("utf-8")

@@ -86,6 +86,8 @@ def command(
     problem's table of measurements with what the model says in place of each.
     """
     output = output or result.with_suffix(".predictions.h5")
+    if output.suffix == ".csv":
+        raise click.UsageError(f"-o {output}: name the HDF5 file; the CSV goes beside it")
     table = output.with_suffix(".csv")
     simulations = [] if petab is None else [output.with_suffix(".simulations.tsv")]
     for path in (output, table, *simulations):
@@ -101,7 +103,9 @@ def command(
     if prior:
         drawn["prior_predictions"] = prior_draws(problem, count, rng)
     groups = {
-        name: _chosen(predict(problem, theta, times, rng), observables)
+        name: _chosen(
+            predict(problem, theta, times, rng, counts_at_data=wanted is None), observables
+        )
         for name, theta in drawn.items()
     }
     simulated = [] if petab is None else [petab_simulation(found, problem, petab)]

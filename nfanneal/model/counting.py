@@ -28,8 +28,7 @@ class Counted:
 class Counting:
     """What is asked at `times` (m,), increasing, of observables some of which are counted.
 
-    What is counted at the time of one of its own data began at that before it; at any other time,
-    at the last time before that was asked or of a datum. The first of all began at the start.
+    What is counted at a time began at the last datum of the observable before it, or at the start.
     """
 
     times: Array
@@ -43,32 +42,34 @@ class Counting:
         own = [each.times[each.times <= self.times[-1]] for each in self.counted]
         return np.unique(np.concatenate([self.times, *own]))
 
-    @cached_property
-    def _asked(self) -> NDArray[np.int64]:
-        return np.searchsorted(self.solved, self.times)
-
-    def _before(self, counted: Counted) -> NDArray[np.int64]:
-        """Which of the solved times (m,) a count began at; −1: at the start."""
-        begins = np.union1d(counted.times, self.times)
-        begins = np.where(
-            np.isin(self.times, counted.times),
-            _last_before(counted.times, self.times),
-            _last_before(begins, self.times),
-        )
-        return np.where(np.isfinite(begins), np.searchsorted(self.solved, begins), -1)
-
     def of(self, sums: Array) -> Array:
         """What was counted (n, m, k, …), from sums since the start (n, s, k, …)."""
         if not self.counted:
             return sums
-        found = sums[:, self._asked]
+        found = sums[:, np.searchsorted(self.solved, self.times)]
         for each in self.counted:
-            before = self._before(each)
-            after = np.flatnonzero(before >= 0)
-            found[:, after, each.observable] -= sums[:, before[after], each.observable]
+            begins = last_before(each.times, self.times)
+            after = np.flatnonzero(np.isfinite(begins))
+            before = np.searchsorted(self.solved, begins[after])
+            found[:, after, each.observable] -= sums[:, before, each.observable]
         return found
 
 
-def _last_before(moments: Array, times: Array) -> Array:
+def last_before(moments: Array, times: Array) -> Array:
     """The last of increasing moments (c,) before each time (m,); −inf where there is none."""
     return np.concatenate([[-np.inf], moments])[np.searchsorted(moments, times)]
+
+
+def between(counted: Counted, times: Array, counts: Array, asked: NDArray[np.int64]) -> Array:
+    """Counts (n, c) from each of the `asked` times to the next, from those since the last datum.
+
+    Arguments:
+        counted: the observable, whose data are among the times.
+        times: (m,), increasing; `counts` (n, m) are since the last datum before each.
+        asked: rows (c,) of the times, increasing. The first count is since the last datum.
+    """
+    own = np.flatnonzero(np.isin(times, counted.times))
+    known = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts[:, own], axis=1)], axis=1)
+    sums = counts + known[:, np.searchsorted(times[own], times)]
+    steps = np.diff(sums[:, asked], axis=1)
+    return np.concatenate([counts[:, asked[:1]], steps], axis=1)

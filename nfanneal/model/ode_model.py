@@ -115,6 +115,11 @@ class OdeSimulator:
     gradient_causes: str = "sqrt or abs at 0, or tighten model.solver.rtol and atol"
 
     @property
+    def counted(self) -> tuple[tuple[Counted, ...], ...]:
+        """What is counted in each experiment."""
+        return tuple(e.counted for e in self.experiments)
+
+    @property
     def starts(self) -> tuple[float, ...]:
         """The time of each experiment's initial values."""
         return tuple(e.settings.start for e in self.experiments)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from nfanneal.arrays import Array, Bools
+from nfanneal.model.counting import Counted
 
 Pullback = Callable[[Array], Array]
 
@@ -63,6 +64,7 @@ class Uncharted:
     resolution = 1e-12
     """Rounding, and a little of what a solver of the user's leaves."""
     longest_steps: tuple[float, ...] = ()
+    counted: tuple[tuple[Counted, ...], ...] = ()
 
     def size(self, experiment: int, observable: int) -> float:
         """Nothing is known of it."""
@@ -118,6 +120,10 @@ class Simulator(Protocol):
     @property
     def starts(self) -> tuple[float, ...]:
         """The time before which nothing is predicted, in each experiment; −inf if there is none."""
+
+    @property
+    def counted(self) -> tuple[tuple[Counted, ...], ...]:
+        """The observables of each experiment that count since the datum before; () if none is."""
 
     @property
     def gradient_causes(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from nfanneal.arrays import Array
 from nfanneal.errors import ResultError
 from nfanneal.model import calls
+from nfanneal.model.counting import Counted, between
 from nfanneal.model.likelihood import DataLikelihood
 from nfanneal.model.problem import Problem
 from nfanneal.results.result import Prediction, Result
@@ -24,35 +25,49 @@ def predict(
     rng: np.random.Generator,
     *,
     replicates: int = 1,
+    counts_at_data: bool = True,
 ) -> dict[str, Prediction]:
     """Predictive trajectories of every observable at θ (n, d) and increasing times.
 
     `times` are those of each experiment, as `times_of` gives them. The noise is drawn as often as
-    there are `replicates` for each θ: those with noise are (n·replicates, m) then.
+    there are `replicates` for each θ: those with noise are (n·replicates, m) then. Observables that
+    are counted are so at the times of their own data, or else from one of the times to the next.
 
     Raises:
         ResultError: the model gives a log-likelihood, not predictions.
     """
     likelihood = predicting(problem)
-    found = problem.ask_all(calls.Prediction(tuple(times.values())), theta)
+    counted = likelihood.simulator.counted or ((),) * len(times)
+    with_data = [_with_data(*each) for each in zip(times.values(), counted, strict=True)]
+    found = problem.ask_all(calls.Prediction(tuple(with_data)), theta)
     bad = found.failed[:, None]
     filled = np.where(bad[:, :, None], 1.0, found.values)
     noises = {series.name: series for series in likelihood.series}
     predictions, first = {}, 0
-    for experiment, own in times.items():
-        at = slice(first, first + len(own))
+    for asked, own, here in zip(times.items(), with_data, counted, strict=True):
+        values = filled[:, first : first + len(own)]
         first += len(own)
         for k, observable in enumerate(likelihood.simulator.observables):
-            name, noisy = within(observable, experiment), None
+            name, noisy = within(observable, asked[0]), None
+            rows, at_rows = np.searchsorted(own, asked[1]), values
+            each = next((c for c in here if c.observable == k and len(c.times)), None)
+            if each is not None and counts_at_data:
+                rows = np.searchsorted(own, each.times)
+            elif each is not None:
+                at_rows = values.copy()
+                at_rows[:, rows, k] = between(each, own, values[:, :, k], rows)
             if name in noises:
-                everywhere = replace(
-                    noises[name], time_index=np.arange(len(own)), values=np.zeros(len(own))
-                )
-                drawn = [everywhere.draw(theta, filled[:, at], rng) for _ in range(replicates)]
+                everywhere = replace(noises[name], time_index=rows, values=np.zeros(len(rows)))
+                drawn = [everywhere.draw(theta, at_rows, rng) for _ in range(replicates)]
                 noisy = np.concatenate([np.where(bad, np.nan, each) for each in drawn])
-            clean = np.where(bad, np.nan, found.values[:, at, k])
-            predictions[name] = Prediction(own, clean, noisy)
+            clean = np.where(bad, np.nan, at_rows[:, rows, k])
+            predictions[name] = Prediction(own[rows], clean, noisy)
     return predictions
+
+
+def _with_data(times: Array, counted: Sequence[Counted]) -> Array:
+    """Increasing times, and those of the data of what is counted, from which its counts begin."""
+    return np.unique(np.concatenate([times, *(each.times for each in counted)]))
 
 
 def predicting(problem: Problem) -> DataLikelihood:

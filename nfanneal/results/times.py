@@ -24,7 +24,6 @@ FEW = 4
 SAME = 1e-6
 """Relative difference of what a model says of the same times among others."""
 DECLARED = "the model is asked at the times of its data only (model.times: data)"
-COUNTED = "what is counted since the datum before (since_last) is predicted where its data are"
 MINDS = (
     "the model says something else of the data's times when it is asked at others, too: it seems "
     "to count what happens between the times it is given. Say so by model.times: data"
@@ -42,8 +41,6 @@ def between_data(result: Result, problem: Problem, theta: Array) -> tuple[dict[s
     spans = spans_of(result, problem)
     if only_at_data(result):
         return spans, DECLARED
-    if spec_from_text(result.spec_yaml).spec.model.counts:
-        return spans, COUNTED
     dense = {
         name: np.unique(np.concatenate([own, np.linspace(own.min(), own.max(), POINTS)]))
         for name, own in spans.items()

@@ -16,6 +16,8 @@ from nfanneal.spec.reader import MOST_COMPLAINTS
 from nfanneal.spec.schema import ExperimentSpec, ParameterSpec, Spec
 
 _SECTIONS = ("name", "flow", "anneal", "output", "seed")
+SOME_DATA = {"table": "t\n0\n"}
+"""What stands for data whose section is wrong: no file is missed."""
 """Sections of the top level that have defaults and say nothing about the others."""
 
 
@@ -55,11 +57,11 @@ def _put_placeholder(data: dict[str, Any], path: KeyPath, kind: str) -> bool:
         if isinstance(shape, int) and shape >= 1:
             data["parameters"][rest[0]]["shape"] = shape
     elif section == "data":
-        data["data"] = {"file": "-"}
+        data["data"] = dict(SOME_DATA)
     elif section == "experiments" and len(rest) > 1:
         experiment = data["experiments"][rest[0]]
         experiment.pop(rest[1], None)
-        experiment.setdefault("data", {"file": "-"})
+        experiment.setdefault("data", dict(SOME_DATA))
     elif section == "model" and rest[:1] and rest[0] in _optional():
         model.pop(rest[0], None)
     elif section == "model" and len(rest) == 2 and isinstance(model[rest[0]], dict):

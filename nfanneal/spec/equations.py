@@ -41,7 +41,11 @@ class EquationsReader(Reader):
         return ModelMeaning(initial, equations, observables, self._named)
 
     def _check_counts(self, model: OdeSpec) -> None:
-        """What is counted since the start never comes to rest, and is zero there."""
+        """What is counted since the start never comes to rest, and is no state."""
+        for name in model.rates:
+            if name in model.states:
+                message = f"'{name}' is a state: what is counted needs a name of its own"
+                self.complain_key(("model", "observables", name), message)
         own = self._spec.experiments.values()
         steady = "steady_state" in (model.initial, *(each.initial for each in own))
         steady |= bool(model.pre_equilibration) or any(e.pre_equilibration for e in own)

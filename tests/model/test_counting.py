@@ -13,7 +13,7 @@ from scipy import stats
 
 from nfanneal import load
 from nfanneal.errors import SpecError
-from nfanneal.model.counting import Counted, Counting
+from nfanneal.model.counting import Counted, Counting, between
 from nfanneal.spec.build.problem import build_problem
 from nfanneal.spec.load import load_spec
 
@@ -98,15 +98,25 @@ increasing = st.sets(st.integers(0, 20), min_size=1, max_size=8).map(
 
 @given(increasing, increasing)
 @settings(deadline=None)
-def test_what_is_counted_began_at_the_datum_before_or_the_time_before(asked, own):
-    counting = Counting(asked, (Counted(1, own),))
-    rate = np.stack([counting.solved, counting.solved**2], axis=1)[None]
-    found = counting.of(rate)
+def test_what_is_counted_began_at_the_datum_before(asked, own):
+    counted = Counted(1, own)
+    counting = Counting(asked, (counted,))
+    found = counting.of(np.stack([counting.solved, counting.solved**2], axis=1)[None])
     np.testing.assert_array_equal(found[0, :, 0], asked)
     for time, count in zip(asked, found[0, :, 1], strict=True):
-        moments = own if time in own else np.union1d(own, asked)
-        earlier = moments[moments < time]
+        earlier = own[own < time]
         assert count == time**2 - (earlier[-1] ** 2 if len(earlier) else 0.0)
+
+
+@given(increasing, increasing)
+@settings(deadline=None)
+def test_counts_from_one_time_to_the_next_are_differences_of_sums(asked, own):
+    counted, times = Counted(0, own), np.union1d(asked, own)
+    since_data = Counting(times, (counted,)).of((times**2)[None, :, None])[:, :, 0]
+    found = between(counted, times, since_data, np.searchsorted(times, asked))
+    np.testing.assert_allclose(found[0, 1:], np.diff(asked**2))
+    earlier = own[own < asked[0]]
+    assert found[0, 0] == asked[0] ** 2 - (earlier[-1] ** 2 if len(earlier) else 0.0)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +124,7 @@ def test_what_is_counted_began_at_the_datum_before_or_the_time_before(asked, own
     [
         ({"initial": "steady_state"}, "counts since the last datum, which has no steady state"),
         ({"observables": {"lost": {"since_last": "2*y"}}}, "unknown name 'y'"),
+        ({"observables": {"x": {"since_last": "k*x"}}}, "'x' is a state"),
         ({"observables": {"lost": {"since": "x"}}}, "since"),
         ({"observables": {"lost": {}}}, "since_last"),
     ],
@@ -122,12 +133,18 @@ def test_what_cannot_be_counted_is_refused_with_its_place(spec, change, told):
     given_spec = yaml.safe_load(RATE)
     given_spec["model"] |= change
     if "observables" in change:
-        given_spec["likelihood"] = {"lost": "poisson"}
+        given_spec["likelihood"] = dict.fromkeys(change["observables"], "poisson")
     spec.write_text(yaml.safe_dump(given_spec, sort_keys=False))
     with pytest.raises(SpecError) as error:
         build_problem(load_spec(spec))
     assert told in str(error.value)
     assert "spec.yaml:" in str(error.value)
+
+
+def test_nothing_is_counted_at_the_start(spec):
+    (spec.parent / "d.csv").write_text("t,left,lost\n0,100,7\n1,80,70\n")
+    with pytest.raises(SpecError, match="at the model's start, 0, where nothing has been counted"):
+        build_problem(load_spec(spec))
 
 
 def test_counts_do_not_go_with_data_at_infinity(spec):
@@ -136,19 +153,26 @@ def test_counts_do_not_go_with_data_at_infinity(spec):
         build_problem(load_spec(spec))
 
 
-def test_a_run_predicts_at_its_data_and_day_by_day_after_them(spec, monkeypatch, capsys):
+def test_a_run_predicts_at_its_data_and_from_one_time_to_the_next(spec, monkeypatch, capsys):
     monkeypatch.chdir(spec.parent)
     run("run", "spec.yaml", "-o", "r.h5", "--quiet", "--threads", "1")
     run("predict", "r.h5", "-o", "at_data.h5", "--threads", "1")
-    assert "since_last" in capsys.readouterr().err
-    run("predict", "r.h5", "-o", "later.h5", "--times", "4,5,6", "--threads", "1")
+    run("predict", "r.h5", "-o", "asked.h5", "--times", "1.5,3,4,6,7", "--threads", "1")
+    run("predict", "r.h5", "-o", "asked.csv", codes=(2,))
     draws, predicted = load("r.h5").posterior, {}
-    for name in ("at_data", "later"):
+    for name in ("at_data", "asked"):
         rows = csv.DictReader((spec.parent / f"{name}.csv").read_text().splitlines())
-        own = [r for r in rows if (r["observable"], r["noise"]) == ("lost", "without")]
-        predicted[name] = {float(row["time"]): float(row["mean"]) for row in own}
-    assert {*LOST} <= {*predicted["at_data"]} == {*LOST, *LEFT}
-    assert {*predicted["later"]} == {4.0, 5.0, 6.0}
-    for name, begin, end in (("at_data", 2.0, 4.0), ("later", 2.0, 4.0), ("later", 5.0, 6.0)):
-        exact = np.mean([sums(k, x0, end) - sums(k, x0, begin) for k, x0 in draws])
-        assert predicted[name][end] == pytest.approx(exact, rel=0.02)
+        for row in rows:
+            if row["noise"] == "without":
+                own = predicted.setdefault((name, row["observable"]), {})
+                own[float(row["time"])] = float(row["mean"])
+    assert len(predicted["at_data", "left"]) > 100
+    expected = {
+        "at_data": [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0)],
+        "asked": [(1.0, 1.5), (1.5, 3.0), (3.0, 4.0), (4.0, 6.0), (6.0, 7.0)],
+    }
+    for name, intervals in expected.items():
+        assert [*predicted[name, "lost"]] == [end for _, end in intervals]
+        for begin, end in intervals:
+            exact = np.mean([sums(k, x0, end) - sums(k, x0, begin) for k, x0 in draws])
+            assert predicted[name, "lost"][end] == pytest.approx(exact, rel=0.02)

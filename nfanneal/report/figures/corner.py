@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from textwrap import fill
 from typing import Any
@@ -74,7 +75,7 @@ def corner_figure(
     figure, panels = _panels(len(columns), width)
     for i, each in enumerate(draws):
         _add(panels, each, axes, ranges, color(i), filled=len(results) == 1)
-    _add_priors(panels, axes, ranges)
+    _add_priors(panels, axes, ranges, [axes_of_columns(result) for result in results.values()])
     _add_truth(panels, axes, truth)
     labels = column_labels(first)
     _add_ticks(panels, axes, ranges, [labels[name] for name in columns])
@@ -164,12 +165,22 @@ def _add(
 
 
 def _add_priors(
-    panels: Mapping[tuple[int, int], Any], axes: Mapping[str, Axis], ranges: Sequence[Ends]
+    panels: Mapping[tuple[int, int], Any],
+    axes: Mapping[str, Axis],
+    ranges: Sequence[Ends],
+    of_results: Sequence[Mapping[str, Axis]],
 ) -> None:
-    """The prior's density on the diagonal, dashed; the posterior's highest is in full."""
-    for i, (axis, ends) in enumerate(zip(axes.values(), ranges, strict=True)):
+    """The prior's density on the diagonal, dashed; the posterior's highest is in full.
+
+    One for each result where they are not the same.
+    """
+    for i, ((name, axis), ends) in enumerate(zip(axes.items(), ranges, strict=True)):
         top = max(float(line.get_ydata().max()) for line in panels[i, i].lines)
-        panels[i, i].plot(*prior_curve(axis, ends), color=GREY, lw=0.8, ls="--", zorder=1.5)
+        priors = [replace(axis, prior=each[name].prior) for each in of_results]
+        same = all(each == priors[0] for each in priors)
+        for j, each in enumerate(priors[:1] if same else priors):
+            shade = GREY if same else color(j)
+            panels[i, i].plot(*prior_curve(each, ends), color=shade, lw=0.8, ls="--", zorder=1.5)
         panels[i, i].set_ylim(0.0, 1.1 * top)
 
 

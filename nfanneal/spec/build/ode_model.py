@@ -69,7 +69,7 @@ def ode_simulator(
                 tuple(mechanism.differences[s][e] for s in differing),
                 columns,
             ),
-            counted=_counted(checked, model, data[e]),
+            counted=_counted(checked, model, experiment.name, data[e]),
         )
         for e, experiment in enumerate(checked.meaning.experiments)
     )
@@ -78,10 +78,18 @@ def ode_simulator(
     return OdeSimulator(experiments, observables, scales=scales, has_sizes=not model.positive)
 
 
-def _counted(checked: CheckedSpec, model: OdeSpec, data: Observations) -> tuple[Counted, ...]:
+def _counted(
+    checked: CheckedSpec, model: OdeSpec, experiment: str, data: Observations
+) -> tuple[Counted, ...]:
     """The observables that are counted, with the times of their own data in an experiment."""
     own = {n: data.times[np.unique(i)] for n, i in zip(data.names, data.time_index, strict=True)}
-    names = list(checked.meaning.observables)
+    names, start = list(checked.meaning.observables), start_of(checked.spec, experiment)[0]
+    for name in model.rates:
+        if len(own.get(name, ())) and own[name][0] == start:
+            message = f"the first datum of '{name}' ({checked.data_place(experiment)}) is at the "
+            message += f"model's start, {start:g}, where nothing has been counted"
+            place = checked.place("model", "observables", name)
+            raise SpecError([Complaint(message, place, "leave its cell empty, or start before")])
     return tuple(Counted(names.index(n), own.get(n, np.empty(0))) for n in model.rates)
 
 

@@ -77,11 +77,6 @@ class ModelSpec(Section):
         return False
 
     @property
-    def counts(self) -> bool:
-        """Whether it counts what comes between one time that it is asked at and the next."""
-        return False
-
-    @property
     def draws_per_call(self) -> int:
         """How many draws it is asked about at once, at most."""
         return EVALUATION_CHUNK

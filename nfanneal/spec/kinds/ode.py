@@ -225,11 +225,6 @@ class OdeSpec(ModelSpec):
         given = (self.observables or {}).items()
         return {name: each.since_last for name, each in given if isinstance(each, CountSpec)}
 
-    @property
-    def counts(self) -> bool:
-        """Whether some of its observables are."""
-        return bool(self.rates)
-
     def read(self, reader: SpecReader) -> ModelMeaning:
         """Initial values, equations and observables."""
         return reader.equations(self)
