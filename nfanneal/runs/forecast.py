@@ -24,7 +24,7 @@ from nfanneal.runs.cost import Cost
 
 TIMED = 512
 """Draws of the prior that are timed."""
-FEWEST_AGAIN = 64
+FEWEST_AGAIN = 16
 """So many of them at least once more: the first time some solver may have been compiled for them,
 
 or a model may have set itself up."""

@@ -150,7 +150,7 @@ def test_a_run_stopped_at_any_event_has_the_bits_of_one_that_was_not(name, folde
         assert differences(whole, cut) == []
 
 
-ONCE_MORE, AGAIN = 4, 1
+ONCE_MORE, AGAIN = 5, 2
 """Calls that see, whenever a run starts, whether the model is a function, and when it ends."""
 
 
@@ -163,7 +163,7 @@ def test_what_was_answered_is_not_asked_again(folder):
     wanted = len(calls.read_text())
     calls.unlink()
     run(checked, cut, stop_after=events - 2)
-    # 700 draws are four calls, of which one is left, and so is one to ask some of them again
+    # 700 draws are four calls, of which one is left, and so are two to ask some of them again
     assert len(calls.read_text()) == wanted - 2 - AGAIN
     run(checked, cut, stop_after=1, resume=True)
     assert len(calls.read_text()) == wanted - 2 - AGAIN + ONCE_MORE

@@ -31,7 +31,7 @@ def line(p, times):
     y = {"y": p["a"][:, None] + p["b"][:, None] * times}
     calls = pathlib.Path(__file__).with_name("calls")
     calls.write_text("." + (calls.read_text() if calls.exists() else ""))
-    if len(calls.read_text()) == 16:
+    if len(calls.read_text()) == 18:
         ctypes.CDLL(None).sleep(100)  # C that no Python handler interrupts
     return y
 """
@@ -129,7 +129,7 @@ def test_a_model_that_hangs_in_c_is_left_after_seconds(tmp_path):
     output = tmp_path / "cut.h5"
     process = started(spec, "-o", output, "--set", "output.checkpoint=off")
     calls = tmp_path / "calls"
-    while process.poll() is None and not (calls.exists() and len(calls.read_text()) == 16):
+    while process.poll() is None and not (calls.exists() and len(calls.read_text()) == 18):
         time.sleep(0.02)
     code, said = stopped(process, signal.SIGTERM)
     assert code == 77, said
@@ -169,16 +169,16 @@ def test_the_time_limit_counts_from_the_start_of_the_process():
 
 
 def test_a_run_ends_in_time_with_a_checkpoint(tmp_path, capsys, monkeypatch):
-    """Half of the time is kept for stopping: 7 s are left when the run begins.
+    """Half of the time is kept for stopping: 9 s are left when the run begins.
 
-    Four calls of a second see whether the model is a function; a level takes four, too.
+    Two calls of a second are timed, five see whether the model is a function; a level takes four.
     """
     spec = write_problem(tmp_path)
     model = tmp_path / "model.py"
     model.write_text(model.read_text().replace("0.04", "1.0"))
     monkeypatch.setattr(signals, "GRACE", 600.0)  # else a busy machine might end this process
     monkeypatch.setattr(signals, "process_age", lambda: 100.0)
-    limit = "214s"
+    limit = "218s"
     before = signal.getsignal(signal.SIGINT)
     options = ("-o", tmp_path / "cut.h5", "--max-time", limit, "--threads", 1)
     code, _, said = inside(capsys, "run", spec, *options)
