@@ -108,7 +108,7 @@ def pareto_smoothed(log_weights: Array) -> Array:
     shape, scale = _generalized_pareto(tail.exceedances[tail.exceedances > 0])
     m = len(tail.rows)
     survival = 1.0 - (np.arange(m) + 0.5) / m
-    smooth = scale * (np.expm1(-shape * np.log(survival)) / shape if shape else -np.log(survival))
+    smooth = _quantiles(shape, scale, survival)
     smoothed = log_weights.copy()
     smoothed[tail.rows] = np.minimum(np.log(tail.threshold + smooth), 0.0) + tail.top
     return smoothed
@@ -130,8 +130,7 @@ def mass_beyond(log_weights: Array) -> float:
         return 0.0
     exceedances = tail.exceedances[tail.exceedances > 0]
     shape, scale = _generalized_pareto(exceedances)
-    log_m = math.log(len(exceedances))
-    past = scale * (math.expm1(shape * log_m) / shape if shape else log_m)
+    past = float(_quantiles(shape, scale, np.array(1.0 / len(exceedances))))
     excess = (scale + shape * past) / (1.0 - min(shape, HEAVIEST))
     total = float(np.exp(log_weights - tail.top).sum())
     return min((tail.threshold + past + excess) / total, 1.0)
@@ -175,6 +174,12 @@ def _generalized_pareto(exceedances: Array) -> tuple[float, float]:
     theta_hat = float(np.sum(theta * normalized(log_likelihood)))
     k = float(np.mean(np.log1p(-theta_hat * exceedances)))
     return (m * k + 10 * 0.5) / (m + 10), -k / theta_hat
+
+
+def _quantiles(shape: float, scale: float, survival: Array) -> Array:
+    """Exceedances of a generalised Pareto density that such a share is above."""
+    log_s = np.log(survival)
+    return np.asarray(scale * (np.expm1(-shape * log_s) / shape if shape else -log_s))
 
 
 def systematic_resample(weights: Array, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from nfanneal.model.differences import difference_points, with_differences
 from nfanneal.model.executors import Pooled
 from nfanneal.model.latent import LatentMap
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
-from nfanneal.model.ode import Status
+from nfanneal.model.ode import in_words
 from nfanneal.model.program import ProgramDensity, ProgramSimulator
 from nfanneal.model.simulator import Predictions
 from nfanneal.target import EVALUATION_CHUNK, Evaluation, Target, in_batches, no_points
@@ -97,9 +97,8 @@ class Problem:
     def why_failed(self, z: Array) -> str:
         """Why the model gives nothing at a latent point z (d,), in words."""
         found = self.ask(LogLikelihood(), self.latent.from_latent(z[None]))
-        advice = {status.name: status.advice for status in Status}
         command = f"\n  the command: {self.command}" if self.command else ""
-        return "; ".join(advice.get(name, name) for name in found.reasons) + command
+        return "; ".join(map(in_words, found.reasons)) + command
 
     @property
     def one_by_one(self) -> bool:

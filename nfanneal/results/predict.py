@@ -50,12 +50,12 @@ def predict(
         for k, observable in enumerate(likelihood.simulator.observables):
             name, noisy = within(observable, asked[0]), None
             rows, at_rows = np.searchsorted(own, asked[1]), values
-            each = next((c for c in here if c.observable == k and len(c.times)), None)
-            if each is not None and counts_at_data:
-                rows = np.searchsorted(own, each.times)
-            elif each is not None:
+            count = next((c for c in here if c.observable == k and len(c.times)), None)
+            if count is not None and counts_at_data:
+                rows = np.searchsorted(own, count.times)
+            elif count is not None:
                 at_rows = values.copy()
-                at_rows[:, rows, k] = between(each, own, values[:, :, k], rows)
+                at_rows[:, rows, k] = between(count, own, values[:, :, k], rows)
             if name in noises:
                 everywhere = replace(noises[name], time_index=rows, values=np.zeros(len(rows)))
                 drawn = [everywhere.draw(theta, at_rows, rng) for _ in range(replicates)]

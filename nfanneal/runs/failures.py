@@ -9,7 +9,7 @@ import numpy as np
 
 from nfanneal.arrays import Array
 from nfanneal.model.likelihood import DataLikelihood, Likelihood
-from nfanneal.model.ode import Status
+from nfanneal.model.ode import in_words
 from nfanneal.model.problem import Problem
 from nfanneal.model.simulator import Outcomes
 
@@ -43,9 +43,8 @@ def _outcomes(problem: Problem, theta: Array) -> Outcomes | None:
 
 def reasons_in_words(reasons: Mapping[str, int]) -> str:
     """The commonest reasons of failures, with how often they were met."""
-    advice = {status.name: status.advice for status in Status}
     common = sorted(reasons.items(), key=lambda item: -item[1])
-    told = "; ".join(f"{count} × {advice.get(name, name)}" for name, count in common[:SHOWN])
+    told = "; ".join(f"{count} × {in_words(name)}" for name, count in common[:SHOWN])
     others = len(common) - SHOWN
     return told + (f"; and {others} other reasons" if others > 0 else "")
 
@@ -58,8 +57,7 @@ def why_failed(problem: Problem, z: Array) -> str:
 
 def why_at_point(problem: Problem, theta: Array, reasons: Mapping[str, int]) -> str:
     """Why the model gave nothing at θ (d,), for `reasons`; trajectories are asked again."""
-    advice = {status.name: status.advice for status in Status}
-    told = "; ".join(advice.get(name, name) for name in reasons)
+    told = "; ".join(in_words(name) for name in reasons)
     command = f"\n  the command: {problem.command}" if problem.command else ""
     return f"{told}{_got_to(_outcomes(problem, theta[None]))}{command}"
 

@@ -16,9 +16,9 @@ from nfanneal.spec.reader import MOST_COMPLAINTS
 from nfanneal.spec.schema import ExperimentSpec, ParameterSpec, Spec
 
 _SECTIONS = ("name", "flow", "anneal", "output", "seed")
+"""Sections of the top level that have defaults and say nothing about the others."""
 SOME_DATA = {"table": "t\n0\n"}
 """What stands for data whose section is wrong: no file is missed."""
-"""Sections of the top level that have defaults and say nothing about the others."""
 
 
 def _with_placeholders(

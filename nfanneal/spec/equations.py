@@ -30,12 +30,11 @@ class EquationsReader(Reader):
             observables = {s: parse(s, names) for s in names if s.isidentifier()}
         else:
             self._check_counts(model)
-            texts = {n: e for n, e in given.items() if n not in model.rates} | model.rates
-            observables = {}
-            for name in given:
+            observables, rates = {}, model.rates
+            for name, text in given.items():
                 path: KeyPath = ("model", "observables", name)
-                path = (*path, "since_last") if name in model.rates else path
-                expression = self._expression(texts[name], path, inside)
+                path = (*path, "since_last") if name in rates else path
+                expression = self._expression(rates.get(name, text), path, inside)
                 if expression is not None:
                     observables[name] = expression
         return ModelMeaning(initial, equations, observables, self._named)

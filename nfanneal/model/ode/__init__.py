@@ -1,7 +1,7 @@
 """Compiled ODE trajectories with forward sensitivities."""
 
 from nfanneal.model.ode.events import Dose, InputTable, Switch, Timetable, changed, tabulated
-from nfanneal.model.ode.system import SMALLEST, OdeSystem, SolverSettings, Status
+from nfanneal.model.ode.system import SMALLEST, OdeSystem, SolverSettings, Status, in_words
 from nfanneal.model.ode.trajectories import CompiledSystem, Trajectories, compile_system
 from nfanneal.model.ode.triggers import Trigger
 
@@ -19,5 +19,6 @@ __all__ = [
     "Trigger",
     "changed",
     "compile_system",
+    "in_words",
     "tabulated",
 ]

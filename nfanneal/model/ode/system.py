@@ -159,6 +159,11 @@ class Status(IntEnum):
         return _ADVICE[self]
 
 
+def in_words(reason: str) -> str:
+    """What the name of a status means and what to change; any other reason says it itself."""
+    return Status[reason].advice if reason in Status.__members__ else reason
+
+
 _ADVICE = {
     Status.OK: "the trajectory reached the last time",
     Status.TOO_MANY_STEPS: (
