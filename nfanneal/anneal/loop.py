@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.contest import trained, untrained
 from nfanneal.anneal.explore import (
     HELD_OUT,
     draw_locally,
@@ -21,7 +22,6 @@ from nfanneal.anneal.final_mixture import final_mixture
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import Activity, LevelInfo, Observer
-from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
@@ -130,19 +130,19 @@ def anneal(
         ModelError: the likelihood is zero or failed at every draw from the prior.
     """
     flow_seed, draw_seed, train_seed, local_seed = seed.spawn(4)
-    flow = make_flow(target.dimension, flow_settings, int(flow_seed.generate_state(1)[0]))
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     rng = np.random.default_rng(local_seed)
     means = Means(target, settings, generator, rng, train_seed, observe)
     journal = journal or Journal()
-    state, history = _start(target.dimension, flow, settings), list[LevelInfo]()
+    state = _start(target.dimension, flow_settings, settings, int(flow_seed.generate_state(1)[0]))
+    history = list[LevelInfo]()
     if further is not None:
         state, history = further[0], list(further[1])
     if journal.snapshot is not None and journal.snapshot.state.stage >= state.stage:
         state, history = journal.snapshot.state, list(journal.snapshot.history)
         set_randomness(means, journal.snapshot.randomness)
     while True:
-        journal.begin(Snapshot(state, tuple(history), randomness_of(means), flow_settings))
+        journal.begin(Snapshot(state, tuple(history), randomness_of(means)))
         state = _draw(state, means)
         if state.level == 0 and settings.scout == "auto" and scouts(target):
             state = scout_prior(state, means)
@@ -163,12 +163,12 @@ def anneal(
     return _result(state, history)
 
 
-def _start(dimension: int, flow: torch.nn.Module, settings: AnnealSettings) -> State:
+def _start(dimension: int, flow: FlowSettings, settings: AnnealSettings, seed: int) -> State:
     return State(
         level=0,
         beta=0.0,
         rounds=0,
-        flow=flow,
+        flows=untrained(dimension, flow, seed),
         proposal=PriorProposal(dimension),
         pool=Pool(),
         path=(),
@@ -292,13 +292,13 @@ def _renew_hot(state: State, info: LevelInfo, means: Means) -> State:
 
     The path's own are from before the pool knew the posterior, or much hotter than they need be.
     """
-    flow, beta, pool = state.flow, state.beta, state.pool
+    flows, beta, pool = state.flows, state.beta, state.pool
     state, _ = _train(replace(state, beta=HOT_BETA * beta), info, means)
-    return replace(state, flow=flow, beta=beta, pool=pool)
+    return replace(state, flows=flows, beta=beta, pool=pool)
 
 
 def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training]:
-    """Whiten and train a copy of the flow at the state's β; it becomes the proposal."""
+    """Whiten and train copies of the flows at the state's β; the best becomes the proposal."""
     settings = means.settings
     z = state.pool.z
     weights = pool_weights(state)
@@ -308,26 +308,30 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
     if state.walked is not None:  # they may be where the pool has nothing
         around = np.concatenate([z, state.walked])
         share = np.concatenate([0.5 * weights, np.full(len(state.walked), 0.5 / len(state.walked))])
-    proposal = FlowProposal(copy.deepcopy(state.flow), *whitening(around, share))
+    mean, cholesky = whitening(around, share)
+    coordinates = replace(state.flows.newest[0], mean=mean, cholesky=cholesky)
     order = means.rng.permutation(len(z))
     held_out, others = np.split(order, [len(z) // HELD_OUT])
     if not weights[others].any():  # all weight is that of a single held-out point
         others = order
-    state, points, walked = training_points(state, info, proposal, others, weights[others], means)
-    training = train(
-        proposal,
-        points,
-        walked or WeightedPoints(proposal.whiten(z[held_out]), weights[held_out]),
-        means.target,
-        state.beta,
-        settings,
+    state, points, walked = training_points(
+        state, info, coordinates, others, weights[others], means
+    )
+    train_one = partial(
+        train,
+        points=points,
+        held_out=walked or WeightedPoints(coordinates.whiten(z[held_out]), weights[held_out]),
+        target=means.target,
+        beta=state.beta,
+        settings=settings,
         steps=settings.steps * state.effort * (2 if state.rounds else 1),
         seed=means.train_seed.spawn(1)[0],
         progress=lambda done, total: means.observe(Activity("training the flow", done, total)),
     )
+    flows, proposal, training = trained(state.flows, (mean, cholesky), train_one)
     state = replace(
         state,
-        flow=proposal.flow,
+        flows=flows,
         proposal=proposal,
         ladder=(*state.ladder, (state.beta, proposal)),
         pool=state.pool.since(state.level + 1 - settings.keep_levels),

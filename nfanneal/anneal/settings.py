@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 OBJECTIVES = ("forward_kl", "reverse_kl", "hybrid")
 NEED_GRADIENTS = ("reverse_kl", "hybrid")
 FEWEST_WALKERS = 256
 """Fewer points that walk are no witness."""
+FEW_DIMENSIONS = 12
+"""Up to so many, splines are learned from few points as well as affine maps are."""
 MOST_EFFORT = 8
 """A level has so many times as many draws and steps as the first ones, at most."""
 DEFAULTS: dict[str, Any] = {
@@ -108,28 +110,35 @@ FLOW_KINDS = {
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """Which flow: a name in `FLOW_KINDS`, how many transforms, spline bins, hidden layer widths."""
+    """Which flow: a name in `FLOW_KINDS`, how many transforms, spline bins, hidden layer widths.
+
+    A `simpler` one may be trained beside it, and instead for as long as it is no worse.
+    """
 
     kind: str
     transforms: int
     bins: int
     hidden: tuple[int, ...]
+    simpler: FlowSettings | None = None
 
 
 def default_flow_settings(
     dimension: int,
     *,
-    kind: str = "nsf",
+    kind: str | None = None,
     transforms: int | None = None,
     bins: int | None = None,
     hidden: tuple[int, ...] | None = None,
 ) -> FlowSettings:
     """Fill in what is None by the dimension d of the latent space."""
     width = 64 if dimension <= 32 else 128
-    deep = 6 if FLOW_KINDS[kind].coupling else 3 if dimension <= 2 else 2
-    return FlowSettings(
-        kind=kind,
+    known = kind or "nsf"
+    deep = 6 if FLOW_KINDS[known].coupling else 3 if dimension <= 2 else 2
+    settings = FlowSettings(
+        kind=known,
         transforms=transforms or deep,
         bins=bins or (16 if dimension <= 2 else 12 if dimension <= 4 else 8),
         hidden=hidden or (width, width),
     )
+    beside = kind is None and dimension > FEW_DIMENSIONS
+    return replace(settings, simpler=replace(settings, kind="maf") if beside else None)

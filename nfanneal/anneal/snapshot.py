@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.contest import Flows
 from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.stored import restored, stored
-from nfanneal.anneal.settings import FlowSettings
 from nfanneal.anneal.state import Means, State
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -44,7 +44,6 @@ class Snapshot:
     state: State
     history: tuple[LevelInfo, ...]
     randomness: Randomness
-    flow_settings: FlowSettings
 
 
 def randomness_of(means: Means) -> Randomness:
@@ -69,11 +68,8 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     state = snapshot.state
     generations = (*state.pool.generations, *state.path)
     proposals = _distinct([state.proposal, *(q for _, q in state.ladder),
-                           *(g.proposal for g in generations)])  # fmt: skip
+                           *(g.proposal for g in generations), *state.flows.newest])  # fmt: skip
     index = {id(proposal): i for i, proposal in enumerate(proposals)}
-    if not isinstance(state.proposal, FlowProposal):  # the flow has not been trained yet
-        d = state.failed_z.shape[1]
-        proposals.append(FlowProposal(state.flow, np.zeros(d), np.eye(d)))
     layout: dict[str, Any] = {name: getattr(state, name) for name in NUMBERS}
     arrays: dict[str, NDArray[Any]] = {
         "failed_z": state.failed_z,
@@ -81,10 +77,12 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     }
     layout["proposals"] = []
     for i, proposal in enumerate(proposals):
-        part, own = stored(proposal, snapshot.flow_settings)
+        part, own = stored(proposal)
         layout["proposals"].append(part)
         arrays |= {f"proposal.{i}.{name}": array for name, array in own.items()}
     layout["proposal"] = index[id(state.proposal)]
+    layout["flows"] = [index[id(flow)] for flow in state.flows.newest]
+    layout["rest"], layout["rested"] = state.flows.rest, state.flows.rested
     layout["ladder"] = [[beta, index[id(q)]] for beta, q in state.ladder]
     for name, group in (("pool", state.pool.generations), ("path", state.path)):
         layout[name] = [[g.level, index[id(g.proposal)]] for g in group]
@@ -107,7 +105,6 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     ]
     arrays |= {f"losses.{i}": info.losses for i, info in enumerate(snapshot.history)}
     layout["numpy"], layout["spawned"] = snapshot.randomness.numpy, snapshot.randomness.spawned
-    layout["flow"] = {**vars(snapshot.flow_settings), "hidden": list(snapshot.flow_settings.hidden)}
     return layout, arrays
 
 
@@ -129,14 +126,11 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
     densities = tuple(
         tuple(plain[f"density.{i}.{j}"] for j in range(len(pool))) for i in range(len(pool))
     )
-    proposal = proposals[layout["proposal"]]
-    trained = proposal if isinstance(proposal, FlowProposal) else proposals[-1]
-    if not isinstance(trained, FlowProposal):
-        raise TypeError("a snapshot without a flow")
+    flows = [flow for i in layout["flows"] if isinstance(flow := proposals[i], FlowProposal)]
     state = State(
         **{name: layout[name] for name in NUMBERS},
-        flow=trained.flow,
-        proposal=proposal,
+        flows=Flows(tuple(flows), layout["rest"], layout["rested"]),
+        proposal=proposals[layout["proposal"]],
         pool=Pool(pool, densities),
         path=generations("path"),
         failed_z=plain["failed_z"],
@@ -149,9 +143,8 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])
         for i, numbers in enumerate(layout["history"])
     )
-    settings = FlowSettings(**{**layout["flow"], "hidden": tuple(layout["flow"]["hidden"])})
     randomness = Randomness(plain["torch"], layout["numpy"], layout["spawned"])
-    return Snapshot(state, history, randomness, settings)
+    return Snapshot(state, history, randomness)
 
 
 def _seen(arrays: Mapping[str, Any], n: int | None) -> Seen | None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from nfanneal.anneal.archive import Archive
+from nfanneal.anneal.contest import Flows
 from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
@@ -43,7 +44,7 @@ class State:
     level: int
     beta: float
     rounds: int
-    flow: torch.nn.Module
+    flows: Flows
     proposal: Proposal
     pool: Pool
     path: tuple[Generation, ...]

@@ -117,7 +117,7 @@ def estimate(
         warnings=(),
         history=_history(annealed.history),
         observed=observed_at(problem, posterior, noise, observe, journal=journal),
-        flow=StoredFlow(*stored(annealed.proposal, settings.flow)),
+        flow=StoredFlow(*stored(annealed.proposal)),
         counts=Counts(
             n_likelihood_evaluations=annealed.n_evaluations + stage.searched + stage.fresh,
             n_gradient_evaluations=annealed.n_gradients,

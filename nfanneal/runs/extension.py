@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nfanneal.anneal.archive import Archive, as_found, distinct
+from nfanneal.anneal.contest import Flows
 from nfanneal.anneal.journal import Checkpoint
 from nfanneal.anneal.local import local_points
 from nfanneal.anneal.pool import Pool, make_generation
@@ -59,7 +60,7 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
         level=level,
         beta=1.0,
         rounds=0,
-        flow=flow.flow,
+        flows=Flows((flow,)),
         proposal=proposal,
         pool=Pool().added(generation),
         path=(generation.thinned(PATH_POINTS),),
@@ -73,7 +74,7 @@ def extended_checkpoint(result: Result, problem: Problem, settings: Settings) ->
         n_dropped=result.counts.n_gradients_dropped,
     ).spending(spent)
     randomness = Randomness(generator.get_state().numpy(), dict(rng.bit_generator.state), 0)
-    snapshot = Snapshot(state, _history(result), randomness, settings.flow)
+    snapshot = Snapshot(state, _history(result), randomness)
     return Checkpoint(snapshot, (), result.provenance.wall_time)
 
 

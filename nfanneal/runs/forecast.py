@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nfanneal.anneal.contest import untrained
 from nfanneal.anneal.progress import Expected
-from nfanneal.anneal.proposals.architectures import make_flow
-from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.settings import default_flow_settings
 from nfanneal.arrays import Array
 from nfanneal.model.executors import Pooled
@@ -88,8 +87,7 @@ def _seconds_of(problem: Problem, z: Array) -> float:
 
 def _step(dimension: int) -> float:
     """Seconds of a flow's density at a batch of points, the best of three."""
-    flow = make_flow(dimension, default_flow_settings(dimension), seed=0)
-    proposal = FlowProposal(flow, np.zeros(dimension), np.eye(dimension))
+    proposal = untrained(dimension, default_flow_settings(dimension), seed=0).newest[0]
     z = np.random.default_rng(2).standard_normal((TIMED, dimension))
     seconds = []
     for _ in range(4):

@@ -77,7 +77,7 @@ def _preset(checked: CheckedSpec) -> Preset:
 
 def _flow_settings(checked: CheckedSpec, dimension: int, annealing: AnnealSettings) -> FlowSettings:
     flow = checked.spec.flow
-    kind = flow.kind or ("coupling_nsf" if annealing.needs_gradient else "nsf")
+    kind = flow.kind or ("coupling_nsf" if annealing.needs_gradient else None)
     return default_flow_settings(
         dimension,
         kind=kind,

@@ -12,10 +12,10 @@ from scipy.special import logsumexp
 
 from nfanneal.anneal import searches
 from nfanneal.anneal.archive import as_found
+from nfanneal.anneal.contest import untrained
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.pool import Pool, make_generation
-from nfanneal.anneal.proposals.architectures import make_flow
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.scout import (
     OPENINGS,
@@ -60,8 +60,8 @@ def scouted(target, n, seed, **settings):
     prior = PriorProposal(d)
     z = prior.draw(n, generator)
     pool = Pool().added(make_generation(0, prior, z, target.evaluate(z, False).log_likelihood))
-    flow = make_flow(d, default_flow_settings(d), 1)
-    state = State(0, 0.0, 0, flow, prior, pool, (), 0, 0, np.empty((0, d)), 0, ((0.0, prior),))
+    flows = untrained(d, default_flow_settings(d), 1)
+    state = State(0, 0.0, 0, flows, prior, pool, (), 0, 0, np.empty((0, d)), 0, ((0.0, prior),))
     annealing = default_anneal_settings(d, draws=n, **settings)
     train_seed = np.random.SeedSequence(seed)
     means = Means(target, annealing, generator, rng, train_seed, lambda event: None)

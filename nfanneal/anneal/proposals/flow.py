@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.linalg import solve_triangular
 
+from nfanneal.anneal.settings import FlowSettings
 from nfanneal.arrays import Array
 from nfanneal.runtime.threads import over_threads, torch_threads
 
@@ -18,11 +19,15 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class FlowProposal:
-    """z = mean + L·y with y from the flow; `mean` (d,) and `cholesky` L (d, d), lower."""
+    """z = mean + L·y with y from the flow; `mean` (d,) and `cholesky` L (d, d), lower.
+
+    `settings` say how the flow was made.
+    """
 
     flow: torch.nn.Module
     mean: Array
     cholesky: Array
+    settings: FlowSettings
 
     def whiten(self, z: Array) -> torch.Tensor:
         """y = L⁻¹(z − mean) of shape (n, d), in float32."""

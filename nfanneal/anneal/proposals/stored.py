@@ -21,26 +21,27 @@ from nfanneal.anneal.proposals.symmetrized import Symmetrized
 from nfanneal.anneal.settings import FlowSettings
 
 
-def stored(proposal: Proposal, settings: FlowSettings) -> tuple[dict[str, Any], dict[str, Any]]:
+def stored(proposal: Proposal) -> tuple[dict[str, Any], dict[str, Any]]:
     """A proposal as plain data: its layout (JSON values) and its arrays by name."""
     if isinstance(proposal, Mixture):
         layout: dict[str, Any] = {"kind": "mixture", "weights": list(proposal.weights)}
         arrays: dict[str, Any] = {}
         layout["components"] = []
         for i, component in enumerate(proposal.components):
-            part, own = stored(component, settings)
+            part, own = stored(component)
             layout["components"].append(part)
             arrays |= {f"{i}.{name}": array for name, array in own.items()}
         return layout, arrays
     if isinstance(proposal, Symmetrized):
-        layout, own = stored(proposal.base, settings)
+        layout, own = stored(proposal.base)
         arrays = {f"base.{name}": array for name, array in own.items()}
         arrays |= {"permutations": proposal.permutations, "signs": proposal.signs}
         return {"kind": "symmetrized", "base": layout}, arrays
     if isinstance(proposal, FlowProposal):
         arrays = {"mean": proposal.mean, "cholesky": proposal.cholesky}
         arrays |= {f"flow.{k}": v.numpy() for k, v in proposal.flow.state_dict().items()}
-        return {"kind": "flow", "flow": {**vars(settings), "hidden": list(settings.hidden)}}, arrays
+        made = {name: getattr(proposal.settings, name) for name in ("kind", "transforms", "bins")}
+        return {"kind": "flow", "flow": made | {"hidden": list(proposal.settings.hidden)}}, arrays
     if isinstance(proposal, StudentMixture):
         names = ("locations", "choleskys", "log_weights")
         return {"kind": "student", "df": proposal.df}, {n: getattr(proposal, n) for n in names}
@@ -73,7 +74,7 @@ def restored(layout: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]
     state = flow.state_dict()
     weights = _with_prefix(arrays, "flow.")
     flow.load_state_dict({k: torch.from_numpy(weights[k]).to(v.dtype) for k, v in state.items()})
-    return FlowProposal(flow, mean, np.asarray(arrays["cholesky"], dtype=np.float64))
+    return FlowProposal(flow, mean, np.asarray(arrays["cholesky"], dtype=np.float64), settings)
 
 
 def _with_prefix(

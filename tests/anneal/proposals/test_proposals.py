@@ -66,7 +66,9 @@ def test_fast_inverse_is_that_of_many_passes(kind: str, dimension: int) -> None:
 @pytest.mark.parametrize("kind", FLOW_KINDS)
 @pytest.mark.parametrize("dimension", [1, 2])
 def test_density_integrates_to_one(kind: str, dimension: int) -> None:
-    proposal = FlowProposal(disturbed(kind, dimension), np.full(dimension, 0.5), np.eye(dimension))
+    settings = FlowSettings(kind, **SMALL)
+    flow, mean = disturbed(kind, dimension), np.full(dimension, 0.5)
+    proposal = FlowProposal(flow, mean, np.eye(dimension), settings)
     wide = PriorProposal(dimension).draw(100_000, generator(3)) * 4.0
     log_wide = log_standard_normal(wide / 4.0) - dimension * np.log(4.0)
     ratio = np.exp(proposal.log_density(wide) - log_wide)
@@ -155,8 +157,8 @@ def test_whitening_survives_a_single_point() -> None:
 
 def test_stored_proposals_come_back() -> None:
     settings = FlowSettings("nsf", **SMALL)
-    flow = FlowProposal(disturbed("nsf", 2), np.array([1.0, 2.0]), np.diag([0.5, 2.0]))
+    flow = FlowProposal(disturbed("nsf", 2), np.array([1.0, 2.0]), np.diag([0.5, 2.0]), settings)
     proposal = Mixture((flow, student_mixture(2, 2), PriorProposal(2)), (0.5, 0.3, 0.2))
-    again = restored(*stored(proposal, settings))
+    again = restored(*stored(proposal))
     z = proposal.draw(100, generator(7))
     np.testing.assert_array_equal(again.log_density(z), proposal.log_density(z))

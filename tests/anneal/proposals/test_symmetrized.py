@@ -20,7 +20,6 @@ from nfanneal.anneal.proposals.symmetrized import (
     symmetrized,
     unsymmetrized,
 )
-from nfanneal.anneal.settings import default_flow_settings
 
 SWAP = closed(from_codes([exchanging(2, [(0, 1)])], 2), 2)
 SQUARE = closed(from_codes([exchanging(2, [(0, 1)]), exchanging(2, mirrored=[0])], 2), 8)
@@ -138,7 +137,7 @@ def test_what_is_symmetric_already_is_not_made_so_twice() -> None:
 def test_a_stored_one_comes_back() -> None:
     base = Mixture((off_centre(2), PriorProposal(2)), (0.8, 0.2))
     proposal = Mixture((symmetrized(base, SQUARE), PriorProposal(2)), (0.5, 0.5))
-    again = restored(*stored(proposal, default_flow_settings(2)))
+    again = restored(*stored(proposal))
     z = proposal.draw(100, generator(7))
     np.testing.assert_array_equal(again.log_density(z), proposal.log_density(z))
     np.testing.assert_array_equal(again.draw(50, generator(8)), proposal.draw(50, generator(8)))
