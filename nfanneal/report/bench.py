@@ -45,8 +45,9 @@ def run_line(run: Run) -> str:
     if not run.done:
         time = "" if math.isnan(run.seconds) else f" after {run.seconds:.1f} s"
         return f"{start}  {run.outcome}{time}: {run.message}"
+    error = f"± {run.error:.3f}" if math.isfinite(run.error) else " " * 7
     return (
-        f"{start}  log Z {run.log_evidence:11.3f} ± {run.error:.3f}  ESS {run.ess:8,.0f}  "
+        f"{start}  log Z {run.log_evidence:11.3f} {error}  ESS {run.ess:8,.0f}  "
         f"calls {run.n_likelihood:10,d}  {run.seconds:7.1f} s"
     )
 
@@ -111,9 +112,9 @@ def _table(
 
 
 def _evidence_cells(score: Score) -> Sequence[str]:
-    evidence = _number(score.log_evidence, ".3f")
+    evidence, error = _number(score.log_evidence, ".3f"), _number(score.error, ".3f")
     return (
-        f"{evidence} ± {_number(score.error, '.3f')}" if evidence else "",
+        f"{evidence} ± {error}" if evidence and error else evidence,
         _number(score.spread, ".3f"),
         _number(score.seconds, ".1f"),
         _number(score.seconds_to_wanted_sd, ".1f"),
