@@ -47,8 +47,12 @@ HOMES = {
     "mpi4py": ("model/executors/mpi.py",),
     "arviz": ("results/compare.py",),
     "pyarrow": ("results/export.py",),
-    **dict.fromkeys(("dynesty", "emcee", "nautilus", "pocomc", "ultranest"), ("bench/samplers",)),
-    **dict.fromkeys(("casadi", "diffrax", "jax", "roadrunner", "torchode"), ("bench/solvers",)),
+    **dict.fromkeys(("dynesty", "emcee", "nautilus", "pocomc", "ultranest", "tempest"),
+                    ("bench/samplers",)),
+    **dict.fromkeys(("blackjax", "jaxns", "tensorflow_probability"),
+                    ("bench/samplers/jax_peers.py",)),
+    "jax": ("bench/solvers", "bench/samplers/jax_peers.py"),
+    **dict.fromkeys(("casadi", "diffrax", "roadrunner", "torchode"), ("bench/solvers",)),
 }  # fmt: skip
 """The only places that import a library."""
 KINDS_AT_HOME = ("spec/kinds", "spec/build", "spec/equations.py", "spec/events.py",

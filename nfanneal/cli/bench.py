@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from nfanneal.anneal.schedule import SCHEDULES
+from nfanneal.bench.samplers.peer import USUAL
 from nfanneal.bench.samplers.peers import PEERS
 from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race
 from nfanneal.bench.samplers.ratios import ratios
@@ -51,8 +52,9 @@ def _config_or_engine(
     required=True, metavar="CONFIG…",
 )  # fmt: skip
 @click.option(
-    "--against", default=",".join(PEERS), show_default=True, metavar="NAME,…",
-    help="Samplers to run beside nfanneal; `none` for nfanneal alone.",
+    "--against", metavar="NAME,…", show_default=True,
+    default=",".join(name for name, peer in PEERS.items() if peer.extra == USUAL),
+    help=f"Samplers to run beside nfanneal: {', '.join(PEERS)}; `none` for nfanneal alone.",
 )  # fmt: skip
 @click.option(
     "--schedules", default="ess", show_default=True, metavar="NAME,…",

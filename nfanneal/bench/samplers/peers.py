@@ -8,63 +8,32 @@ prior is N(0, I), which spares them bounds and costs no prior density.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nfanneal.anneal.proposals.base import log_standard_normal
-from nfanneal.anneal.weights import effective_sample_size, normalized
 from nfanneal.arrays import Array
 from nfanneal.bench.samplers.bridge import bridge_evidence
+from nfanneal.bench.samplers.jax_peers import EXTRA, JAX_PEERS
 from nfanneal.bench.samplers.meter import BudgetSpent, Meter, quiet, seeded
+from nfanneal.bench.samplers.peer import Drawn, Peer, Settings, weighted
 from nfanneal.model.problem import Problem
 from nfanneal.runtime.threads import default_threads, torch_threads
-
-Settings = Mapping[str, Mapping[str, Any]]
 
 FEW_DIMENSIONS = 5
 """Up to these dynesty samples uniformly, as it does by itself."""
 MANY_DIMENSIONS = 10
 """Beyond these UltraNest's documentation advises a step sampler."""
+TEMPEST_DIMENSIONS = 20
+"""From these on Tempest's documentation advises twice as many particles."""
 ENOUGH_TAUS = 50
 """Chains of fewer autocorrelation times are too short to tell their autocorrelation time."""
 CHECK_EVERY = 100
 FEWEST_STEPS = 20
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What one run gives: θ (n, d) with log-weights (n,), log Z ± its own error, and its ESS.
-
-    `path` holds (seconds, β, log Z(β)) of each level, for samplers that anneal.
-    """
-
-    theta: Array = field(repr=False)
-    log_weight: Array = field(repr=False)
-    log_evidence: float
-    error: float
-    ess: float
-    notes: tuple[str, ...] = ()
-    path: tuple[tuple[float, float, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A sampler: its module, its distribution, its settings in d dimensions, and how to run it."""
-
-    module: str
-    distribution: str
-    settings: Callable[[int], Settings]
-    run: Callable[[Meter, int, Settings], Drawn]
-
-    @property
-    def installed(self) -> bool:
-        """Whether it can be imported."""
-        return importlib.util.find_spec(self.module) is not None
 
 
 def run_peer(
@@ -115,7 +84,7 @@ def _dynesty(meter: Meter, seed: int, settings: Settings) -> Drawn:
     )
     sampler.run_nested(print_progress=False, **settings["run"])
     found = sampler.results
-    return _weighted(found.samples, found.logwt, found.logz[-1], found.logzerr[-1])
+    return weighted(found.samples, found.logwt, found.logz[-1], found.logzerr[-1])
 
 
 def _nautilus(meter: Meter, seed: int, settings: Settings) -> Drawn:
@@ -134,7 +103,7 @@ def _nautilus(meter: Meter, seed: int, settings: Settings) -> Drawn:
     sampler.run(verbose=False, **settings["run"])
     theta, log_weight, _ = sampler.posterior()
     error = 1.0 / math.sqrt(sampler.n_eff)  # it reports none: what so many effective draws allow
-    return _weighted(theta, log_weight, sampler.log_z, error)
+    return weighted(theta, log_weight, sampler.log_z, error)
 
 
 def _ultranest(meter: Meter, seed: int, settings: Settings) -> Drawn:
@@ -159,7 +128,7 @@ def _ultranest(meter: Meter, seed: int, settings: Settings) -> Drawn:
     draws = found["weighted_samples"]
     with np.errstate(divide="ignore"):
         log_weight = np.log(draws["weights"])
-    return _weighted(draws["points"], log_weight, found["logz"], found["logzerr"])
+    return weighted(draws["points"], log_weight, found["logz"], found["logzerr"])
 
 
 @dataclass(frozen=True)
@@ -206,7 +175,29 @@ def _pocomc(meter: Meter, seed: int, settings: Settings) -> Drawn:
     log_evidence, error = sampler.evidence()
     with np.errstate(divide="ignore"):
         log_weight = np.log(weights)
-    return _weighted(meter.transform.from_latent(z), log_weight, log_evidence, error)
+    return weighted(meter.transform.from_latent(z), log_weight, log_evidence, error)
+
+
+def _tempest(meter: Meter, seed: int, settings: Settings) -> Drawn:
+    """Persistent sampling. Source: Karamanis and Seljak (2025), arXiv:2407.20722.
+
+    As with pocoMC, a likelihood of zero is given as a very low number. It gives no error of log Z.
+    """
+    import tempest
+
+    sampler = tempest.Sampler(
+        meter.transform.from_cube,
+        meter.finite_at_theta,
+        n_dim=meter.problem.latent.dimension,
+        vectorize=True,
+        **settings["sampler"],
+    )
+    sampler.run(progress=False, **settings["run"])
+    theta, weights, _ = sampler.posterior()
+    log_evidence, _ = sampler.evidence()
+    with np.errstate(divide="ignore"):
+        drawn = weighted(theta, np.log(weights), log_evidence, math.nan)
+    return replace(drawn, notes=("reports no error of the log-evidence",))
 
 
 def _emcee(meter: Meter, seed: int, settings: Settings) -> Drawn:
@@ -294,11 +285,6 @@ def _good_prior_draws(meter: Meter, n: int, draws: int, rng: np.random.Generator
     return np.asarray(z[best])
 
 
-def _weighted(theta: Array, log_weight: Array, log_evidence: float, error: float) -> Drawn:
-    ess = effective_sample_size(normalized(log_weight))
-    return Drawn(np.asarray(theta), log_weight, float(log_evidence), float(error), ess)
-
-
 def _dynesty_settings(dimension: int) -> Settings:
     """Its own choice up to five dimensions; beyond, random walks, which it chooses from ten on.
 
@@ -327,6 +313,12 @@ def _pocomc_settings(dimension: int) -> Settings:
     }
 
 
+def _tempest_settings(dimension: int) -> Settings:
+    """What its guide to the parameters starts from; its code has other defaults."""
+    particles = 1024 if dimension >= TEMPEST_DIMENSIONS else 512
+    return {"sampler": {"n_particles": particles, "n_steps": 5}, "run": {"n_total": 4096}}
+
+
 def _emcee_settings(dimension: int) -> Settings:
     walkers = max(64, 4 * dimension)
     return {
@@ -346,4 +338,6 @@ PEERS: dict[str, Peer] = {
     "nautilus": Peer("nautilus", "nautilus-sampler", _nautilus_settings, _nautilus),
     "pocomc": Peer("pocomc", "pocomc", _pocomc_settings, _pocomc),
     "ultranest": Peer("ultranest", "ultranest", _ultranest_settings, _ultranest),
+    **JAX_PEERS,
+    "tempest": Peer("tempest", "tempest-sampler", _tempest_settings, _tempest, EXTRA),
 }

@@ -21,7 +21,8 @@ from nfanneal.anneal.proposals import spline
 from nfanneal.anneal.proposals import student_density as student
 from nfanneal.bench.samplers import merit
 from nfanneal.bench.samplers.meter import BudgetSpent, Meter
-from nfanneal.bench.samplers.peers import PEERS, Drawn, Settings, changed, metered_run
+from nfanneal.bench.samplers.peer import Drawn, Settings
+from nfanneal.bench.samplers.peers import PEERS, changed, metered_run
 from nfanneal.bench.samplers.results import Bench, Outcome, Reference, Run, Score
 from nfanneal.model.executors import Pooled
 from nfanneal.model.problem import Problem
@@ -31,7 +32,6 @@ from nfanneal.runtime.limits import job_cores
 from nfanneal.runtime.threads import default_threads
 from nfanneal.version import versions_of
 
-INSTALL = "pip install 'nfanneal[bench]'"
 NOT_TRUSTED = "not to be trusted (exit code 5 of run)"
 LIBRARIES = ("torch", "zuko", "numpy", "scipy", "numba", "scikit-learn")
 WARM_UP = 64
@@ -160,7 +160,7 @@ def _peer_run(problem: Problem, plan: Plan, name: str, seed: int) -> _Finished:
     """One run of a peer; whatever it raises becomes a row."""
     run = Run(name, seed, Outcome.DONE)
     if not PEERS[name].installed:
-        message = f"not installed: {INSTALL}"
+        message = f"not installed: {PEERS[name].how_to_install}"
         return _Finished(replace(run, outcome=Outcome.NOT_INSTALLED, message=message))
     meter = Meter(problem, plan.budget)
     outcome, message, drawn = _caught(
@@ -325,8 +325,9 @@ def _settings(problem: Problem, plan: Plan) -> dict[str, Any]:
 
 
 def _versions(plan: Plan) -> dict[str, str]:
-    wanted = (*LIBRARIES, *(PEERS[name].distribution for name in plan.peers))
-    return versions_of(wanted, missing="not installed")
+    peers = [PEERS[name] for name in plan.peers]
+    wanted = [name for peer in peers for name in (peer.distribution, *peer.beneath)]
+    return versions_of((*LIBRARIES, *dict.fromkeys(wanted)), missing="not installed")
 
 
 def _machine() -> dict[str, Any]:
