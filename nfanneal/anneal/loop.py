@@ -27,7 +27,7 @@ from nfanneal.anneal.proposals.flow import FlowProposal, whitening
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.searches import scout_pool, scout_prior
-from nfanneal.anneal.settings import MOST_EFFORT, AnnealSettings, FlowSettings
+from nfanneal.anneal.settings import MOST_EFFORT, MOST_STAGES, AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import (
     HOT_BETA,
@@ -91,19 +91,24 @@ class AnnealResult:
     archive: Archive | None
     state: State
 
-    def going_on(self, spent: Spent, n_failed: int, walked: Array | None) -> State | None:
+    def going_on(
+        self, spent: Spent, n_failed: int, walked: Array | None, doubted: bool
+    ) -> State | None:
         """Where another stage begins, with twice the effort; None if that is not possible.
+
+        With as much effort again only for a result that is `doubted`.
 
         `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior.
         """
         state = self.state
-        if state.effort >= MOST_EFFORT or state.beta < 1.0:
+        most = MOST_STAGES if doubted else 0
+        if (state.effort >= MOST_EFFORT and state.stage + 1 >= most) or state.beta < 1.0:
             return None
         return replace(
             state.spending(spent),
             stage=state.stage + 1,
             level=state.level + 1,
-            effort=2 * state.effort,
+            effort=min(2 * state.effort, MOST_EFFORT),
             rounds=0,
             n_failed=state.n_failed + n_failed,
             walked=state.walked if walked is None else walked,

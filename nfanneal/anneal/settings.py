@@ -13,6 +13,8 @@ FEW_DIMENSIONS = 12
 """Up to so many, splines are learned from few points as well as affine maps are."""
 MOST_EFFORT = 8
 """A level has so many times as many draws and steps as the first ones, at most."""
+MOST_STAGES = 4
+"""Stages of as much effort follow each other, where something speaks against what came out."""
 DEFAULTS: dict[str, Any] = {
     "schedule": "ess",
     "objective": "forward_kl",
@@ -132,6 +134,7 @@ def default_flow_settings(
 ) -> FlowSettings:
     """Fill in what is None by the dimension d of the latent space."""
     width = 64 if dimension <= 32 else 128
+    narrow = hidden or ((64, 64) if dimension <= 64 else (128, 128))
     known = kind or "nsf"
     deep = 6 if FLOW_KINDS[known].coupling else 3 if dimension <= 2 else 2
     settings = FlowSettings(
@@ -141,4 +144,6 @@ def default_flow_settings(
         hidden=hidden or (width, width),
     )
     beside = kind is None and dimension > FEW_DIMENSIONS
-    return replace(settings, simpler=replace(settings, kind="maf") if beside else None)
+    return replace(
+        settings, simpler=replace(settings, kind="maf", hidden=narrow) if beside else None
+    )

@@ -107,7 +107,8 @@ class Task:
 def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> Stage:
     """Stages with twice the effort each, until the draws are what is wanted and nothing speaks
 
-    against them, or no more effort is allowed. An earlier result is extended in one.
+    against them, or no more effort is allowed: at the most, some more where something does. An
+    earlier result is extended in one.
 
     Raises:
         ModelError: the model raised, or its likelihood is zero wherever it was evaluated.
@@ -119,11 +120,15 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
     while True:
         (own,) = seed.spawn(1)
         stage = _stage(task, own, further)
-        lacking = "" if task.earlier else _lacking(stage, columns, task.settings)
+        if task.earlier:
+            return stage
+        found = diagnosed(stage, stage.final.draws.log_weight)
+        doubt = _doubt(stage, found, columns)
+        lacking = doubt or _lacking(stage, found, task.settings)
         if not lacking:
             return stage
         walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
-        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked)
+        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, bool(doubt))
         # a budget must have room for as many draws again, and more, or the end is worse than this
         draws = MORE_DRAWS * stage.fresh
         if state is None or not affords(state, draws, task.settings.anneal):
@@ -239,13 +244,15 @@ def with_opinion(
     return replace(stage, opinion=opinion)
 
 
-def _lacking(stage: Stage, columns: Columns, settings: Settings) -> str:
-    """What of that which is wanted the draws are not, or what speaks against them; else nothing."""
-    found = diagnosed(stage, stage.final.draws.log_weight)
+def _doubt(stage: Stage, found: Diagnostics, columns: Columns) -> str:
+    """What speaks against the draws, or nothing."""
     counts = Counts(stage.n_evaluations, 0, 0, 0)
     doubts = doubts_of_draws(Sampled(found, counts, columns))
-    if doubts:
-        return doubts[0].split(": ")[0]
+    return doubts[0].split(": ")[0] if doubts else ""
+
+
+def _lacking(stage: Stage, found: Diagnostics, settings: Settings) -> str:
+    """What of that which is wanted the draws are not, or nothing."""
     if found.ess < settings.enough_ess:
         return f"{found.ess:,.0f} effective draws of {settings.enough_ess:,.0f}"
     if max(_of_error(stage, found)) > settings.enough_error:
