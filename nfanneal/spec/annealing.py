@@ -74,7 +74,8 @@ class FlowSpec(Section):
     kind: FlowName | None = Field(
         None,
         description="nsf and maf: autoregressive splines or affine maps; coupling_nsf and "
-        "realnvp: coupling layers. Default: nsf; coupling_nsf if the objective draws from the flow",
+        "realnvp: coupling layers. Default: nsf, beyond 12 dimensions with maf beside it, which "
+        "goes on alone where it is no worse; coupling_nsf if the objective draws from the flow",
     )
     transforms: Whole | None = Field(None, ge=1, le=64, description="number of transforms")
     bins: Whole | None = Field(None, ge=2, le=128, description="bins of each spline")

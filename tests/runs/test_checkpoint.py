@@ -60,6 +60,9 @@ SPECS = {
     "moves": TORCH,
     "hybrid": TORCH.replace("{draws", "{objective: hybrid, draws"),
     "maf": TORCH.replace("coupling_nsf", "maf"),
+    "two kinds of flows": TORCH.replace("kind: coupling_nsf, ", "").replace(
+        "shape: 3", "shape: 13"
+    ),
 }
 
 
