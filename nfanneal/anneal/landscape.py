@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from nfanneal.anneal.archive import WEIGHTY, Archive, squares
+from nfanneal.anneal.differences import with_slope
 from nfanneal.anneal.weights import normalized
-from nfanneal.arrays import Array, rows_of
+from nfanneal.arrays import Array, Bools, rows_of
 from nfanneal.target import Spent, Target
 
 MOST_PARTED = 128
@@ -19,6 +20,8 @@ BETWEEN = (0.25, 0.5, 0.75)
 """Where the straight line to each is looked at."""
 UPWARDS = (0.03, 0.1, 0.25, 0.5, 0.75)
 """Where the way from a point to an optimum is looked at: close by, since a basin may be small."""
+POINTING = 0.9
+"""Cosine of the angle between the slope and the way, with the optimum's curvature as the metric."""
 DEEP = 3.0
 """A valley is so far below the lower end, in log posterior."""
 
@@ -62,8 +65,9 @@ def uphill(
 ) -> tuple[NDArray[np.int64], Spent]:
     """Which optimum of the archive the way from each point z (n, d) leads straight up to, (n,).
 
-    −1 where it does not rise all the way, so that there is something else; and what it took to
-    know. `log_likelihood` (n,) is that of the points.
+    −1 where it does not rise all the way, so that there is something else; or where the slope
+    points elsewhere: in many dimensions the way from a far point rises to every optimum. And what
+    it took to know. `log_likelihood` (n,) is that of the points.
     """
     rows = np.flatnonzero(archive.matters)
     if not len(rows) or not len(z):
@@ -73,8 +77,37 @@ def uphill(
     between, spent = _along(target, z, archive.z[optimum], UPWARDS)
     steps = np.vstack([first, between, archive.points.log_joint[optimum]])
     with np.errstate(invalid="ignore"):
-        rises = (np.diff(steps, axis=0) >= 0.0).all(axis=0)
-    return np.where(rises, optimum, -1), spent
+        rises = np.flatnonzero((np.diff(steps, axis=0) >= 0.0).all(axis=0))
+    pointed, more = _points_there(target, z[rises], archive, optimum[rises])
+    found = np.full(len(z), -1, dtype=np.int64)
+    found[rises[pointed]] = optimum[rises[pointed]]
+    return found, spent + more
+
+
+def _points_there(
+    target: Target, z: Array, archive: Archive, optimum: NDArray[np.int64]
+) -> tuple[Bools, Spent]:
+    """Whether the slope at points z (n, d) points to an optimum, each to its own, (n,).
+
+    In a Gaussian basin with the precision P = −∂² log p of the optimum a the slope is P(a − z).
+    """
+    found, spent = with_slope(target, z)
+    assert found.gradient is not None
+    way, slope = archive.z[optimum] - z, found.gradient - z
+    roots = archive.points.roots(1.0)
+    along = np.empty(len(z))
+    for k in np.unique(optimum):
+        own = optimum == k
+        far = np.linalg.norm(way[own] @ roots[k], axis=1)
+        steep = np.linalg.norm(np.linalg.solve(roots[k], slope[own].T), axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            along[own] = np.einsum("nd,nd->n", way[own], slope[own]) / (far * steep)
+    return along >= POINTING, spent
+
+
+def evaluations_uphill(target: Target) -> int:
+    """Evaluations that a point takes to be held against the archive, gradients left out."""
+    return len(UPWARDS) + (0 if target.differentiable else 2 * target.dimension + 1)
 
 
 def rarest(archive: Archive, mode: NDArray[np.int64]) -> int:

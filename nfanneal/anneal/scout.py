@@ -40,7 +40,7 @@ SPREAD = 1 / 4
 former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
-STARTS = {"free": (64, 2048), "gradients": (32, 2048), "differences": (16, 192)}
+STARTS = {"free": (64, 2048), "gradients": (32, 2048), "differences": (16, 512)}
 """Searches from the prior's draws, at first and at most, by what takes a step: the model's own
 
 curvature, gradients, or differences."""

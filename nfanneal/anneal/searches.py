@@ -10,7 +10,7 @@ import numpy as np
 from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.coverage import likeliest
 from nfanneal.anneal.explore import draw_locally
-from nfanneal.anneal.landscape import UPWARDS, modes_of, rarest, unseen, uphill
+from nfanneal.anneal.landscape import evaluations_uphill, modes_of, rarest, unseen, uphill
 from nfanneal.anneal.progress import Activity
 from nfanneal.anneal.scout import (
     LOOKED_AT,
@@ -35,7 +35,9 @@ LOOKED_AT_PER_DRAW = 128
 UNSEEN = 0.01
 """… and while so many of them end where none ended before, if there is where to begin."""
 MOST_LOOKED_AT = 131_072
-"""Searches from the prior end where so many draws were looked at, or evaluations made."""
+"""Searches from the prior end where so many draws were looked at, or evaluations made; of a
+
+likelihood that is no fit to data, differences for so many slopes."""
 LOOKED_AT_MORE = 8
 """… or so many times as many as at first, where that number is given."""
 LEVELS_KEPT = 2.0
@@ -82,7 +84,8 @@ def scout_prior(state: State, means: Means) -> State:
     draws = Draws(state.pool.z, state.pool.log_likelihood)
     found, starts = Found(nothing_found(target.dimension), state), rows_of(draws, slice(0))
     looked, most_looked = _looks(means)
-    while max(looked, found.state.n_evaluations - before) <= most_looked:
+    step = 1 if target.ask_curvature is not None else 2 * target.dimension + 1
+    while max(looked, (found.state.n_evaluations - before) / step) <= most_looked:
         left = _left(found.state, before, means)
         if not len(starts.z):
             n = min(looked - len(draws.z), left / 2.0)
@@ -140,7 +143,7 @@ def _search(
     """
     means.observe(Activity("scouting for modes", 0, 1))
     straight = means.target.ask_curvature is None and len(found.archive) > 0
-    if straight and len(UPWARDS) * len(starts.z) <= left:
+    if straight and evaluations_uphill(means.target) * len(starts.z) <= left:
         found, known = _known(found, starts, means)
         starts = rows_of(starts, ~known)
     z = starts.z[:size]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp, softmax
 
 from nfanneal.anneal.archive import as_found
-from nfanneal.anneal.landscape import UPWARDS, modes_of, rarest, unseen, uphill
+from nfanneal.anneal.landscape import evaluations_uphill, modes_of, rarest, unseen, uphill
 from nfanneal.anneal.local import LocalPoints
 from nfanneal.target import Evaluation, Target
 
@@ -55,7 +56,38 @@ def test_a_way_that_rises_all_along_needs_no_search():
     z = np.array([[0.3, 3.5], [0.0, 6.0], [0.5, 0.1]])
     optimum, spent = uphill(target(), known, z, ridge(z))
     assert list(optimum) == [0, 0, -1]
-    assert spent.evaluations == len(UPWARDS) * 3
+    # the slope is asked for where the way rises: two times, of 2·2 + 1 evaluations
+    assert spent.evaluations == evaluations_uphill(target()) * 3 - 5
+
+
+@pytest.mark.parametrize("differentiable", [False, True])
+def test_a_far_point_in_many_dimensions_belongs_where_its_slope_points(differentiable):
+    """The ways from it to both peaks rise all along: they begin by coming nearer to either."""
+    d, width = 50, 0.05
+    rng = np.random.default_rng(1)
+    peaks = 1.4 * rng.uniform(-1, 1, (2, d))
+    z = rng.standard_normal((40, d))
+
+    def log_likelihood(z):
+        squares = ((z[:, None] - peaks) ** 2).sum(axis=2) / width**2
+        return logsumexp(-0.5 * squares, axis=1) + 0.5 * (z**2).sum(axis=1)
+
+    def ask(z, gradient):
+        value, failed = log_likelihood(z), np.zeros(len(z), dtype=bool)
+        if not gradient:
+            return Evaluation(value, failed)
+        squares = ((z[:, None] - peaks) ** 2).sum(axis=2) / width**2
+        mean = softmax(-0.5 * squares, axis=1) @ peaks
+        return Evaluation(value, failed, (mean - z) / width**2 + z)
+
+    asked = Target(d, ask, differentiable)
+    nearest = ((z[:, None] - peaks) ** 2).sum(axis=2).argmin(axis=1)
+    for known in (0, 1):
+        information = (1.0 / width**2 - 1.0) * np.eye(d)[None]  # the prior has 1
+        only = peaks[known : known + 1]
+        points = LocalPoints(only, log_likelihood(only), information)
+        optimum, _ = uphill(asked, as_found(points, np.ones(1, int)), z, log_likelihood(z))
+        np.testing.assert_array_equal(optimum, np.where(nearest == known, 0, -1))
 
 
 def test_without_an_optimum_there_is_no_way():
