@@ -27,6 +27,8 @@ UNSEEN = 0.5
 
 hardly draws: over twenty runs of thin sheets and funnels 0.6 as a median, of most 0.1 to 1.4."""
 QUANTILES = (0.05, 0.5, 0.95)
+NOT_MOVED = 0.95
+"""Points whose correlation with where they began is larger have not gone anywhere."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Walked:
         log_ratio: log N(z; 0, I) − log q(z) for the proposal q, (m,).
         halfway: log p(z) − log q(z) where they were halfway, (m,).
         ancestor: the number of the draw that each began at, (m,): those of one are related.
+        memory: the largest correlation of what is there with what was where they began.
     """
 
     z: Array
@@ -46,11 +49,21 @@ class Walked:
     log_ratio: Array
     halfway: Array
     ancestor: NDArray[np.int64]
+    memory: float = 0.0
 
     @property
     def log_weight(self) -> Array:
         """Log importance weights (m,) that they would have as draws of the proposal."""
         return self.log_ratio + self.log_likelihood
+
+    @property
+    def yet_to_go(self) -> float:
+        """How far they have to go from here, in units of the way since halfway.
+
+        Of what decays exponentially, and is m of what it was, √m was left halfway.
+        """
+        halfway = math.sqrt(min(max(self.memory, 0.0), NOT_MOVED))
+        return halfway / (1.0 - halfway)
 
 
 @dataclass(frozen=True)
@@ -60,9 +73,9 @@ class Witness:
     That is the share of walked points where the proposal draws `RARE` times too rarely, less the
     share that the draws themselves surely have there by their weights.
     Of the error, `noise` is what more draws make smaller, `unseen` what neither witness has seen,
-    `drift` how far the log-evidence moved in the second half of the walk. `disagreement` (d,) is
-    how many standard errors apart draws and walked points are in the mean or in a quantile of each
-    column, whichever is further.
+    `drift` how far the log-evidence moved in the second half of the walk, or has yet to move.
+    `disagreement` (d,) is how many standard errors apart draws and walked points are in the mean or
+    in a quantile of each column, whichever is further.
     """
 
     log_evidence: float
@@ -82,14 +95,15 @@ class Witness:
 def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     """The second witness, from a proposal's draws z (n, d) with log-weights (n,), and a walk.
 
-    The error has the walked points of one ancestor as one. The drift is an error of its own, and so
-    is half of the share that the weights or the walked points have, whichever is larger, where the
-    proposal hardly draws: what else may be there neither has seen, and it is about as much; or what
-    the tail of the weights has beyond the largest of them, if that is more.
+    The error has the walked points of one ancestor as one. The drift since halfway is an error of
+    its own, or what is yet to come of it, if that is more; and so is half of the share that the
+    weights or the walked points have, whichever is larger, where the proposal hardly draws: what
+    else may be there neither has seen, and it is about as much; or what the tail of the weights has
+    beyond the largest of them, if that is more.
     """
     end = bridge(log_weight, walked.log_weight, walked.ancestor)
     before = bridge(log_weight, walked.halfway, walked.ancestor)
-    drift = end.log_evidence - before.log_evidence
+    drift = (end.log_evidence - before.log_evidence) * max(walked.yet_to_go, 1.0)
     rare = math.log(RARE) + end.log_evidence
     under = walked.log_weight > rare
     known, known_error = _share_above(log_weight, rare)

@@ -91,6 +91,8 @@ def _points_there(
 
     In a Gaussian basin with the precision P = −∂² log p of the optimum a the slope is P(a − z).
     """
+    if not len(z):
+        return np.empty(0, dtype=bool), Spent()
     found, spent = with_slope(target, z)
     assert found.gradient is not None
     way, slope = archive.z[optimum] - z, found.gradient - z

@@ -111,7 +111,8 @@ def walk_apart(
         settled = now - before <= GROWN * math.sqrt(now / len(walk.z))
         if done + 1 >= LEAST_ROUNDS and settled and _memory(start, walk) < RELATED:
             break
-    end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor)
+    memory = _memory(start, walk)
+    end = Walked(walk.z, walk.log_likelihood, walk.log_ratio, halfway, ancestor, memory)
     return end, walk
 
 

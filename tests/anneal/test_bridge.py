@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -100,3 +102,14 @@ def test_a_column_in_which_draws_and_walked_points_differ_is_named():
     found = witness(of_draws, np.zeros(4000), Walked(of_points, flat, flat, flat, np.arange(2000)))
     assert found.disagreement[1] > 8.0
     assert np.all(np.delete(found.disagreement, 1) < 5.0)
+
+
+def test_a_walk_that_remembers_its_start_has_yet_to_go():
+    """Decaying exponentially, 0.36 of a distance of 1 is left after 0.6 halfway: 1.5 times 0.24."""
+    ratio, z = np.zeros(500), np.zeros((500, 1))
+    halfway = np.where(np.arange(500) < 250, 0.0, -1.0)
+    walked = Walked(z, ratio, ratio, halfway, np.arange(500))
+    first = witness(z, ratio, walked)
+    assert witness(z, ratio, replace(walked, memory=0.2)).drift == first.drift
+    assert witness(z, ratio, replace(walked, memory=0.36)).drift == pytest.approx(1.5 * first.drift)
+    assert np.isfinite(witness(z, ratio, replace(walked, memory=1.0)).drift)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
@@ -96,6 +98,9 @@ def test_without_an_optimum_there_is_no_way():
         LocalPoints(np.empty((0, 2)), np.empty(0), np.empty((0, 2, 2))), np.empty(0, int)
     )
     z = np.zeros((3, 2))
+    smooth = replace(target(), differentiable=True)
     assert list(uphill(target(), none, z, ridge(z))[0]) == [-1, -1, -1]
     assert len(uphill(target(), nothing, z[:0], np.empty(0))[0]) == 0
+    # from no point of the ridge the way rises, and no slope is asked for, nor missed
+    assert list(uphill(smooth, nothing, np.array([[1.0, 0.0]]), np.zeros(1))[0]) == [-1]
     assert len(modes_of(target(), none)[0]) == 0
