@@ -13,6 +13,7 @@ from nfanneal.anneal.local import local_points
 from nfanneal.anneal.progress import Activity, LevelInfo
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.proposals.flow import FlowProposal
+from nfanneal.anneal.settings import FEW_DIMENSIONS
 from nfanneal.anneal.state import (
     Means,
     State,
@@ -36,8 +37,6 @@ FEWEST_TO_TRAIN, ENOUGH_TO_TRAIN = 30, 1000
 dimension: on the path, and at β = 1 where the first effort was not enough."""
 MOST_MOVED = 8192
 """So many points are moved before a training, at most."""
-FEW_DIMENSIONS = 12
-"""Up to so many, walks along differences mix as fast as Hamiltonian ones, without gradients."""
 HELD_OUT = 8
 """One point in this many is held out of the training."""
 WALKED_SHARE = 0.5

@@ -14,7 +14,7 @@ from nfanneal.anneal.coverage import RARE
 from nfanneal.anneal.explore import walks
 from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.progress import Activity, Observer
-from nfanneal.anneal.settings import FEWEST_WALKERS
+from nfanneal.anneal.settings import FEW_DIMENSIONS, FEWEST_WALKERS
 from nfanneal.anneal.walk import (
     MOST_ROUNDS,
     Ways,
@@ -28,7 +28,9 @@ from nfanneal.arrays import rows_of
 from nfanneal.target import Spent, Target
 
 FEWEST_ROUNDS = 2
-"""Rounds that points walk in any case."""
+"""Rounds that points walk in any case. Beyond `FEW_DIMENSIONS` steps along differences take as many
+
+more as there are dimensions: random walks of step 1/√d mix in a time that grows with d."""
 
 
 def kept_back(target: Target, walkers: int, left: float) -> float:
@@ -79,7 +81,8 @@ def second_opinion(
     n = int(min(allowed.walkers, allowed.left // most_evaluations(by_gradients)))
     if n < FEWEST_WALKERS:
         return None
-    rounds = allowed.taken / (n * round_evaluations(by_gradients))
+    rounds = min(allowed.taken, allowed.left) / (n * round_evaluations(by_gradients))
+    most = MOST_ROUNDS if by_gradients else MOST_ROUNDS * max(target.dimension / FEW_DIMENSIONS, 1)
     walk_seed, draw_seed = seed.spawn(2)
     rng = np.random.default_rng(walk_seed)
     inside = np.flatnonzero(np.isfinite(final.draws.z).all(axis=1))
@@ -96,7 +99,7 @@ def second_opinion(
         rows,
         log_rare,
         lambda done, total: observe(Activity("second opinion", done, total)),
-        int(min(max(rounds, FEWEST_ROUNDS), MOST_ROUNDS)),
+        int(min(max(rounds, FEWEST_ROUNDS), most)),
     )
     return Opinion(_witness(final.draws, walked), walk.spent, walk.failed, walked)
 

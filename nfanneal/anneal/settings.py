@@ -10,7 +10,9 @@ NEED_GRADIENTS = ("reverse_kl", "hybrid")
 FEWEST_WALKERS = 256
 """Fewer points that walk are no witness."""
 FEW_DIMENSIONS = 12
-"""Up to so many, splines are learned from few points as well as affine maps are."""
+"""Up to so many, splines are learned from few points as well as affine maps are, and walks along
+
+differences mix as fast as Hamiltonian ones, without gradients."""
 MOST_EFFORT = 8
 """A level has so many times as many draws and steps as the first ones, at most."""
 MOST_STAGES = 4

@@ -46,7 +46,7 @@ PRESETS = {
             "looks": 1024,
             "search_evaluations": 4000,
         },
-        error=0.05,
+        error=0.1,
         ess=500,
     ),
     "thorough": Preset({"effort": 4, "walkers": 1024}, error=0.005, ess=20_000),
@@ -94,7 +94,7 @@ class AnnealSpec(Section):
         None,
         description="quick wants an error of the log-evidence of 0.1 and 500 effective draws, "
         "thorough 0.005 and 20,000, usual 0.02 and 2,000 (output.error and output.ess); frugal "
-        "wants 0.05 and 500, and trains longer instead of asking the model; paper: reverse KL on "
+        "wants 0.1 and 500, and trains longer instead of asking the model; paper: reverse KL on "
         "fresh draws alone, as in arXiv:2505.03652; keys beside it go before it. By default usual, "
         "or frugal where a call takes long",
     )
