@@ -40,7 +40,7 @@ SPREAD = 1 / 4
 former end near the best place."""
 STAGES = 7
 """Stages of a search in the order of time: at stage k it knows k/`STAGES` of the data."""
-STARTS = {"free": (64, 2048), "gradients": (32, 2048), "differences": (16, 512)}
+STARTS = {"free": (64, 2048), "gradients": (64, 2048), "differences": (64, 512)}
 """Searches from the prior's draws, at first and at most, by what takes a step: the model's own
 
 curvature, gradients, or differences."""
@@ -112,10 +112,11 @@ def steps_by(target: Target) -> str:
 
 
 def likely_starts(z: Array, log_likelihood: Array) -> NDArray[np.int64]:
-    """Rows of draws z (n, d) of the prior, with log L (n,), where to begin searches, best first.
+    """Rows of draws z (n, d) of the prior, with log L (n,), where to begin searches.
 
     Draws that are better than their neighbours: a narrow mode that few draws hit is not among the
-    best of all. Of a smooth landscape they are few; some other draws follow.
+    best of all. The best ones and any, in turn: in many dimensions all of the best lie around the
+    widest modes. Of a smooth landscape they are few; some other draws follow.
     """
     joint = log_standard_normal(z) + log_likelihood
     size = FEWER_POINTS if z.shape[1] > MANY_DIMENSIONS else max(len(z), 1)
@@ -123,7 +124,8 @@ def likely_starts(z: Array, log_likelihood: Array) -> NDArray[np.int64]:
     peaks = [start + local_maxima(z[start : start + size], joint[start : start + size])
              for start in blocks]  # fmt: skip
     rows = np.concatenate([np.empty(0, dtype=np.int64), *peaks])
-    rows = rows[np.argsort(-joint[rows], kind="stable")]
+    rows = np.column_stack([rows[np.argsort(-joint[rows], kind="stable")], np.sort(rows)]).ravel()
+    rows = rows[np.sort(np.unique(rows, return_index=True)[1])]
     others = np.flatnonzero(np.isfinite(joint))[:OTHERS]
     return np.concatenate([rows, others[~np.isin(others, rows)]])
 
