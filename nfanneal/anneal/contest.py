@@ -20,7 +20,7 @@ from nfanneal.arrays import Array
 from nfanneal.target import Spent
 
 LONGEST_REST = 8
-"""The richer flow is trained at one level in so many at least."""
+"""After so many levels, at most, the richer flow is trained again."""
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ LOOKED_AT_PER_DRAW = 128
 UNSEEN = 0.01
 """… and while so many of them end where none ended before, if there is where to begin."""
 MOST_LOOKED_AT = 131_072
-"""Searches from the prior end where so many draws were looked at, or evaluations made; of a
+"""Searches from the prior end where so many draws were looked at, or evaluations made: of a
 
-likelihood that is no fit to data, differences for so many slopes."""
+likelihood that is no fit to data, as many as so many slopes by differences take."""
 LOOKED_AT_MORE = 8
 """… or so many times as many as at first, where that number is given."""
 LEVELS_KEPT = 2.0

@@ -28,9 +28,7 @@ from nfanneal.arrays import rows_of
 from nfanneal.target import Spent, Target
 
 FEWEST_ROUNDS = 2
-"""Rounds that points walk in any case. Beyond `FEW_DIMENSIONS` steps along differences take as many
-
-more as there are dimensions: random walks of step 1/√d mix in a time that grows with d."""
+"""Rounds that points walk in any case."""
 
 
 def kept_back(target: Target, walkers: int, left: float) -> float:
@@ -82,6 +80,7 @@ def second_opinion(
     if n < FEWEST_WALKERS:
         return None
     rounds = min(allowed.taken, allowed.left) / (n * round_evaluations(by_gradients))
+    # random walks, of steps of 1/√d, mix in a time that grows with d
     most = MOST_ROUNDS if by_gradients else MOST_ROUNDS * max(target.dimension / FEW_DIMENSIONS, 1)
     walk_seed, draw_seed = seed.spawn(2)
     rng = np.random.default_rng(walk_seed)

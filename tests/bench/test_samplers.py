@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 from commands import inside
 from processes import PYTHON, begin, finish, script
-from scipy.stats import multivariate_normal, multivariate_t, norm
+from scipy.stats import multivariate_normal, norm
 
 from nfanneal.anneal.weights import normalized
 from nfanneal.bench.samplers import merit
-from nfanneal.bench.samplers.bridge import autocorrelation_time, bridge_evidence
-from nfanneal.bench.samplers.jax_peers import HostFunction
-from nfanneal.bench.samplers.meter import BudgetSpent, Meter, quiet
+from nfanneal.bench.samplers.meter import BudgetSpent, Meter
 from nfanneal.bench.samplers.peers import PEERS, run_peer, stuck_walkers
 from nfanneal.bench.samplers.race import Plan, by_schedule, own_name, race, score
 from nfanneal.bench.samplers.results import Outcome, Run
@@ -105,62 +103,6 @@ def plan(**changes):
 
 
 # ---------------------------------------------------------------------------------------- bridge
-
-
-def test_bridge_finds_a_known_evidence_within_its_error():
-    """Fifty Student-t targets with log Z = 3: pulls of mean 0 and standard deviation 1."""
-    rng = np.random.default_rng(0)
-    covariance = np.array([[4.0, 2.4], [2.4, 4.0]])
-    target = multivariate_t(np.zeros(2), covariance, df=5)
-
-    def log_target(z):
-        return target.logpdf(z) + 3.0
-
-    pulls = []
-    for _ in range(50):
-        draws = target.rvs(1600, random_state=rng).reshape(200, 8, 2)
-        chains = np.repeat(draws, 3, axis=0)  # as a chain that moves every third step
-        found = bridge_evidence(chains, log_target(chains), log_target, rng)
-        pulls.append((found.log_evidence - 3.0) / found.error)
-    assert np.max(np.abs(pulls)) < 4.0
-    assert abs(np.mean(pulls)) < 4.0 / math.sqrt(50)
-    assert 0.7 < np.std(pulls) < 1.3
-
-
-def test_bridge_of_a_gaussian_with_a_bound():
-    """A density that is zero on one side: half of the Gaussian's draws have no weight."""
-    rng = np.random.default_rng(2)
-    exact = math.log(0.5)
-    z = rng.standard_normal((1000, 8, 1))
-    z = np.abs(z)
-
-    def log_target(z):
-        return np.where(z[..., 0] > 0, norm.logpdf(z[..., 0]), -np.inf)
-
-    found = bridge_evidence(z, log_target(z), log_target, rng)
-    assert abs(found.log_evidence - exact) < 4.0 * found.error
-    assert found.error < 0.05
-
-
-def test_bridge_without_overlap_says_that_it_knows_nothing():
-    rng = np.random.default_rng(3)
-    z = rng.standard_normal((100, 4, 2))
-    found = bridge_evidence(z, np.zeros((100, 4)), lambda z: np.full(len(z), -np.inf), rng)
-    assert math.isnan(found.log_evidence)
-    assert found.error == math.inf
-
-
-def test_autocorrelation_time_of_an_autoregression():
-    """x' = a·x + noise has τ = (1 + a)/(1 − a)."""
-    rng = np.random.default_rng(4)
-    a, x = 0.8, np.zeros((4000, 10))
-    for t in range(1, len(x)):
-        x[t] = a * x[t - 1] + rng.standard_normal(10)
-    assert autocorrelation_time(x) == pytest.approx(9.0, rel=0.1)
-    assert autocorrelation_time(np.ones((50, 2))) == 1.0
-
-
-# ------------------------------------------------------------------------------- figures of merit
 
 
 def test_the_price_of_a_tenth():
@@ -270,35 +212,6 @@ def test_further_peers_follow_their_seed(name, problem):
     )
     assert first.log_evidence == again.log_evidence
     assert first.log_evidence != other.log_evidence
-
-
-@pytest.mark.parametrize("error", [BudgetSpent("out of time"), KeyboardInterrupt(), ValueError()])
-def test_what_a_callback_raises_is_what_jax_code_raises(error):
-    """JAX gives an error of its own with the text of a traceback in place of ours."""
-    jax = pytest.importorskip("jax", reason=PEERS["jaxns"].how_to_install)
-    calls = []
-
-    def half_of(points):
-        calls.append(len(points))
-        if len(calls) > 3:
-            raise error
-        return points.sum(axis=1) / 2.0
-
-    host = HostFunction(half_of)
-    of_point = host.traced()
-
-    def go_on(x):
-        return jax.lax.while_loop(lambda x: of_point(x) >= 0.0, lambda x: x + 1.0, x)
-
-    with pytest.raises(type(error)) as caught, quiet(), host.unwrapped():
-        jax.jit(jax.vmap(go_on))(np.ones((5, 2), dtype=np.float32)).block_until_ready()
-    assert caught.value is error
-    assert calls == [5] * 4
-
-
-def test_errors_of_jax_itself_are_left_as_they_are():
-    with pytest.raises(ZeroDivisionError), HostFunction(np.sum).unwrapped():
-        raise ZeroDivisionError
 
 
 def test_emcee_tells_of_a_chain_that_is_too_short(problem):

@@ -224,18 +224,8 @@ def test_afterwards_a_program_runs_only_if_it_is_named(tmp_path, capsys):
     assert "runs only if you name it: --model" in said
     script = tmp_path / "p" / "p.py"
     csv = tmp_path / "x.csv"
-    words = [
-        "predict",
-        result,
-        "--times",
-        "0:3:1",
-        "-o",
-        tmp_path / "x.h5",
-        "--model",
-        script,
-        "--workers",
-        2,
-    ]
+    words = ["predict", result, "--times", "0:3:1", "-o", csv.with_suffix(".h5")]
+    words += ["--model", script, "--workers", 2]
     code, _, said = inside(capsys, *words)
     assert code == 0, said
     assert csv.read_text().count("\n") >= 4

@@ -16,9 +16,7 @@ import numpy as np
 
 from nfanneal.arrays import Array
 from nfanneal.bench.samplers.meter import Meter
-from nfanneal.bench.samplers.peer import Drawn, Peer, Settings, weighted
-
-EXTRA = "bench-more"
+from nfanneal.bench.samplers.peer import FURTHER, Drawn, Peer, Settings, weighted
 
 
 @dataclass
@@ -163,6 +161,6 @@ def _jaxns_settings(dimension: int) -> Settings:
 
 
 JAX_PEERS: dict[str, Peer] = {
-    "blackjax": Peer("blackjax", "blackjax", _blackjax_settings, _blackjax, EXTRA, ("jax",)),
-    "jaxns": Peer("jaxns", "jaxns", _jaxns_settings, _jaxns, EXTRA, ("jax",)),
+    "blackjax": Peer("blackjax", "blackjax", _blackjax_settings, _blackjax, FURTHER, ("jax",)),
+    "jaxns": Peer("jaxns", "jaxns", _jaxns_settings, _jaxns, FURTHER, ("jax",)),
 }

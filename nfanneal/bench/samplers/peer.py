@@ -16,6 +16,8 @@ from nfanneal.bench.samplers.meter import Meter
 Settings = Mapping[str, Mapping[str, Any]]
 USUAL = "bench"
 """The extra of the peers that run if none are named."""
+FURTHER = "bench-more"
+"""That of the others, which bring much with them."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import numpy as np
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.arrays import Array
 from nfanneal.bench.samplers.bridge import bridge_evidence
-from nfanneal.bench.samplers.jax_peers import EXTRA, JAX_PEERS
+from nfanneal.bench.samplers.jax_peers import JAX_PEERS
 from nfanneal.bench.samplers.meter import BudgetSpent, Meter, quiet, seeded
-from nfanneal.bench.samplers.peer import Drawn, Peer, Settings, weighted
+from nfanneal.bench.samplers.peer import FURTHER, Drawn, Peer, Settings, weighted
 from nfanneal.model.problem import Problem
 from nfanneal.runtime.threads import default_threads, torch_threads
 
@@ -339,5 +339,5 @@ PEERS: dict[str, Peer] = {
     "pocomc": Peer("pocomc", "pocomc", _pocomc_settings, _pocomc),
     "ultranest": Peer("ultranest", "ultranest", _ultranest_settings, _ultranest),
     **JAX_PEERS,
-    "tempest": Peer("tempest", "tempest-sampler", _tempest_settings, _tempest, EXTRA),
+    "tempest": Peer("tempest", "tempest-sampler", _tempest_settings, _tempest, FURTHER),
 }
