@@ -167,7 +167,7 @@ class Archive:
         near = rows_of(self.points, self.matters)
         d, mode = z.shape[1], self.modes(z)
         locations = near.z.copy()
-        factors = np.linalg.cholesky(np.linalg.inv(near.precisions(1.0)))
+        factors = near.factors(1.0)
         for k in range(len(locations)):
             own = weights * (mode == k)
             if effective_sample_size(own) > ENOUGH_SHAPED * d:

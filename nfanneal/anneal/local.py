@@ -35,9 +35,18 @@ class LocalPoints:
 
     def precisions(self, beta: float) -> Array:
         """Inverse covariances under prior·L^β (k, d, d): none wider than the prior."""
+        values, vectors = self._axes(beta)
+        return np.asarray((vectors * values[:, None, :]) @ np.swapaxes(vectors, 1, 2))
+
+    def factors(self, beta: float) -> Array:
+        """Lower Cholesky factors (k, d, d) of the covariances, however stiff they are."""
+        values, vectors = self._axes(beta)
+        return _lower_factors(vectors / np.sqrt(values)[:, None, :])
+
+    def _axes(self, beta: float) -> tuple[Array, Array]:
+        """Eigenvalues (k, d) and eigenvectors (k, d, d) of the precisions."""
         values, vectors = np.linalg.eigh(np.eye(self.z.shape[1]) + beta * self.information)
-        clipped = np.clip(values, 1.0, NARROWEST)
-        return np.asarray((vectors * clipped[:, None, :]) @ np.swapaxes(vectors, 1, 2))
+        return np.clip(values, 1.0, NARROWEST), vectors
 
     def roots(self, beta: float) -> Array:
         """Lower Cholesky factors (k, d, d) of the precisions."""
@@ -46,9 +55,7 @@ class LocalPoints:
     def log_masses(self, beta: float) -> Array:
         """Log of the Laplace mass (k,) of prior·L^β around each point, but for a constant."""
         log_joint = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
-        curvature = np.eye(self.z.shape[1]) + beta * self.information
-        precisions = np.clip(np.linalg.eigvalsh(curvature), 1.0, NARROWEST)
-        return np.asarray(log_joint - 0.5 * np.log(precisions).sum(axis=1))
+        return np.asarray(log_joint - 0.5 * np.log(self._axes(beta)[0]).sum(axis=1))
 
     def mixture(self, beta: float) -> StudentMixture:
         """Equally weighted Student-t components with precision c·I + β·information.

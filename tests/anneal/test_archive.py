@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nfanneal.anneal.archive import AT_ONCE, EXPLAINED, as_found, distinct
-from nfanneal.anneal.local import DF, LocalPoints
+from nfanneal.anneal.local import DF, NARROWEST, LocalPoints
 from nfanneal.anneal.schedule import LevelView, ess_schedule
 from nfanneal.anneal.settings import default_anneal_settings
 from nfanneal.anneal.weighing import weighed
@@ -151,3 +151,18 @@ def test_a_step_of_beta_waits_for_every_mode():
     assert counted.min() > 100.0
     without = LevelView(1, 0.0, np.zeros(10_000), log_l, 2, np.where(mode == 1, -1, 0))
     assert ess_schedule(without, settings) == 1.0
+
+
+@pytest.mark.parametrize("stiffest", [1e4, 1e12])
+def test_a_component_has_the_shape_of_an_optimum_however_stiff_that_is(stiffest):
+    rng = np.random.default_rng(3)
+    d = 23
+    axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    values = np.geomspace(1.0, stiffest, d)
+    stiff = LocalPoints(np.zeros((1, d)), np.zeros(1), ((axes * values) @ axes.T)[None])
+    mixture = as_found(stiff, np.ones(1, dtype=np.int64)).components(np.zeros((0, d)), np.zeros(0))
+    precisions = np.minimum(1.0 + values, NARROWEST)
+    draws = mixture.draw(1000, torch.Generator().manual_seed(1))
+    spread = ((draws @ axes) ** 2 * precisions).mean(axis=0) * (DF - 2.0) / DF
+    np.testing.assert_array_less(np.abs(spread[precisions < 1e9] - 1.0), 5.0 * np.sqrt(8.0 / 1000))
+    assert np.isfinite(mixture.log_density(draws)).all()
