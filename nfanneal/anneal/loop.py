@@ -39,6 +39,7 @@ from nfanneal.anneal.state import (
     level_draws,
     pool_weights,
 )
+from nfanneal.anneal.tails import Tail
 from nfanneal.anneal.training import Training, WeightedPoints, train
 from nfanneal.anneal.weights import (
     PARETO_LIMIT,
@@ -92,13 +93,14 @@ class AnnealResult:
     state: State
 
     def going_on(
-        self, spent: Spent, n_failed: int, walked: Array | None, doubted: bool
+        self, spent: Spent, n_failed: int, walked: Array | None, tail: Tail | None, doubted: bool
     ) -> State | None:
         """Where another stage begins, with twice the effort; None if that is not possible.
 
         With as much effort again only for a result that is `doubted`.
 
-        `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior.
+        `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior,
+        `tail` a part of it to look into.
         """
         state = self.state
         most = MOST_STAGES if doubted else 0
@@ -112,6 +114,7 @@ class AnnealResult:
             rounds=0,
             n_failed=state.n_failed + n_failed,
             walked=state.walked if walked is None else walked,
+            tail=tail or state.tail,
         )
 
 
@@ -309,6 +312,8 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
     weights = pool_weights(state)
     if state.archive is not None and len(state.archive) > 1:
         weights = state.archive.balanced(weights, z, state.beta)
+    if state.tail is not None:
+        weights = state.tail.raised(weights, z)
     around, share = z, weights
     if state.walked is not None:  # they may be where the pool has nothing
         around = np.concatenate([z, state.walked])

@@ -19,6 +19,7 @@ from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.stored import restored, stored
 from nfanneal.anneal.state import Means, State
+from nfanneal.anneal.tails import Tail
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -97,6 +98,7 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     if state.seen is not None:
         arrays["seen.z"] = state.seen.z
         arrays["seen.log_likelihood"] = state.seen.log_likelihood
+    layout["tail"] = None if state.tail is None else asdict(state.tail)
     layout["scouted"] = state.archive is not None
     if state.archive is not None:
         arrays |= {f"scouted.{name}": getattr(state.archive, name) for name in ARCHIVED}
@@ -138,6 +140,7 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         archive=_archive(plain) if layout["scouted"] else None,
         walked=plain["walked"] if layout["walked"] else None,
         seen=_seen(plain, layout["seen"]),
+        tail=None if layout["tail"] is None else Tail(**layout["tail"]),
     )
     history = tuple(
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])

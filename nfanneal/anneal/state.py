@@ -14,6 +14,7 @@ from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.settings import AnnealSettings
+from nfanneal.anneal.tails import Tail
 from nfanneal.anneal.weights import tempered, truncated
 from nfanneal.arrays import Array, Bools
 from nfanneal.target import Spent, Target
@@ -38,7 +39,7 @@ class State:
 
     `effort` says how many times as many draws and steps as at first a level has. `walked` (m, d)
     are points that walk under the posterior, from a `stage` that ended before enough was known,
-    `seen` the likeliest draws of the prior.
+    `seen` the likeliest draws of the prior, `tail` what too few of its draws stand for.
     """
 
     level: int
@@ -62,6 +63,7 @@ class State:
     stage: int = 0
     walked: Array | None = None
     seen: Seen | None = None
+    tail: Tail | None = None
 
     def spending(self, spent: Spent) -> State:
         """This state after so much more was asked."""

@@ -146,9 +146,14 @@ class _Tail:
     top: float
 
 
+def tail_size(n: int) -> int:
+    """How many of n weights are the tail."""
+    return math.ceil(min(0.2 * n, 3.0 * math.sqrt(n)))
+
+
 def _tail(log_weights: Array) -> _Tail | None:
     n = len(log_weights)
-    size = math.ceil(min(0.2 * n, 3.0 * math.sqrt(n)))
+    size = tail_size(n)
     order = np.argsort(log_weights, kind="stable")
     order = order[np.isfinite(log_weights[order])]
     if len(order) < max(size + 1, 25):

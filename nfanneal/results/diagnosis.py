@@ -34,7 +34,10 @@ class Diagnostics:
     `solver_change`, log L of draws by `solver_spread` more or less. nan where nothing is solved.
     `failing_mass` of the posterior may lie where the model fails, which is above (1) or below (0)
     in `failing_column` of θ, or in the midst (0.5), around `failing_near`, for the reason
-    `failing_why`. `whim` says in what the model is no function of its parameters.
+    `failing_why`. `whim` says in what the model is no function of its parameters. `thin_mass` of
+    the posterior lies from `thin_from` on, up (1) or down (0) as `thin_above` says, in
+    `thin_column` of θ, where only `thin_effective` of `thin_drawn` draws are effective; 0 if there
+    is no such tail.
     """
 
     log_evidence: float
@@ -65,6 +68,12 @@ class Diagnostics:
     failing_near: float = math.nan
     failing_why: str = ""
     whim: str = ""
+    thin_mass: float = 0.0
+    thin_effective: float = math.nan
+    thin_drawn: float = math.nan
+    thin_column: float = math.nan
+    thin_above: float = math.nan
+    thin_from: float = math.nan
 
     @property
     def witnessed(self) -> bool:
@@ -174,5 +183,13 @@ OF_FAILURES = (
     "failing_near",
     "failing_why",
 )
-KEPT = (*OF_THE_WALK, *OF_THE_SOLVER, *OF_FAILURES, "whim")
+OF_A_THIN_TAIL = (
+    "thin_mass",
+    "thin_effective",
+    "thin_drawn",
+    "thin_column",
+    "thin_above",
+    "thin_from",
+)
+KEPT = (*OF_THE_WALK, *OF_THE_SOLVER, *OF_FAILURES, *OF_A_THIN_TAIL, "whim")
 """What new weights of the same draws leave as it is."""

@@ -15,6 +15,7 @@ from enum import Enum
 from nfanneal.anneal.weights import PARETO_LIMIT
 from nfanneal.results.diagnosis import (
     MOMENTS,
+    OF_A_THIN_TAIL,
     OF_FAILURES,
     OF_THE_SOLVER,
     OF_THE_WALK,
@@ -38,6 +39,7 @@ from nfanneal.results.verdicts import (
     few_effective,
     heavy_tail,
     path_above,
+    rests_on_few,
     short_of_one,
     solver_too_rough,
     tail_is_borne,
@@ -240,6 +242,17 @@ DIAGNOSTICS: tuple[Diagnostic, ...] = (
         says="A draw that carries much makes averages unsteady.",
         better=f"below {100 * HEAVIEST_SHARE:g} %",
         remark=carries_much,
+    ),
+    Diagnostic(
+        name="tail that rests on few draws",
+        about=About.DRAWS,
+        numbers=lambda r: {name: getattr(r.diagnostics, name) for name in OF_A_THIN_TAIL},
+        shown=lambda r: f"{r.diagnostics.thin_mass:.2%}",
+        says="Posterior mass in a tail of one parameter where few of many draws are effective: it "
+        "may be far more.",
+        needed="0 %",
+        warning=rests_on_few,
+        listed=False,
     ),
     Diagnostic(
         name="under-covered posterior mass",

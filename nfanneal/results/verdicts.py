@@ -90,6 +90,22 @@ def heavy_tail(judged: Judged) -> str | None:
     )
 
 
+def rests_on_few(judged: Judged) -> str | None:
+    """A tail of one parameter rests on few of the draws in it."""
+    d = judged.diagnostics
+    if not d.thin_mass > 0.0:
+        return None
+    name = judged.columns.names[int(d.thin_column)]
+    side = "above" if d.thin_above else "below"
+    return (
+        f"the posterior where '{name}' is {side} {d.thin_from:.4g} rests on "
+        f"{d.thin_effective:.0f} effective of {d.thin_drawn:,.0f} draws: by their weights it has "
+        f"{d.thin_mass:.1%} of all, but it may have far more. It is the neck of a funnel or a thin "
+        "sheet: state the model so that other parameters do not get narrow as this one does, give "
+        "gradients (array: torch), or raise anneal.draws"
+    )
+
+
 def under_covered(judged: Judged) -> str | None:
     """The path met mass that the final flow hardly draws."""
     d = judged.diagnostics

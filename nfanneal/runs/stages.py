@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
+from nfanneal.anneal.tails import Tail, thinnest_tail
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
@@ -122,13 +124,14 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         stage = _stage(task, own, further)
         if task.earlier:
             return stage
-        found = diagnosed(stage, stage.final.draws.log_weight)
+        found = diagnosed(task, stage, stage.final.draws.log_weight)
         doubt = _doubt(stage, found, columns)
         lacking = doubt or _lacking(stage, found, task.settings)
         if not lacking:
             return stage
         walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
-        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, bool(doubt))
+        tail = _uncertain_tail(stage, found, task.settings)
+        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, tail, bool(doubt))
         # a budget must have room for as many draws again, and more, or the end is worse than this
         draws = MORE_DRAWS * stage.fresh
         if state is None or not affords(state, draws, task.settings.anneal):
@@ -270,7 +273,7 @@ def _of_error(stage: Stage, found: Diagnostics) -> tuple[float, float]:
     return max(chance, found.weighted_log_evidence_error), unseen
 
 
-def diagnosed(stage: Stage, log_weight: Array) -> Diagnostics:
+def diagnosed(task: Task, stage: Stage, log_weight: Array) -> Diagnostics:
     """What the weights, the path and the walk say of a stage."""
     annealed = replace(stage.annealed, proposal=stage.final.proposal)
     coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
@@ -280,13 +283,41 @@ def diagnosed(stage: Stage, log_weight: Array) -> Diagnostics:
         shares = hardly_drawn(annealed.state.seen, annealed.proposal, log_evidence)
         of_prior = with_error(shares)
         uncovered = max(uncovered, of_prior, key=lambda found: found[0] - 2.0 * found[1])
-    return diagnose(
+    found = diagnose(
         log_weight,
         uncovered=uncovered,
         path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
         reached_beta=annealed.reached,
         walked=None if stage.opinion is None else stage.opinion.witness,
     )
+    tail = _uncertain_tail(stage, found, task.settings)
+    return replace(found, **_told_of(tail, task.problem, stage)) if tail else found
+
+
+def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tail | None:
+    """The thinnest tail of the draws, if what it may have is more than the error, or a wanted one
+
+    that is larger.
+    """
+    draws, wanted = stage.final.draws, settings.enough_error
+    error = max(found.log_evidence_error, wanted if wanted < math.inf else 0.0)
+    tail = thinnest_tail(np.nan_to_num(draws.z), draws.log_weight)
+    return tail if tail and tail.uncertain(error) else None
+
+
+def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:
+    """What is told of a tail, in the units of its parameter."""
+    z = np.nan_to_num(stage.final.draws.z)
+    theta = problem.latent.from_latent(z)[:, tail.column]
+    inside = theta[tail.holds(z)]
+    return {
+        "thin_mass": tail.mass,
+        "thin_effective": tail.effective,
+        "thin_drawn": float(tail.drawn),
+        "thin_column": float(tail.column),
+        "thin_above": float(np.median(inside) > np.median(theta)),
+        "thin_from": float(theta[tail.row]),
+    }
 
 
 def _as_it_was(journal: Journal) -> AnnealResult:

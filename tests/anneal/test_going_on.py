@@ -31,7 +31,7 @@ def after(*, effort: int, stage: int, beta: float = 1.0, doubted: bool) -> tuple
         effort=effort,
         stage=stage,
     )
-    further = outcome_of(state, []).going_on(Spent(evaluations=10), 0, None, doubted)
+    further = outcome_of(state, []).going_on(Spent(evaluations=10), 0, None, None, doubted)
     if further is None:
         return None
     assert (further.level, further.rounds, further.n_evaluations) == (6, 0, 110)

@@ -57,7 +57,8 @@ GOOD = {
     "walked_uncovered_error": 0.0, "walked_disagreement": 1.5, "walked_column": 0.0,
     "tightening": 10.0, "solver_change": -0.003, "solver_spread": 0.02, "failing_mass": 0.004,
     "failing_column": 0.0, "failing_above": 1.0, "failing_near": 0.25, "failing_why": "2 × why",
-    "whim": "",
+    "whim": "", "thin_mass": 0.0, "thin_effective": 9.0, "thin_drawn": 7000.0, "thin_column": 0.0,
+    "thin_above": 0.0, "thin_from": 0.05,
 }  # fmt: skip
 """Nothing speaks against these; the errors of two log-evidences make 5 together, both times."""
 WALK = ("bridge_log_evidence", "bridge_log_evidence_error", "walked_uncovered_mass",
@@ -68,6 +69,7 @@ SHOWN = {
     "effective sample size": ("4321 of 6000 draws (72.0%)", "4,321 (72.0%)"),
     "Pareto k": ("0.46 (good below 0.7)", "0.46"),
     "largest share of one draw": ("0.43%", "0.43%"),
+    "tail that rests on few draws": ("0.00%", "0.00%"),
     "under-covered posterior mass": ("1.23% ± 0.00%", "1.23% ± 0.00%"),
     "path's own log-evidence": ("-7.891 ± 4.000", "-7.891 ± 4.000"),
     "log-evidence by the weights alone": ("1.000 ± 3.000", "1.000 ± 3.000"),
@@ -82,6 +84,14 @@ KEYS = {
     "effective sample size": ("ess", "ess_fraction"),
     "Pareto k": ("pareto_k",),
     "largest share of one draw": ("largest_weight",),
+    "tail that rests on few draws": (
+        "thin_mass",
+        "thin_effective",
+        "thin_drawn",
+        "thin_column",
+        "thin_above",
+        "thin_from",
+    ),
     "under-covered posterior mass": ("uncovered_mass", "uncovered_error"),
     "path's own log-evidence": ("path_log_evidence", "path_log_evidence_error"),
     "log-evidence by the weights alone": (
@@ -113,6 +123,7 @@ LIMITS = {
     "inverse temperature reached": 1.0,
     "effective sample size": FEWEST_EFFECTIVE,
     "Pareto k": PARETO_LIMIT,
+    "tail that rests on few draws": 0.0,
     "under-covered posterior mass": UNCOVERED_LIMIT,
     "path's own log-evidence": DISAGREEMENT,
     "log-evidence by the weights alone": WITNESSES,
@@ -123,6 +134,7 @@ EDGES = {
     "inverse temperature reached": lambda x: [{"reached_beta": v} for v in (x, below(x))],
     "effective sample size": lambda x: [{"ess": v} for v in (x, below(x))],
     "Pareto k": lambda x: [{"pareto_k": v, **NO_WALK} for v in (below(x), x)],
+    "tail that rests on few draws": lambda x: [{"thin_mass": v} for v in (x, above(x))],
     "under-covered posterior mass": lambda x: [{"uncovered_mass": v} for v in (below(x), x)],
     "path's own log-evidence": lambda x: [
         {"path_log_evidence": v} for v in (5.0 * x, above(5.0 * x))
@@ -144,7 +156,7 @@ LOOKS = {
 before: the walk agrees with a heavy tail, and the error of uncovered mass explains it."""
 JUDGED = (
     set(GOOD)
-    - {"failing_why", "whim", "failing_column", "walked_column", "n_samples"}
+    - {"failing_why", "whim", "failing_column", "walked_column", "thin_column", "n_samples"}
     - {field.name for field in fields(Counts)}
 )
 every = pytest.mark.parametrize("entry", DIAGNOSTICS, ids=lambda entry: entry.name)
@@ -333,8 +345,8 @@ def test_all_warnings_come_in_the_order_of_the_table():
     for name, edges in EDGES.items():
         numbers |= {key: n for key, n in edges(LIMITS[name])[1].items() if not math.isnan(n)}
     worst = result_with(**numbers)
-    words = ("inverse temperature", "effective", "heavy tail", "annealing path put", "own estimate",
-             "two estimates", "finer solver", "model fails next to")  # fmt: skip
+    words = ("inverse temperature", "effective", "heavy tail", "rests on", "annealing path put",
+             "own estimate", "two estimates", "finer solver", "model fails next to")  # fmt: skip
     assert len(worst.warnings) == len(words)
     assert all(word in text for word, text in zip(words, worst.warnings, strict=True))
 
