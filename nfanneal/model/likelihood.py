@@ -16,7 +16,7 @@ from nfanneal.model.series import ObservedSeries
 from nfanneal.model.simulator import Predictions, Simulator
 from nfanneal.target import Evaluation
 
-NOT_A_DENSITY = "the function returned nan or +infinity; return -inf where the likelihood is zero"
+NOT_A_DENSITY = "log L came out as nan or +infinity; where the likelihood is zero it is -inf"
 """Why a draw of a log-likelihood failed."""
 
 

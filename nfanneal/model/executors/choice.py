@@ -15,7 +15,7 @@ from nfanneal.model.executors.threads import Threads
 from nfanneal.runtime.threads import available_threads
 
 MOST = 10_000
-FORMS = "a number of processes, dask:ADDRESS, dask:FILE or mpi"
+FORMS = f"a number of processes (1 to {MOST:,}), dask:ADDRESS, dask:FILE or mpi"
 
 
 @dataclass(frozen=True)

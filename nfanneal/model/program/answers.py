@@ -16,7 +16,11 @@ from nfanneal.errors import STOPPING
 LONGEST_REASON = 300
 TIME_COLUMNS = ("t", "time")
 SAME_TIME = 1e-9
-"""Times that differ by less, as a share of the longest, are the same."""
+"""Times that differ by less, as a share of what all of them span, are the same."""
+ROUNDING = 8 * np.finfo(float).eps
+"""… or by less as a share of the longest: the calendar's times are far from zero."""
+DELIMITERS = "\t;, "
+"""The first of them that a header has divides it: units may hold those behind it."""
 FORTRAN = re.compile(r"^([-+0-9.]+)[dD](?=[-+0-9])")
 
 
@@ -27,7 +31,7 @@ class UnansweredError(Exception):
     """
 
     def __init__(self, reason: str, *, accident: bool = False, status: int | None = None) -> None:
-        super().__init__(reason[:LONGEST_REASON])
+        super().__init__(printable(reason)[:LONGEST_REASON])
         self.accident = accident
         self.status = status
 
@@ -35,6 +39,11 @@ class UnansweredError(Exception):
     def from_elsewhere(self) -> bool:
         """Whether it was stopped by a signal that asks a run to stop: SLURM sends it to all."""
         return self.status is not None and -self.status in STOPPING
+
+
+def printable(text: str) -> str:
+    """A text on one line, without what would steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ def table(text: str, times: Array, observables: Sequence[str], time: str) -> Arr
     lines = [line for line in lines if not line.startswith("#")]
     if not lines:
         raise UnansweredError("the program answered nothing", accident=True)
-    delimiter = max(",;\t ", key=lines[0].count)
+    delimiter = next((d for d in DELIMITERS if d in lines[0].strip()), ",")
     rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
     header, body = [name.strip() for name in rows[0]], rows[1:]
     _complain_of_shape(header, body, observables)
@@ -122,23 +131,29 @@ def _value(cell: str, name: str) -> float:
     if cell.upper() == "NA":
         return math.nan
     try:
-        if "_" not in cell:
-            return float(FORTRAN.sub(r"\1e", cell))
+        return _number(cell)
     except ValueError:
-        pass
-    shown = cell[:40]
+        shown = cell[:40]
     raise UnansweredError(f"the program's table holds '{shown}' as '{name}', which is not a number")
+
+
+def _number(text: str) -> float:
+    """A number as programs print it, in Fortran too."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(FORTRAN.sub(r"\1e", text))
 
 
 def _at_times(values: Array, clock: Array, times: Array) -> Array:
     """The rows of values (rows, k) at `times` (m,), by their times `clock` (rows,)."""
     if not len(clock):
         raise UnansweredError("the program's table has no rows")
-    span = max(float(np.ptp(times)), float(np.abs(times).max()), 1e-300)
+    longest = float(np.abs(times).max())
+    near_enough = max(SAME_TIME * (float(np.ptp(times)) or longest), ROUNDING * longest)
     apart = np.abs(clock[None, :] - times[:, None])
     apart = np.where(np.isnan(apart), np.inf, apart)
     place = apart.argmin(axis=1)
-    near = apart <= SAME_TIME * span
+    near = apart <= near_enough
     if not near.any(axis=1).all():
         missed = int(np.flatnonzero(~near.any(axis=1))[0])
         raise UnansweredError(
@@ -148,7 +163,8 @@ def _at_times(values: Array, clock: Array, times: Array) -> Array:
     for i in np.flatnonzero(near.sum(axis=1) > 1):
         same = values[near[i]]
         if not ((same == same[0]) | (np.isnan(same) & np.isnan(same[0]))).all():
-            raise UnansweredError(f"the program's table has several rows for the time {times[i]:g}")
+            shown = f"{times[i]:.17g}"
+            raise UnansweredError(f"the program's table has several rows for the time {shown}")
     return values[place]
 
 
@@ -161,7 +177,7 @@ def number(text: str) -> float:
     lines = text.split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     try:
-        return float(last)
+        return _number(last)
     except ValueError:
         told = f"'{last[:60]}'" if last else "nothing"
         raise UnansweredError(

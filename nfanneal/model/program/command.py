@@ -90,6 +90,15 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(value, text)
 
 
+def placed(text: str, name: str, value: str) -> str:
+    """A text with a value in place of one name between braces; all else is left to `filled`."""
+
+    def of(match: re.Match[str]) -> str:
+        return escaped(value) if match[1] == name else match[0]
+
+    return PLACEHOLDER.sub(of, text)
+
+
 def escaped(text: str) -> str:
     """A text that `filled` leaves as this one is."""
     return text.replace("{", "{{").replace("}", "}}")

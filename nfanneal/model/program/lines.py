@@ -83,7 +83,7 @@ class Conversation:
         self.slowest = max(self.slowest, time.monotonic() - start)
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             shown = line[:60].decode(errors="replace")
@@ -142,7 +142,7 @@ class Conversation:
 
     def _read(self, answer: Mapping[str, Any], gradient: bool) -> Said:
         """The numbers of an answer."""
-        if "error" in answer:
+        if answer.get("error") is not None:
             raise UnansweredError(f"the program says: {answer['error']}")
         if self._command.answers == "number":
             value = _number(answer.get("log_likelihood", ""), "log_likelihood")
@@ -262,7 +262,10 @@ def _number(value: Any, name: str) -> float:
         raise UnansweredError(
             f"the program's answer has {str(value)[:40]!r} as '{name}', no number"
         )
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _slope(given: Mapping[str, Any], experiment: Experiment) -> Array:
@@ -273,6 +276,6 @@ def _slope(given: Mapping[str, Any], experiment: Experiment) -> Array:
             raise UnansweredError(f"the program's gradient has no '{name}'")
         try:
             slope[where] = said
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UnansweredError(f"the program's gradient by '{name}' has another shape") from None
     return slope

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,18 +42,28 @@ def call(
     return Said(np.concatenate(parts))
 
 
-@functools.cache
+class _Folder:
+    """The folder for those of all calls, which goes with this process."""
+
+    path: str | None = None
+    lock = threading.Lock()
+
+
 def _folder() -> str:
-    """A folder for those of all calls, which goes with this process."""
-    folder = tempfile.mkdtemp(prefix="nfanneal-")
-    on_leaving(_remove_folder)
-    return folder
+    """That folder, made by the first call that needs it, whichever thread makes that."""
+    with _Folder.lock:
+        if _Folder.path is None:
+            _Folder.path = tempfile.mkdtemp(prefix="nfanneal-")
+            on_leaving(_remove_folder)
+        return _Folder.path
 
 
 def _remove_folder() -> None:
     """A later call of this process makes another one."""
-    shutil.rmtree(_folder(), ignore_errors=True)
-    _folder.cache_clear()
+    with _Folder.lock:
+        path, _Folder.path = _Folder.path, None
+    if path is not None:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _called(
@@ -76,12 +87,14 @@ def _in_folder(
     times.write_text("".join(f"{t!r}\n" for t in experiment.times.tolist()))
     if command.parameters is not None:
         (folder / command.parameters).write_text(written(values, command.parameters))
-    known = texts(values) | {
+    own = {
         "times": str(times), "out": str(out), "dir": str(folder),
         "experiment": experiment.name, "here": command.here,
     }  # fmt: skip
-    (folder / "stdin").write_text(filled(command.stdin, known))
-    words = [filled(word, known) for word in command.words]
+    (folder / "stdin").write_text(filled(command.stdin, texts(values) | own))
+    if command.shell:
+        own = {name: shlex.quote(text) for name, text in own.items()}
+    words = [filled(word, texts(values) | own) for word in command.words]
     with (
         (folder / "stdin").open("rb") as stdin,
         (folder / "stdout").open("w+b") as stdout,
@@ -95,7 +108,7 @@ def _in_folder(
             in_time = ended(process, command.seconds)
         finally:
             put_away(process)
-        _complain(process, in_time, command, tail(stderr))
+        _complain(process, in_time, command, tail(stderr).replace(str(folder), "{dir}"))
         stdout.seek(0)
         text = _text(out.read_bytes() if out.is_file() else stdout.read(LARGEST_ANSWER + 1))
     if command.answers == "number":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import math
 import os
 import select
@@ -58,7 +59,9 @@ def started(
             **streams,
         )
     except OSError as error:
-        shown = error.strerror or error
+        shown = f"{error.strerror or error}"
+        if error.errno == errno.ENOEXEC:
+            shown += ": does its first line say #! and an interpreter?"
         raise ModelError(f"the program cannot be started: {words[0]}: {shown}") from error
     except ValueError as error:
         raise ModelError(f"the program cannot be started: {error}") from error

@@ -85,6 +85,14 @@ class ProgramSpec(ModelSpec):
             raise ValueError("must be a list of words, or a line of text")
         return value
 
+    @field_validator("environment")
+    @classmethod
+    def _variables(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not name or "=" in name or "\0" in name:
+                raise ValueError(f"'{name}' is no name of a variable")
+        return value
+
     @property
     def likelihood_key(self) -> str | None:
         """The key that says that it gives the log-likelihood itself."""
@@ -133,16 +141,16 @@ class ProgramSpec(ModelSpec):
 
     def placed(self, folder: Path) -> dict[str, Any]:
         """The command with absolute paths of its files, and of the folder."""
-        from nfanneal.model.program.command import escaped  # noqa: PLC0415  (torch)
+        from nfanneal.model.program.command import escaped, placed  # noqa: PLC0415  (torch)
 
         here = str(folder.resolve())
-        here = escaped(shlex.quote(here) if self.shell else here)
+        in_command = shlex.quote(here) if self.shell else here
         words = list(self.command)
         for i, path in self._files(folder):
             words[i] = escaped(str(path))
-        found: dict[str, Any] = {"command": [word.replace("{here}", here) for word in words]}
+        found: dict[str, Any] = {"command": [placed(word, "here", in_command) for word in words]}
         if self.stdin:
-            found["stdin"] = self.stdin.replace("{here}", here)
+            found["stdin"] = placed(self.stdin, "here", here)
         return found
 
     def missing(self, folder: Path) -> Iterator[tuple[str, str, str | None]]:
@@ -224,7 +232,7 @@ class ProgramSpec(ModelSpec):
         stays: bool,
     ) -> set[str]:
         """The placeholders of a text; those that mean nothing are complained about."""
-        from nfanneal.model.program.command import placeholders  # noqa: PLC0415  (torch)
+        from nfanneal.model.program.command import OWN, placeholders  # noqa: PLC0415  (torch)
 
         try:
             found = placeholders(text)
@@ -237,6 +245,9 @@ class ProgramSpec(ModelSpec):
                 if stays and name in reader.element_names:
                     hint = "with protocol: lines, parameters come by standard input"
                 reader.complain(path, f"{{{name}}} stands for nothing", hint)
+            elif name in OWN and name in reader.element_names:
+                message = f"{{{name}}} could be the parameter '{name}', or what a program is given"
+                reader.complain(path, message, "give the parameter another name")
         return set(found)
 
     def _check_keys(self, reader: SpecReader, stays: bool) -> None:

@@ -32,7 +32,9 @@ def test_what_names_workers(tmp_path):
     "text", ["", "0", "-1", "2.5", "1000000", "many", "dask", "dask:", "mpi:3"]
 )
 def test_what_names_none(text):
-    with pytest.raises(InputError, match="a number of processes, dask:ADDRESS, dask:FILE or mpi"):
+    with pytest.raises(
+        InputError, match=r"a number of processes \(1 to 10,000\), dask:ADDRESS, dask:FILE or mpi"
+    ):
         workers_of(text)
 
 

@@ -2,6 +2,9 @@
 
 import json
 import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +20,11 @@ from specs import complaints
 from nfanneal.errors import ModelError
 from nfanneal.model.calls import LogLikelihood, Prediction
 from nfanneal.model.executors.threads import Threads
+from nfanneal.model.program import once as once_a_draw
 from nfanneal.model.program.answers import UnansweredError, number, table
-from nfanneal.model.program.command import escaped, filled, placeholders
+from nfanneal.model.program.command import escaped, filled, placed, placeholders
 from nfanneal.model.program.command import written as parameter_file
+from nfanneal.runtime import leaving
 from nfanneal.spec.document import parse_document
 
 THETA = np.array([[1.5, -0.3], [0.7, 0.2], [-1.25, 1e-7]])
@@ -48,6 +53,11 @@ def reasons(folder, script, **more):
 
 
 # --- what is written, and what is read
+
+
+def test_a_folder_is_put_in_place_of_its_name_alone():
+    text = placed("{here}/a {{here}} {k} {{", "here", "/a{b}")
+    assert filled(text, {"k": "2"}) == "/a{b}/a {here} 2 {"
 
 
 @given(st.text())
@@ -116,15 +126,73 @@ def test_what_is_no_table(text, why):
         table(text, np.array([0.0, 1.0, 2.0]), ["x"], "t")
 
 
+@pytest.mark.parametrize(
+    ("header", "by"),
+    [("t (h),x", ","), ("Time (hours since dose), x", ","), ("t [h; CET]\tx", "\t"),
+     ("t (s, mean);x", ";"), ("t x", " ")],
+)  # fmt: skip
+def test_units_in_a_header_do_not_divide_it(header, by):
+    text = header + "\n" + "\n".join(f"{t}{by}{t}" for t in (0, 1, 2))
+    assert table(text, np.array([0.0, 1.0, 2.0]), ["x"], "t")[:, 0].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_times_far_from_zero_are_told_apart_by_what_they_span():
+    seconds = 1.7e9 + np.array([0.0, 1.0, 2.0, 4.0])
+    text = "t,x\n" + "".join(f"{t:.17g},{i}\n" for i, t in enumerate(seconds))
+    assert table(text, seconds, ["x"], "t")[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    days = 2459000.5 + np.array([0.0, 0.01, 0.02])
+    late = "t,x\n" + "".join(f"{t + 0.002:.17g},1\n" for t in days)
+    with pytest.raises(UnansweredError, match=r"no row for the time 2459000\.5"):
+        table(late, days, ["x"], "t")
+
+
 def test_the_last_line_is_the_number():
     assert number("starting\n -1.5e3 \n\n") == -1500.0
+    assert number("-1.5D+02") == -150.0
     assert number("-inf") == -np.inf
-    for text in ("", "done", "1,5"):
+    for text in ("", "done", "1,5", "1_000"):
         with pytest.raises(UnansweredError, match="not a log-likelihood"):
             number(text)
 
 
 # --- one call a draw
+
+
+def test_calls_that_begin_at_once_share_a_folder_that_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    leaving.leave()  # that of earlier calls
+    together = threading.Barrier(16)
+
+    def begin(_):
+        together.wait()
+        return once_a_draw._folder()
+
+    with ThreadPoolExecutor(16) as threads:
+        assert len(set(threads.map(begin, range(16)))) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+    leaving.leave()
+    assert not list(tmp_path.iterdir())
+    assert not leaving._calls
+
+
+def test_a_shell_gets_folders_with_spaces_as_one_word(tmp_path, monkeypatch):
+    spaced = tmp_path / "a b"
+    spaced.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spaced))
+    leaving.leave()
+    script = "print('x')\nfor t in open(sys.argv[1]): print(1.0)\nopen(sys.argv[2]).read()\n"
+    command = f"{sys.executable} {{here}}/p.py {{times}} {{dir}}/stdin {{a}} && cat {{times}} >&2"
+    found = said(tmp_path, ONCE + script, more=f"command: '{command}'\nshell: true")
+    leaving.leave()
+    assert not found.failed.any()
+
+
+def test_a_reason_does_not_name_the_folder_of_its_call(tmp_path):
+    body = "print('cannot read', os.getcwd() + '/x', '\\x1b[31m', file=sys.stderr); sys.exit(1)\n"
+    told = reasons(tmp_path, **once(body))
+    assert "stderr: cannot read {dir}/x" in told
+    assert ";" not in told.split("stderr")[1]  # all draws failed for one reason
+    assert told.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -264,12 +332,19 @@ def test_what_a_call_leaves_running_is_ended(tmp_path):
         ("os.kill(os.getpid(), 9)", "signal SIGKILL instead of answering"),
         ("answer['observables']['x'][1] = 'two'", "'two' as 'x', no number"),
         ("answer['id'] = asked['id'] - 1", "answered another question"),
+        ("answer['observables']['x'][1] = 10**400", "nan or infinity"),
+        ("print('[' * 200000)", "not a line of JSON"),
     ],
 )  # fmt: skip
 def test_what_a_staying_program_may_do_wrong(tmp_path, body, why):
     import re
 
     assert re.search(why, reasons(tmp_path, staying(body), more=LINES + "\nretries: 0"))
+
+
+def test_an_error_that_is_none_is_none(tmp_path):
+    found = said(tmp_path, staying("answer['error'] = None"), more=LINES)
+    np.testing.assert_allclose(found.log_likelihood, exact(THETA))
 
 
 def test_other_draws_are_not_touched_by_one_that_fails(tmp_path):
@@ -420,6 +495,7 @@ def test_experiments_have_their_own_parameters_and_times(tmp_path, protocol):
         ("command: [sh]\n  parameters: a/p.json", "no name for such a file"),
         ('command: ["sh {a}", x]\n  shell: true', "one line of text"),
         ("command: []", "command"),
+        ('command: [sh, "{a}"]\n  environment: {"A=B": x}', "'A=B' is no name of a variable"),
     ],
 )
 def test_complaints(model, told):
@@ -430,6 +506,18 @@ def test_complaints(model, told):
     found = "\n".join(complaints(text))
     assert told in found
     assert found.startswith("spec:3:" if "\n" not in model else "spec:")
+
+
+@pytest.mark.parametrize("name", ["out", "times", "dir", "here", "experiment"])
+def test_a_parameter_is_not_taken_for_what_a_program_is_given(name):
+    text = (
+        f"model: {{kind: program, command: [sh, '{{{name}}}']}}\n"
+        f"parameters: {{{name}: {{prior: {{normal: [0, 1]}}}}}}\n"
+        "data: {file: d.csv}\nlikelihood: {x: {normal: 1}}\n"
+    )
+    found = "\n".join(complaints(text))
+    assert found.startswith("spec:1:")
+    assert f"{{{name}}} could be the parameter '{name}'" in found
 
 
 @pytest.mark.parametrize(
