@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.candidates import candidates
 from nfanneal.anneal.exchanges import Code, Exchanges, closed, from_codes, identity, product
-from nfanneal.arrays import Array, Bools
+from nfanneal.arrays import Array, Bools, rows_of
 from nfanneal.errors import ModelError
 from nfanneal.target import Target
 
@@ -32,6 +33,10 @@ FEW_ELEMENTS = 8
 """and so many where exchanges lead to places that the coldest points are at in any case."""
 FAR = 2.0
 """Images lead away if cold points are so many times farther from them than from each other."""
+HEAVIEST = 16
+"""So many optima, of the largest mass, say whether an exchange leads from mode to mode."""
+LEVEL = 0.1
+"""There is no valley where the log posterior halfway is lower by no more than this."""
 MOST_SAID = 4000
 """Elements of a larger group that are remembered as told."""
 CANDIDATES_SHARE = 0.8
@@ -97,16 +102,18 @@ def find_symmetry(
     log_likelihood: Array,
     rng: np.random.Generator,
     most: float = MOST_EVALUATIONS,
+    archive: Archive | None = None,
 ) -> Found:
     """Look for symmetries by points z (n, d) with log L (n,), with at most `most` evaluations.
 
-    The points should be draws of the annealing's path, the coldest included.
+    The points should be draws of the annealing's path, the coldest included. What leaves every
+    known optimum of an `archive` in its own mode is passed over.
     """
     d = target.dimension
     limit = MOST_EVALUATIONS if d <= FEW_COLUMNS else FEWER_EVALUATIONS
     rows, coldest = _chosen(z, log_likelihood, rng)
     left = int(min(most, limit))
-    search = _Search(target, z[rows], log_likelihood[rows], z[coldest], left)
+    search = _Search(target, z[rows], log_likelihood[rows], z[coldest], archive, left)
     if len(search.z) < LEAST_POINTS:
         return search.found([])
     tried = candidates(target, int(CANDIDATES_SHARE * search.left))
@@ -139,14 +146,15 @@ def _chosen(
 
 @dataclass
 class _Search:
-    """The points z (k, d) of a search, log L there (k,), the `coldest` of all (c, d), and how
+    """The points z (k, d) of a search, log L there (k,), the `coldest` of all (c, d), the optima
 
-    many evaluations are left."""
+    that are known, and how many evaluations are left."""
 
     target: Target
     z: Array
     log_likelihood: Array
     coldest: Array
+    archive: Archive | None
     left: int
     spent: int = field(default=0, init=False)
 
@@ -224,6 +232,25 @@ class _Search:
         apart = np.median(cdist(images, points).min(axis=1))
         return bool(apart > FAR * np.median(among.min(axis=1)))
 
+    def stays(self, exchange: Exchanges) -> bool:
+        """Whether there is no valley between any of the heaviest optima and its image."""
+        if self.archive is None or not len(self.archive):
+            return False
+        heaviest = np.argsort(-self.archive.log_masses, kind="stable")[:HEAVIEST]
+        optima = rows_of(self.archive.points, heaviest)
+        half = 0.5 * (optima.z + exchange.images(optima.z)[0])
+        if self.left < len(half):
+            return False
+        self.spent += len(half)
+        self.left -= len(half)
+        try:
+            log_likelihood = self.target.evaluate(half, False).log_likelihood
+        except ModelError:
+            self.left = 0
+            return False
+        height = log_likelihood - 0.5 * np.einsum("kd,kd->k", half, half)
+        return bool((height >= optima.log_joint - LEVEL).all())
+
     def found(self, codes: list[Code]) -> Found:
         """The group that the codes (d,) generate that hold, one after the other."""
         d = self.target.dimension
@@ -232,7 +259,11 @@ class _Search:
             if said.implies(code) or not self.holds(from_codes([code], d)):
                 continue
             own = [g for g, is_used in zip(generators, used, strict=True) if is_used]
-            most = MOST_ELEMENTS if self.leads_away(from_codes([code], d)) else FEW_ELEMENTS
+            exchange = from_codes([code], d)
+            if self.stays(exchange):
+                said.add(code)
+                continue
+            most = MOST_ELEMENTS if self.leads_away(exchange) else FEW_ELEMENTS
             larger = closed(from_codes([*own, code], d), most)
             group = group if larger is None else larger
             generators.append(code)

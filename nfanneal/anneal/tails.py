@@ -8,13 +8,14 @@ else need speak against it: walked points are as slow to get into the neck.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nfanneal.anneal.weights import (
     PARETO_LIMIT,
-    effective_sample_size,
     normalized,
     pareto_k,
     tail_size,
@@ -24,13 +25,21 @@ from nfanneal.arrays import Array, Bools
 MOST_MASS = 0.05
 """A tail has at most such a share of the posterior."""
 MUCH = 0.12
-"""… and is thin if it has so much of the variance: of twenty posteriors without necks the tails
+"""It is thin if it has so much of the evidence's variance: of twenty posteriors without necks the
 
-that small have at most 0.08."""
+tails that small have at most 0.10;"""
+MORE = 3.0
+"""then it may have so many times as much as its weights say."""
+MANY, HOPELESS = 4000, 0.003
+"""Or if of so many draws in it, at least, no larger share is effective: in those twenty posteriors
+
+such tails have at most 0.0006 of the mass;"""
+FAR_BELOW = 0.1
+"""nor so many times the share of all draws that is effective;"""
+FAR_MORE = 10.0
+"""then so many times as much: of three necks one had 1.6 times, one nine, one fourteen."""
 SURELY = 2.0
 """The tail index of its weights is so many standard errors above the limit, at least."""
-MORE = 3.0
-"""It may have so many times as much as its weights say: one neck had 1.6 times, another nine."""
 RAISED = 0.3
 """Such a share of a training is what an uncertain tail gets."""
 FEWEST, SIZES = 50, 30
@@ -41,9 +50,8 @@ FEWEST, SIZES = 50, 30
 class Tail:
     """The draws z whose coordinate `column` is at most `edge`, or at least if `above`.
 
-    They are `drawn` of all draws, `effective` of them, and have a `mass` of the posterior. `share`
-    is what they have of the variance of the evidence, `pareto_k` the tail index of their weights,
-    `row` the draw at the edge.
+    They are `drawn` of all draws, `effective` of them, and have a `mass` of the posterior. `row` is
+    the draw at the edge.
     """
 
     column: int
@@ -53,21 +61,11 @@ class Tail:
     drawn: int
     mass: float
     effective: float
-    share: float
-    pareto_k: float
 
-    def uncertain(self, error: float) -> bool:
-        """Whether nobody knows what it has: much of the error, and weights with a heavy tail.
-
-        And whether that matters beside an `error` of the log-evidence.
-
-        Source: the standard error (1 + k)/√m of a tail index k from m exceedances, Smith (1987),
-        Estimating tails of probability distributions, doi:10.1214/aos/1176350499.
-        """
-        matters = MORE * self.mass > error
-        spread = (1.0 + self.pareto_k) / math.sqrt(tail_size(self.drawn))
-        heavy = self.pareto_k - SURELY * spread >= PARETO_LIMIT
-        return self.share >= MUCH and heavy and matters
+    @property
+    def variance(self) -> float:
+        """What it adds to the variance of the log-evidence."""
+        return self.mass**2 / self.effective
 
     def holds(self, z: Array) -> Bools:
         """Which of the points z (n, d) are in it."""
@@ -84,36 +82,51 @@ class Tail:
         return np.asarray(raised / raised.sum())
 
 
-def thinnest_tail(z: Array, log_weight: Array) -> Tail | None:
-    """The tail of draws z (n, d) with log-weights (n,) that has most of the variance.
+def uncertain_tail(z: Array, log_weight: Array, error: float) -> Tail | None:
+    """A tail of draws z (n, d) with log-weights (n,) of which nobody knows what it has, if any.
 
-    None if the draws are too few.
+    Its weights have a heavy tail, and it has much of the variance, or is drawn in vain. And what it
+    may have is more than an `error` of the log-evidence.
+
+    Source: the standard error (1 + k)/√m of a tail index k from m exceedances, Smith (1987),
+    Estimating tails of probability distributions, doi:10.1214/aos/1176350499.
     """
-    n, weights = len(z), normalized(log_weight)
+    weights = normalized(log_weight)
     total = float((weights**2).sum())
-    if n < 2 * FEWEST or not total > 0.0:
+    if len(z) < 2 * FEWEST or not total > 0.0:
         return None
-    sizes = np.unique(np.geomspace(FEWEST, n / 2, SIZES).astype(int))
-    found: list[tuple[float, int, bool, int]] = []
+    hopeless = min(HOPELESS, FAR_BELOW / (total * len(z)))
+    suspects: list[tuple[float, Tail]] = []
+    tails = list(_tails(z, weights))
+    thinnest = max((tail.variance for tail in tails), default=0.0)
+    for tail in tails:
+        thin = tail.variance == thinnest >= MUCH * total
+        in_vain = tail.drawn >= MANY and tail.effective < hopeless * tail.drawn
+        may_have = tail.mass * max(MORE * thin, FAR_MORE * in_vain)
+        if may_have > error:
+            suspects.append((may_have, tail))
+    for _, tail in sorted(suspects, key=lambda suspect: -suspect[0]):
+        k = pareto_k(log_weight[_rows(z, tail)])
+        if k - SURELY * (1.0 + k) / math.sqrt(tail_size(tail.drawn)) >= PARETO_LIMIT:
+            return tail
+    return None
+
+
+def _tails(z: Array, weights: Array) -> Iterator[Tail]:
+    """All tails that are looked at and have some, but no more than `MOST_MASS`."""
+    sizes = np.unique(np.geomspace(FEWEST, len(z) / 2, SIZES).astype(int))
     for column in range(z.shape[1]):
         order = np.argsort(z[:, column], kind="stable")
         for above, rows in ((False, order), (True, order[::-1])):
-            own = weights[rows]
-            mass, square = np.cumsum(own)[sizes - 1], np.cumsum(own**2)[sizes - 1]
-            share = np.where(mass <= MOST_MASS, square / total, 0.0)
-            k = int(share.argmax())
-            found.append((float(share[k]), column, above, int(sizes[k])))
-    share_of_all, column, above, drawn = max(found, key=lambda tail: tail[0])
-    rows = np.argsort(z[:, column], kind="stable")
-    rows = (rows[::-1] if above else rows)[:drawn]
-    return Tail(
-        column=column,
-        above=above,
-        edge=float(z[rows[-1], column]),
-        row=int(rows[-1]),
-        drawn=drawn,
-        mass=float(weights[rows].sum()),
-        effective=effective_sample_size(weights[rows]),
-        share=share_of_all,
-        pareto_k=pareto_k(log_weight[rows]),
-    )
+            mass = np.cumsum(weights[rows])[sizes - 1]
+            square = np.cumsum(weights[rows] ** 2)[sizes - 1]
+            for size, m, s in zip(sizes, mass, square, strict=True):
+                if s > 0.0 and m <= MOST_MASS:
+                    row = int(rows[size - 1])
+                    edge = float(z[row, column])
+                    yield Tail(column, above, edge, row, int(size), float(m), float(m**2 / s))
+
+
+def _rows(z: Array, tail: Tail) -> NDArray[np.int64]:
+    order = np.argsort(z[:, tail.column], kind="stable")
+    return (order[::-1] if tail.above else order)[: tail.drawn]

@@ -24,7 +24,7 @@ from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
-from nfanneal.anneal.tails import Tail, thinnest_tail
+from nfanneal.anneal.tails import Tail, uncertain_tail
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
@@ -295,14 +295,10 @@ def diagnosed(task: Task, stage: Stage, log_weight: Array) -> Diagnostics:
 
 
 def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tail | None:
-    """The thinnest tail of the draws, if what it may have is more than the error, or a wanted one
-
-    that is larger.
-    """
+    """A tail of the draws that may have more than the error, or a wanted one that is larger."""
     draws, wanted = stage.final.draws, settings.enough_error
     error = max(found.log_evidence_error, wanted if wanted < math.inf else 0.0)
-    tail = thinnest_tail(np.nan_to_num(draws.z), draws.log_weight)
-    return tail if tail and tail.uncertain(error) else None
+    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error)
 
 
 def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def made_symmetric(
         np.concatenate([generation.log_likelihood for generation in annealed.path]),
         np.random.default_rng(seed),
         math.inf if budget is None else max(budget - annealed.n_evaluations, 0),
+        annealed.archive,
     )
     if not found.any:
         return annealed, None, found.n_evaluations

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
+from nfanneal.anneal.archive import as_found
 from nfanneal.anneal.candidates import candidates, involutions
 from nfanneal.anneal.exchanges import exchanging
+from nfanneal.anneal.local import LocalPoints
 from nfanneal.anneal.symmetry import MOST_EVALUATIONS, find_symmetry
 from nfanneal.errors import ModelError
 from nfanneal.model.latent import LatentMap, Parameter
@@ -84,6 +86,31 @@ def two_gaussians(difference=0.0):
         return -5.0 * ((z - 1.0) ** 2).sum(axis=1) + 2.0 * z.prod(axis=1) + difference * z[:, 0]
 
     return function
+
+
+@pytest.mark.parametrize(
+    ("optima", "used"),
+    [
+        ([[1.0, 1.0]], False),  # one mode, and it stays where it is
+        ([[1.4, 0.7]], False),  # as far as is known of where it is
+        ([[-2.0, 1.0]], True),
+        ([[1.0, 1.0], [-2.0, 1.0]], True),  # of several one that has a copy is enough
+        ([], True),
+    ],
+)
+def test_an_exchange_that_leaves_every_mode_where_it_is_is_not_used(optima, used):
+    def modes(z):
+        """Three, of which two are each other's images."""
+        centres = np.array([[1.0, 1.0], [-2.0, 1.0], [1.0, -2.0]])
+        return logsumexp(-5.0 * ((z[:, None] - centres) ** 2).sum(axis=2), axis=1)
+
+    z = np.array(optima).reshape(-1, 2)
+    information = np.repeat(10.0 * np.eye(2)[None], len(z), axis=0)
+    points = LocalPoints(z, modes(z), information)
+    archive = as_found(points, np.ones(len(z), dtype=np.int64))
+    found = Counted(modes, 2, ((0, 1),)).found(archive=archive)
+    assert codes(found) == ({(2, 1)} if used else set())
+    assert len(found.group) == (2 if used else 1)
 
 
 def test_two_exchangeable_columns():
