@@ -32,10 +32,10 @@ class CheckedSpec:
 
     @property
     def nominal(self) -> Mapping[str, float] | None:
-        """Values that an importer found for all free parameters; None if it did not."""
+        """Values that an importer found for free parameters; None if it found none."""
         known = self.document.nominal
         names = [name for p in self.meaning.free for name in p.column_names]
-        return {n: known[n] for n in names} if names and set(names) <= known.keys() else None
+        return {n: known[n] for n in names if n in known} or None
 
     @property
     def data(self) -> dict[str, DataSpec]:

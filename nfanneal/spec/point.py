@@ -48,7 +48,9 @@ def point_of(
             Complaint(
                 f"no value is given for {', '.join(absent[:NAMED])}{more}",
                 hint="give one for every parameter that has a prior, or for none: the medians of "
-                "the priors",
+                "the priors"
+                if default is None
+                else "name it as well: the others have nominal values",
             )
         )
     if complaints:

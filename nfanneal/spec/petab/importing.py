@@ -10,7 +10,7 @@ from nfanneal.spec.document import Document
 from nfanneal.spec.importers import Imported
 from nfanneal.spec.petab.places import places_of
 from nfanneal.spec.petab.reading import read_problem
-from nfanneal.spec.petab.spec_of import spec_mapping
+from nfanneal.spec.petab.spec_of import new_names, spec_mapping
 from nfanneal.spec.petab.writing import spec_text
 from nfanneal.spec.sbml.model import read_sbml
 
@@ -35,7 +35,10 @@ def petab_spec(document: Document, folder: Path) -> Imported:
         raise SpecError(())
     mapping, rows = spec_mapping(problem, model, wrong)
     wrong.tell()
-    nominal = {p.name: p.nominal for p in problem.parameters if p.nominal is not None}
+    names = new_names(problem, model, wrong)
+    nominal = {
+        names.get(p.name, p.name): p.nominal for p in problem.parameters if p.nominal is not None
+    }
     text = spec_text(mapping, problem, model)
     places = places_of(mapping, problem, model)
     return Imported(text, model.notes, whole=True, nominal=nominal, places=places, rows=rows)

@@ -38,7 +38,7 @@ def spec_mapping(
 
     What is wrong goes to `wrong`, and the mapping is then good for nothing.
     """
-    problem = with_names(problem, _new_names(problem, model, wrong))
+    problem = with_names(problem, new_names(problem, model, wrong))
     taken = {*model.initial, *model.assignments, *model.unset, model.time}
     taken |= {p.name for p in problem.parameters} | {o.name for o in problem.observables}
     resolved = resolve(problem, model, taken, wrong)
@@ -76,7 +76,7 @@ def spec_mapping(
     return mapping, found.rows
 
 
-def _new_names(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, str]:
+def new_names(problem: PetabProblem, model: SbmlModel, wrong: Complaints) -> dict[str, str]:
     """Names that are others in the spec: of mappings, of renamed ids, and words of expressions."""
     known = {*model.initial, *model.assignments, *model.unset}
     found = dict(model.renamed)

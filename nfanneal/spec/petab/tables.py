@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,14 @@ from nfanneal.spec.collecting import Complaints
 
 LARGEST_FILE = 50_000_000
 LONGEST_ERROR = 300
+OPTIONAL = (
+    "nominalValue", "objectivePriorType", "objectivePriorParameters", "priorDistribution",
+    "priorParameters", "observableTransformation", "noiseDistribution", "observablePlaceholders",
+    "noisePlaceholders", "observableParameters", "noiseParameters", "preequilibrationConditionId",
+)  # fmt: skip
+"""Columns that may be there, and change the posterior."""
+ALIKE = 0.9
+"""A name that is so much like one of them is meant to be it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ def rows_of(
         wrong.add("the table is empty", Location(str(path), 1, 1))
         return
     header = [name.strip() for name in lines[0][1].split("\t")]
+    _complain_of_names(header, needed, str(path), lines[0], wrong)
     missing = [name for name in needed if name not in header]
     for name in missing:
         place = Location(str(path), lines[0][0], 1)
@@ -103,6 +113,26 @@ def rows_of(
     for (line, content), (_, cells) in zip(lines[1:], frame.iterrows(), strict=True):
         given = {str(name).strip(): _cell(value) for name, value in cells.items()}
         yield Row(str(path), line, given, _columns(header, content))
+
+
+def _complain_of_names(
+    header: Sequence[str],
+    needed: Sequence[str],
+    path: str,
+    line: tuple[int, str],
+    wrong: Complaints,
+) -> None:
+    """A column that is optional and misspelt would be as if it were not there."""
+    if needed[0] == "conditionId":  # others are ids of the model
+        return
+    for name in header:
+        known = [o for o in OPTIONAL if o not in header]
+        if name not in (*OPTIONAL, *needed) and (
+            close := difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        ):
+            place = Location(path, line[0], _columns(header, line[1]).get(name, 1))
+            hint = f"write '{close[0]}', or another name if it is not meant"
+            wrong.add(f"the column '{name}' is none that PEtab knows", place, hint)
 
 
 def _cell(value: Any) -> Any:

@@ -10,6 +10,7 @@ from nfanneal.errors import nearest
 from nfanneal.model.expressions import symbol
 from nfanneal.spec.sbml.contents import SbmlEvent
 from nfanneal.spec.sbml.quantities import compartment_of
+from nfanneal.spec.sbml.replacing import replaced, written_out
 from nfanneal.spec.sbml.rules import Rules
 from nfanneal.spec.sbml.source import Source, items
 
@@ -78,12 +79,36 @@ def _wrong_with(source: Source, rules: Rules, name: str) -> str | None:
     return "is constant" if source.elements[name].getConstant() else None
 
 
+def _sizes_after(
+    source: Source, rules: Rules, event: Any, assigned: dict[str, sympy.Expr]
+) -> dict[str, sympy.Expr]:
+    """Sizes of the compartments that an event changes, by itself or through assignment rules."""
+    values = {symbol(name): value for name, value in assigned.items()}
+    found = {}
+    for name in source.elements:
+        if source.kinds[name] != "compartment":
+            continue
+        if name in assigned:
+            found[name] = assigned[name]
+        rule = rules.assignments.get(name)
+        whole = None if rule is None else written_out(rule, rules.assignments)
+        if whole is None or not whole.free_symbols & values.keys():
+            continue
+        inside = {s.name for s in whole.free_symbols if source.kinds.get(s.name) == "species"}
+        if any(compartment_of(source, source.elements[s]) in rules.assignments for s in inside):
+            message = f"an event resizes '{name}' by a rule of concentrations that follow a size"
+            source.complaints.at(event.getLine(), message)
+        found[name] = replaced(whole, values)
+    return found
+
+
 def _diluted(
     source: Source, rules: Rules, event: Any, assigned: dict[str, sympy.Expr]
 ) -> dict[str, sympy.Expr]:
     """Concentrations in compartments that are resized: amounts stay as they are."""
     found = {}
-    gone = [name for name, value in assigned.items() if value == 0]
+    sizes = _sizes_after(source, rules, event, assigned)
+    gone = [name for name, value in sizes.items() if value == 0]
     for name, element in source.elements.items():
         if source.kinds[name] != "species" or name in assigned or name in rules.assignments:
             continue
@@ -91,8 +116,8 @@ def _diluted(
         if by in gone:
             message = f"an event makes compartment '{by}' vanish, with '{name}' in it"
             source.complaints.at(event.getLine(), message)
-        elif by is not None and by in assigned:
-            found[name] = symbol(name) * symbol(by) / assigned[by]
+        elif by is not None and by in sizes:
+            found[name] = symbol(name) * symbol(by) / sizes[by]
     if found and event.isSetDelay() and event.getUseValuesFromTriggerTime():
         message = "a delayed event resizes a compartment with values from before the delay"
         source.complaints.at(event.getLine(), message, 'useValuesFromTriggerTime="false" is read')

@@ -69,6 +69,22 @@ def test_a_compartment_that_is_resized_dilutes_what_is_in_it():
         read(with_events(event("e", LATE, {"c": "5"}, after="1")))
 
 
+def test_a_size_by_a_rule_dilutes_when_an_event_changes_what_the_rule_is_of():
+    rules = assignment("c", apply("plus", "1", "q")) + assignment("q", apply("times", "2", "p"))
+    resized = {
+        "Compartments": compartment(size=None, constant=False),
+        "Parameters": parameter("k", 3) + parameter("p", 1, constant=False)
+        + parameter("q", constant=False),
+        "Rules": rules,
+    }  # fmt: skip
+    (found,) = read(with_events(event("e", LATE, {"p": "k"}), **resized)).events
+    assert found.assignments == {"p": K, "A": A * C / (2 * K + 1)}
+    (other,) = read(with_events(event("e", LATE, {"A": "1", "p": "k"}), **resized)).events
+    assert other.assignments == {"A": 1, "p": K}
+    with pytest.raises(SpecError, match=r"event makes compartment 'c' vanish"):
+        read(with_events(event("e", LATE, {"p": "-0.5"}), **resized))
+
+
 def test_events_without_an_id_get_one():
     text = with_events(
         event("", LATE, {"p": "2"}).replace('id=""', ""), event("event1", LATE, {"p": "2"})
