@@ -45,10 +45,12 @@ def as_petab(result: Result) -> dict[str, str]:
     replaced = {n for e in checked.spec.experiments.values() for n in e.parameters}
     fixed = {n: v for n, v in checked.meaning.fixed.items() if n not in replaced}
     table += [(n, "lin", "", "", repr(float(v)), "0", "", "") for n, v in fixed.items()]
+    ids = {p.name: p.label for p in result.columns.parameters if p.name == f"{p.label}_"}
+    table = [(ids.get(name, name), *others) for name, *others in table]
     samples = ([repr(float(x)) for x in row] for row in result.posterior)
     return {
         ENDINGS[0]: _table(header, table),
-        ENDINGS[1]: _table(list(names), samples),
+        ENDINGS[1]: _table([ids.get(name, name) for name in names], samples),
     }
 
 

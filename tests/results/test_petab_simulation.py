@@ -27,9 +27,9 @@ def test_rows_and_columns_are_those_of_the_measurements(tmp_path, capsys):
     tables = {
         "conditions": "conditionId	k1\nc0	0.8\nc1	0.3\n",
         "parameters": "parameterId	parameterScale	lowerBound	upperBound	nominalValue	"
-        "estimate\nk2	lin	0.3	1	0.6	1\n",
+        "estimate\nk2	lin	0.3	1	0.6	1\nlambda	lin	0.3	1	0.5	1\n",
         "observables": "observableId	observableFormula	noiseFormula\n"
-        "obs_a	observableParameter1_obs_a*A	0.5\nobs_b	B	0.5\n",
+        "obs_a	observableParameter1_obs_a*A	0.5\nobs_b	B	lambda\n",
     }
     path = problem(tmp_path, measurements=MEASURED, **tables)
     result = tmp_path / "r.h5"
@@ -38,8 +38,10 @@ def test_rows_and_columns_are_those_of_the_measurements(tmp_path, capsys):
     assert result.exists(), err
     assert inside(capsys, "predict", result, "--times", "1,2", "--petab", path)[0] == 0
     assert inside(capsys, "export", result, "--to", "petab", "-o", tmp_path / "best")[0] == 0
-    (row,) = rows_of(next(tmp_path.glob("*.parameters.tsv")))
-    k2 = float(row["nominalValue"])
+    best = {row["parameterId"]: row for row in rows_of(next(tmp_path.glob("*.parameters.tsv")))}
+    assert set(best) == {"k2", "lambda"}  # which is a word of expressions: lambda_ in a spec
+    assert set(rows_of(next(tmp_path.glob("*.samples.tsv")))[0]) == {"k2", "lambda"}
+    k2 = float(best["k2"]["nominalValue"])
     found = rows_of(tmp_path / "r.predictions.simulations.tsv")
     given = list(csv.DictReader(MEASURED.replace("\n\n", "\n").splitlines(), delimiter="\t"))
     expected = [

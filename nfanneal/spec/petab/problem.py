@@ -17,7 +17,8 @@ from nfanneal.model.expressions import symbol
 class PetabParameter:
     """A row of the parameter table: estimated where it has a prior, else its nominal value.
 
-    `prior` is as in a spec: {name: arguments}; it is cut to `bounds`.
+    `prior` is as in a spec: {name: arguments}; it is cut to `bounds`. `label` is its id in the
+    table, if its name is another one.
     """
 
     name: str
@@ -26,6 +27,7 @@ class PetabParameter:
     prior: Mapping[str, Any] | None = None
     bounds: tuple[float, float] | None = None
     scale: str = "linear"
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,10 @@ def with_names(problem: PetabProblem, names: Mapping[str, str]) -> PetabProblem:
 
     return replace(
         problem,
-        parameters=tuple(replace(p, name=names.get(p.name, p.name)) for p in problem.parameters),
+        parameters=tuple(
+            replace(p, name=names[p.name], label=p.name) if p.name in names else p
+            for p in problem.parameters
+        ),
         observables=tuple(
             replace(o, formula=o.formula.xreplace(symbols), argument=o.argument.xreplace(symbols))
             for o in problem.observables

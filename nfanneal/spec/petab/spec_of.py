@@ -97,6 +97,8 @@ def _parameter(parameter: PetabParameter) -> Any:
     if parameter.prior is None:
         return parameter.nominal
     said: dict[str, Any] = {"prior": dict(parameter.prior)}
+    if parameter.label is not None:
+        said["label"] = parameter.label
     if parameter.bounds is not None:
         said["bounds"] = list(parameter.bounds)
     above_zero = next(iter(parameter.prior)).startswith("log")
@@ -241,6 +243,7 @@ def _periods(
             "priority": "first",
         }
         for time, values in parts.later
+        if values  # a period may begin without a change
     ]
     return {"events": [*said, *events]} if said or events else {}
 

@@ -481,3 +481,21 @@ def test_a_column_that_is_nearly_one_that_matters(tmp_path, table, column, meant
         load_spec(path)
     assert f"{table}.tsv:1:" in str(caught.value)
     assert f"write '{meant}'" in str(caught.value)
+
+
+def test_a_period_without_a_change_changes_nothing(tmp_path):
+    def value(experiments):
+        return log_likelihood(problem(tmp_path, SECOND, experiments=experiments))
+
+    head = "experimentId	time	conditionId\ne0	0	c0\n"
+    assert value(head + "e0	2	\n") == pytest.approx(value(head), abs=1e-9)
+
+
+def test_a_renamed_parameter_keeps_its_id_as_a_label(tmp_path):
+    path = problem(
+        tmp_path,
+        observables="observableId	observableFormula	noiseFormula\nobs_a	A*lambda	0.5\n",
+        parameters=FIRST["parameters.tsv"] + "lambda	lin	0.1	10	3	1\n",
+    )
+    labels = {p.name: p.label for p in load_spec(path).meaning.free}
+    assert labels["lambda_"] == "lambda"
