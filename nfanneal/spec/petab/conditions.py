@@ -239,6 +239,7 @@ class _Base:
 
 def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> ExperimentParts:
     first, *rest = experiment.periods
+    first = _of_its_time(first)
     states = set(base.model.states)
     before = experiment.before
     if experiment.keeps and before is not None:
@@ -266,6 +267,13 @@ def _parts(experiment: PetabExperiment, base: _Base, wrong: Complaints) -> Exper
         values = {base.names.get(t, t): _known(v, base, period, wrong) for t, v in there.items()}
         later.append((period.time, values))
     return replace(parts, later=tuple(later))
+
+
+def _of_its_time(period: Period) -> Period:
+    """A period whose values are at its beginning: there the time is a number."""
+    now = {symbol("time"): sympy.Float(period.time) if period.time else sympy.S.Zero}
+    changes = {t: None if v is None else v.xreplace(now) for t, v in period.changes.items()}
+    return replace(period, changes=changes)
 
 
 def _settings(period: Period, beginning: Period, base: _Base, start: float) -> Values:

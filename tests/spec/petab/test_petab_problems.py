@@ -499,3 +499,14 @@ def test_a_renamed_parameter_keeps_its_id_as_a_label(tmp_path):
     )
     labels = {p.name: p.label for p in load_spec(path).meaning.free}
     assert labels["lambda_"] == "lambda"
+
+
+def test_a_value_at_the_start_may_be_of_the_time(tmp_path):
+    path = problem(
+        tmp_path,
+        SECOND,
+        conditions="conditionId	targetId	targetValue\nc0	A	0.1*time\n",
+        experiments="experimentId	time	conditionId\ne0	10	c0\n",
+        measurements="observableId	experimentId	time	measurement\nobs_a	e0	10	0.7\n",
+    )
+    assert log_likelihood(path) == pytest.approx(normal([0.7], 1.0, 0.5), abs=1e-9)
