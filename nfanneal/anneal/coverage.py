@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from nfanneal.anneal.pool import Generation
 from nfanneal.anneal.proposals.base import Proposal, log_standard_normal
@@ -19,6 +20,9 @@ from nfanneal.arrays import Array
 
 RARE = 30.0
 """A point is under-covered if the proposal draws its surroundings this many times too rarely."""
+SURE = 0.975
+PLENTY, LEAST_SHARE = 0.1, 0.25
+"""Of a tenth or more a quarter counts as sure, even if a single draw stands for it."""
 MOST_SEEN = 1024
 """Draws of the prior that are kept of those that were looked at."""
 MOST_GENERATIONS = 16
@@ -72,8 +76,21 @@ def hardly_drawn(seen: Seen, proposal: Proposal, log_evidence: float) -> Array:
 
 
 def with_error(shares: Array) -> tuple[float, float]:
-    """The sum of such shares (k,) and its standard error."""
-    return min(float(shares.sum()), 1.0), math.sqrt(float((shares**2).sum()))
+    """The sum of such shares (k,), and half of its distance to a lower bound.
+
+    Few draws that stand for much each were found by chance; but that there is something is sure.
+    The bound is what the mean of a Poisson count is above with a chance of `SURE`; of a sum beyond
+    `PLENTY` at least `LEAST_SHARE`.
+    """
+    total, square = float(shares.sum()), float((shares**2).sum())
+    if not total > 0.0:
+        return 0.0, 0.0
+    each = square / total
+    lower = each * float(gammaincinv(total / each, 1.0 - SURE))
+    total = min(total, 1.0)
+    if total >= PLENTY:
+        lower = max(lower, LEAST_SHARE * total)
+    return total, 0.5 * max(total - lower, 0.0)
 
 
 def check_coverage(path: Sequence[Generation], proposal: Proposal, log_evidence: float) -> Coverage:

@@ -28,7 +28,7 @@ from nfanneal.anneal.tails import Tail, uncertain_tail
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
-from nfanneal.results.diagnosis import Diagnostics, diagnose
+from nfanneal.results.diagnosis import UNCOVERED_LIMIT, Diagnostics, diagnose
 from nfanneal.results.diagnostics import doubts_of_draws
 from nfanneal.results.draws import WeightedDraws, in_latent
 from nfanneal.results.records import Columns, Counts
@@ -150,7 +150,7 @@ def _known_of_the_posterior(stage: Stage, rng: np.random.Generator) -> Array | N
     log_evidence = evidence(log_weight).log_evidence
     shares = hardly_drawn(state.seen, stage.final.proposal, log_evidence)
     mass, error = with_error(shares)
-    if mass <= 2.0 * error:
+    if mass < UNCOVERED_LIMIT or mass <= 2.0 * error:
         return walked
     n = math.ceil(len(walked) * mass / (1.0 + mass))
     both = np.concatenate([walked, state.seen.z[systematic_resample(shares, n, rng)]])

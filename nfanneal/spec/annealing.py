@@ -38,7 +38,7 @@ PRESETS = {
     "quick": Preset({"walkers": 256}, error=0.1, ess=500),
     "frugal": Preset(
         {
-            "draws": 512,
+            "draws": 768,
             "steps": 120,
             "keep_levels": 64,
             "walkers": 256,

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from commands import run
+from scipy import stats
 
 import nfanneal
 from nfanneal.anneal.coverage import MOST_SEEN, hardly_drawn, likeliest, with_error
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.proposals.student import StudentMixture
+from nfanneal.results.diagnosis import UNCOVERED_LIMIT
 
 MODEL = """
 import numpy as np
@@ -51,20 +53,42 @@ def test_the_mass_that_a_proposal_hardly_draws_is_told():
     assert with_error(hardly_drawn(seen, PriorProposal(1), math.log(right + left))) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 100])
+def test_the_lower_bound_is_that_of_a_poisson_count(n):
+    """A mean at the bound gives so many or more with a chance of 2.5 %."""
+    mass, error = with_error(np.full(n, 1e-4))
+    assert mass == pytest.approx(n * 1e-4)
+    bound = (mass - 2.0 * error) / 1e-4
+    assert stats.poisson(bound).sf(n - 1) == pytest.approx(0.025, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [([0.2], True), ([0.1, 0.1], True), ([0.04, 0.04, 0.04], True), ([0.05], False),
+     ([1e-3] * 10, False), ([2.0], True)],
+)  # fmt: skip
+def test_few_draws_of_much_mass_are_told(shares, told):
+    mass, error = with_error(np.array(shares))
+    assert (mass - 2.0 * error >= UNCOVERED_LIMIT) == told
+    assert mass <= 1.0
+
+
 def test_without_any_likelihood_nothing_was_seen():
     z = np.zeros((10, 1))
     seen = likeliest(z, np.full(10, -np.inf))
     assert with_error(hardly_drawn(seen, PriorProposal(1), 0.0)) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("seed", [1, 3])
-def test_plateaus_are_right_or_not_trusted(seed, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("seed", "narrow"), [(1, 1), (3, 1), (1, 2), (4, 2)])
+def test_plateaus_are_right_or_not_trusted(seed, narrow, tmp_path, monkeypatch):
     """The smaller has two fifths of the mass and 1/1900 of the prior; no slope leads to either.
 
-    With seed 3 a thousand draws of the prior have no likelihood at first.
+    With seed 3 a thousand draws of the prior have no likelihood at first. One that is narrower,
+    with the same mass, is hit by four draws of the prior or five.
     """
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "model.py").write_text(MODEL)
+    model = MODEL.replace("0.25]", f"{(0.5 / narrow) ** 2}]").replace("(5.0)", f"({5 * narrow**3})")
+    (tmp_path / "model.py").write_text(model)
     (tmp_path / "balls.yaml").write_text(SPEC)
     run("run", "balls.yaml", "--threads", 1, "--seed", seed, "--quiet", codes=(0, 5))
     d = nfanneal.load("balls.h5").diagnostics
