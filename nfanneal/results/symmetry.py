@@ -87,7 +87,8 @@ def in_words(symmetry: Symmetry, names: Sequence[str]) -> tuple[str, ...]:
     exchanges = exchanges_of(symmetry, names)
     lines = [each.in_words for each in exchanges[:SHOWN]]
     if len(exchanges) > SHOWN:
-        lines.append(f"and {len(exchanges) - SHOWN} more such exchanges")
+        more = len(exchanges) - SHOWN
+        lines.append(f"and {more} more such exchange{'s' if more > 1 else ''}")
     if not symmetry.complete:
         lines.append(f"together: more than {symmetry.copies} equal copies of every point, of which "
                      f"the final proposal knows {symmetry.copies}")  # fmt: skip
