@@ -292,7 +292,7 @@ def test_a_python_function_that_gives_nothing_is_told(tmp_path, capsys):
     assert told["warnings"] == ["the likelihood is zero here"]
     assert set(told["gradient"]["log_likelihood"].values()) == {None}
     told = found(capsys, python(tmp_path, "numpy", log_likelihood="nan"), code=4)
-    assert "returned nan" in told["failed"]
+    assert "came out as nan" in told["failed"]
     code, out, err = inside(capsys, "evaluate", python(tmp_path, "torch", log_likelihood="raises"))
     assert (code, out) == (4, "")
     assert "raised ValueError: no such thing" in err
