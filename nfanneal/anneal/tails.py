@@ -34,8 +34,10 @@ MANY, HOPELESS = 4000, 0.003
 """Or if of so many draws in it, at least, no larger share is effective: in those twenty posteriors
 
 such tails have at most 0.0006 of the mass;"""
-FAR_BELOW = 0.1
-"""nor so many times the share of all draws that is effective;"""
+FAR_BELOW = 0.02
+"""nor a fiftieth of the share of all draws that is effective: where that is 3 %, in a hierarchy of
+
+45 parameters, a covered tail has a fourteenth of it;"""
 FAR_MORE = 10.0
 """then so many times as much: of three necks one had 1.6 times, one nine, one fourteen."""
 SURELY = 2.0

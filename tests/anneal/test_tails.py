@@ -64,7 +64,7 @@ def test_a_neck_is_found_with_its_column_and_side(seed: int, above: bool) -> Non
 def test_a_neck_that_is_drawn_in_vain_is_found_though_others_have_the_variance(seed: int) -> None:
     z, log_weight = neck(seed, share=0.3, median=-9.0)
     rng = np.random.default_rng(seed)
-    log_weight[rng.choice(DRAWS, 3)] = np.log(0.01 * DRAWS)
+    log_weight[rng.choice(DRAWS, 3)] = np.log(0.005 * DRAWS)
     tail = found(z, log_weight)
     assert (tail.column, tail.above) == (0, False)
     assert tail.drawn >= MANY
