@@ -93,7 +93,7 @@ def estimate(
     draws, symmetry = as_wanted(draws, symmetry, settings.fold, problem.latent)
     observe(Activity("checking coverage", 0, 1))
     diagnostics = replace(
-        diagnosed(replace(task, problem=problem), stage, draws.log_weight),
+        diagnosed(replace(task, problem=problem), stage, draws.log_weight)[0],
         tightening=problem.tightening,
         solver_change=precision.change,
         solver_spread=precision.spread,

@@ -124,13 +124,12 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         stage = _stage(task, own, further)
         if task.earlier:
             return stage
-        found = diagnosed(task, stage, stage.final.draws.log_weight)
+        found, tail = diagnosed(task, stage, stage.final.draws.log_weight)
         doubt = _doubt(stage, found, columns)
         lacking = doubt or _lacking(stage, found, task.settings)
         if not lacking:
             return stage
         walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
-        tail = _uncertain_tail(stage, found, task.settings)
         state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, tail, bool(doubt))
         # a budget must have room for as many draws again, and more, or the end is worse than this
         draws = MORE_DRAWS * stage.fresh
@@ -273,8 +272,8 @@ def _of_error(stage: Stage, found: Diagnostics) -> tuple[float, float]:
     return max(chance, found.weighted_log_evidence_error), unseen
 
 
-def diagnosed(task: Task, stage: Stage, log_weight: Array) -> Diagnostics:
-    """What the weights, the path and the walk say of a stage."""
+def diagnosed(task: Task, stage: Stage, log_weight: Array) -> tuple[Diagnostics, Tail | None]:
+    """What the weights, the path and the walk say of a stage; and a tail that is uncertain."""
     annealed = replace(stage.annealed, proposal=stage.final.proposal)
     coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
     uncovered = (coverage.uncovered_mass, coverage.uncovered_error)
@@ -291,7 +290,7 @@ def diagnosed(task: Task, stage: Stage, log_weight: Array) -> Diagnostics:
         walked=None if stage.opinion is None else stage.opinion.witness,
     )
     tail = _uncertain_tail(stage, found, task.settings)
-    return replace(found, **_told_of(tail, task.problem, stage)) if tail else found
+    return (replace(found, **_told_of(tail, task.problem, stage)) if tail else found), tail
 
 
 def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tail | None:

@@ -9,6 +9,7 @@ from nfanneal.spec.collecting import Complaints
 from nfanneal.spec.document import Document
 from nfanneal.spec.importers import Imported
 from nfanneal.spec.petab.places import places_of
+from nfanneal.spec.petab.problem import with_names
 from nfanneal.spec.petab.reading import read_problem
 from nfanneal.spec.petab.spec_of import new_names, spec_mapping
 from nfanneal.spec.petab.writing import spec_text
@@ -33,12 +34,10 @@ def petab_spec(document: Document, folder: Path) -> Imported:
     if problem is None or model is None:
         wrong.tell()
         raise SpecError(())
+    problem = with_names(problem, new_names(problem, model, wrong))
     mapping, rows = spec_mapping(problem, model, wrong)
     wrong.tell()
-    names = new_names(problem, model, wrong)
-    nominal = {
-        names.get(p.name, p.name): p.nominal for p in problem.parameters if p.nominal is not None
-    }
+    nominal = {p.name: p.nominal for p in problem.parameters if p.nominal is not None}
     text = spec_text(mapping, problem, model)
     places = places_of(mapping, problem, model)
     return Imported(text, model.notes, whole=True, nominal=nominal, places=places, rows=rows)

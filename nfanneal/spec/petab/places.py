@@ -21,7 +21,7 @@ def places_of(
         found |= {("model", section, name): Location(model.path, line) for section in _OF_MODEL}
     for i, event in enumerate(model.events):
         found["model", "events", i] = Location(model.path, event.line)
-    found |= {("parameters", _in(mapping, p.name)): p.place for p in problem.parameters}
+    found |= {("parameters", p.name): p.place for p in problem.parameters}
     observables = {o.name: o.place for o in problem.observables}
     for name in _keys(mapping, "model", "observables"):
         place = _of_observable(name, observables)
@@ -35,11 +35,6 @@ def places_of(
         if experiment.name in data:
             found["experiments", experiment.name, "data"] = data[experiment.name]
     return found
-
-
-def _in(mapping: Mapping[str, object], name: str) -> str:
-    """What the spec calls a parameter whose name means something else in expressions."""
-    return name if name in _keys(mapping, "parameters") else f"{name}_"
 
 
 def _keys(mapping: object, *path: str) -> list[str]:

@@ -21,7 +21,7 @@ from nfanneal.spec.petab.measured import (
     measured,
     table_text,
 )
-from nfanneal.spec.petab.problem import PetabParameter, PetabProblem, with_names
+from nfanneal.spec.petab.problem import PetabParameter, PetabProblem
 from nfanneal.spec.sbml.model import SbmlModel
 from nfanneal.spec.sbml.section import event_sections
 from nfanneal.spec.sbml.text import value_of
@@ -36,9 +36,10 @@ def spec_mapping(
 ) -> tuple[dict[str, Any], Mapping[Location, MeasuredAs]]:
     """The spec as data, and what its data are of, by their place in the problem.
 
+    The problem is one `with_names` of the spec.
+
     What is wrong goes to `wrong`, and the mapping is then good for nothing.
     """
-    problem = with_names(problem, new_names(problem, model, wrong))
     taken = {*model.initial, *model.assignments, *model.unset, model.time}
     taken |= {p.name for p in problem.parameters} | {o.name for o in problem.observables}
     resolved = resolve(problem, model, taken, wrong)

@@ -20,11 +20,10 @@ from petab_tables import (
     problem,
 )  # fmt: skip
 
-from nfanneal.errors import InputError, PointError, SpecError
+from nfanneal.errors import InputError
 from nfanneal.model.expressions import compile_numpy, symbol
 from nfanneal.spec.load import load_spec
 from nfanneal.spec.petab.formulas import FormulaError, formula
-from nfanneal.spec.point import point_of
 
 pytest.importorskip("petab", reason="nfanneal[petab] is not installed")
 
@@ -440,65 +439,12 @@ def test_what_is_no_formula(text):
         formula(text)
 
 
-def test_the_nominal_value_of_a_parameter_that_is_called_otherwise_in_a_spec(tmp_path):
-    """`lambda` is a word of expressions."""
-    path = problem(
-        tmp_path,
-        observables="observableId	observableFormula	noiseFormula\nobs_a	A*lambda	0.5\n",
-        parameters=FIRST["parameters.tsv"] + "lambda	lin	0.1	10	3	1\n",
-    )
-    checked = load_spec(path)
-    assert checked.nominal == {"k1": 0.8, "k2": 0.6, "lambda_": 3.0}
-
-
-def test_a_nominal_value_that_is_missing_is_not_made_up(tmp_path):
-    path = problem(tmp_path, **edited("parameters", ("10	0.6	1", "10		1")))
-    checked = load_spec(path)
-    assert checked.nominal == {"k1": 0.8}
-    with pytest.raises(PointError, match="no value is given for k2"):
-        point_of(checked, None, checked.nominal)
-    assert point_of(checked, {"k2": 0.5}, checked.nominal).tolist() == [0.8, 0.5]
-
-
-@pytest.mark.parametrize(
-    ("table", "column", "meant", "files"),
-    [
-        ("observables", "noiseDistribtion", "noiseDistribution", FIRST),
-        ("observables", "observableTransformaton", "observableTransformation", FIRST),
-        ("parameters", "objectivePriorTyp", "objectivePriorType", FIRST),
-        ("measurements", "noiseParameter", "noiseParameters", FIRST),
-        ("parameters", "priorDistributions", "priorDistribution", SECOND),
-    ],
-)
-def test_a_column_that_is_nearly_one_that_matters(tmp_path, table, column, meant, files):
-    header, *rows = files[f"{table}.tsv"].splitlines()
-    if meant in header:
-        header = header.replace(meant, column)
-    else:
-        header, rows = f"{header}\t{column}", [f"{row}\t1" for row in rows]
-    path = problem(tmp_path, files, **{table: "\n".join([header, *rows]) + "\n"})
-    with pytest.raises(SpecError, match=f"'{column}' is none that PEtab knows") as caught:
-        load_spec(path)
-    assert f"{table}.tsv:1:" in str(caught.value)
-    assert f"write '{meant}'" in str(caught.value)
-
-
 def test_a_period_without_a_change_changes_nothing(tmp_path):
     def value(experiments):
         return log_likelihood(problem(tmp_path, SECOND, experiments=experiments))
 
     head = "experimentId	time	conditionId\ne0	0	c0\n"
     assert value(head + "e0	2	\n") == pytest.approx(value(head), abs=1e-9)
-
-
-def test_a_renamed_parameter_keeps_its_id_as_a_label(tmp_path):
-    path = problem(
-        tmp_path,
-        observables="observableId	observableFormula	noiseFormula\nobs_a	A*lambda	0.5\n",
-        parameters=FIRST["parameters.tsv"] + "lambda	lin	0.1	10	3	1\n",
-    )
-    labels = {p.name: p.label for p in load_spec(path).meaning.free}
-    assert labels["lambda_"] == "lambda"
 
 
 def test_a_value_at_the_start_may_be_of_the_time(tmp_path):
