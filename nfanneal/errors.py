@@ -119,6 +119,10 @@ class ModelError(NfannealError):
     exit_code = ExitCode.MODEL_FAILED
 
 
+class NowhereError(ModelError):
+    """The likelihood is zero, or fails, at every draw from the prior."""
+
+
 class ModelMemoryError(ModelError):
     """There is not enough memory for so many draws at once."""
 

@@ -21,9 +21,11 @@ from nfanneal.anneal.explore import (
 from nfanneal.anneal.final_mixture import final_mixture
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.pool import Generation, Pool
-from nfanneal.anneal.progress import Activity, LevelInfo, Observer
+from nfanneal.anneal.progress import Activity, Event, LevelInfo, Observer
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal, whitening
+from nfanneal.anneal.proposals.truncated import Side, Truncated
+from nfanneal.anneal.restricted import restricted
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.searches import scout_pool, scout_prior
@@ -32,6 +34,8 @@ from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import (
     HOT_BETA,
     HOT_DRAWS,
+    KEEP_FAILED,
+    PART_DRAWS,
     Means,
     State,
     add,
@@ -39,7 +43,6 @@ from nfanneal.anneal.state import (
     level_draws,
     pool_weights,
 )
-from nfanneal.anneal.tails import Tail
 from nfanneal.anneal.training import Training, WeightedPoints, train
 from nfanneal.anneal.weights import (
     PARETO_LIMIT,
@@ -51,7 +54,7 @@ from nfanneal.anneal.weights import (
     truncated,
 )
 from nfanneal.arrays import Array
-from nfanneal.errors import ModelError
+from nfanneal.errors import ModelError, NowhereError
 from nfanneal.target import Spent, Target
 
 FINAL_LEVELS = 4
@@ -69,6 +72,10 @@ POOR_ESS = 0.02
 """A flow so poor at its own β says that the next ones take more."""
 MOST_FIRST_DRAWS = 16_384
 """Draws of the prior until one has a likelihood, at most; none more if the model failed at all."""
+FEWEST_LEVELS = 8
+"""A part of the space is only annealed where the budget has room for so many levels."""
+MOST_PARTS = 3
+"""Parts of the space that are annealed by themselves, at most."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
 
@@ -93,28 +100,29 @@ class AnnealResult:
     state: State
 
     def going_on(
-        self, spent: Spent, n_failed: int, walked: Array | None, tail: Tail | None, doubted: bool
+        self, spent: Spent, n_failed: int, walked: Array | None, side: Side | None, doubted: bool
     ) -> State | None:
         """Where another stage begins, with twice the effort; None if that is not possible.
 
-        With as much effort again only for a result that is `doubted`.
+        With as much effort again only for a result that is `doubted`; or where one `side` of a
+        coordinate is to be looked into, which may be all that is amiss.
 
-        `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior,
-        `tail` a part of it to look into.
+        `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior.
         """
         state = self.state
         most = MOST_STAGES if doubted else 0
+        side = side if len(state.parts) < MOST_PARTS else None
         if (state.effort >= MOST_EFFORT and state.stage + 1 >= most) or state.beta < 1.0:
             return None
         return replace(
             state.spending(spent),
             stage=state.stage + 1,
             level=state.level + 1,
-            effort=min(2 * state.effort, MOST_EFFORT),
+            effort=min((2 if side is None else 1) * state.effort, MOST_EFFORT),
             rounds=0,
             n_failed=state.n_failed + n_failed,
             walked=state.walked if walked is None else walked,
-            tail=tail or state.tail,
+            side=side,
         )
 
 
@@ -151,6 +159,8 @@ def anneal(
         set_randomness(means, journal.snapshot.randomness)
     while True:
         journal.begin(Snapshot(state, tuple(history), randomness_of(means)))
+        if state.side is not None:
+            state = _with_part(state, state.side, flow_settings, means)
         state = _draw(state, means)
         if state.level == 0 and settings.scout == "auto" and scouts(target):
             state = scout_prior(state, means)
@@ -199,14 +209,47 @@ def _draw(state: State, means: Means) -> State:
     state = draw_locally(state, means)
     for hot in state.hot if state.level > 0 else ():
         state = add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
+    for part in state.parts:
+        state = add(state, part, int(PART_DRAWS * draws) // len(state.parts), means)
     state = add(state, state.proposal, draws, means)
     while state.level == 0 and not np.isfinite(state.pool.log_likelihood).any():
         n = len(state.pool.log_likelihood)
         hopeless = n >= MOST_FIRST_DRAWS or state.n_failed == n
         if hopeless or not affords(state, n, means.settings):
-            raise ModelError(_nowhere(state, means.target))
+            raise NowhereError(_nowhere(state, means.target))
         state = add(state, state.proposal, n, means)
     return replace(state, rounds=state.rounds + (state.beta == 1.0))
+
+
+def _with_part(state: State, side: Side, flow: FlowSettings, means: Means) -> State:
+    """The state with a proposal for one side of a coordinate, annealed there by itself.
+
+    It is a first attempt, whose draws join the pool. Where the prior's draws on that side have no
+    likelihood there is none, and what spoke for it still does.
+    """
+    state, budget = replace(state, side=None), means.settings.max_evaluations
+    left = None if budget is None else (budget - state.n_evaluations) // 2
+    settings = replace(means.settings, extra_rounds=0, max_evaluations=left)
+    if left is not None and left < FEWEST_LEVELS * settings.draws:
+        return state
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Activity):
+            means.observe(event)
+
+    try:
+        target, seed = restricted(means.target, side), means.train_seed.spawn(1)[0]
+        found = anneal(target, flow, settings, seed, observe)
+    except NowhereError:
+        return state
+    end = found.state
+    failed = side.into(end.failed_z)[0]
+    return replace(
+        state,
+        parts=(*state.parts, Truncated(found.proposal, side)),
+        n_failed=state.n_failed + end.n_failed,
+        failed_z=np.concatenate([state.failed_z, failed])[:KEEP_FAILED],
+    ).spending(Spent(end.n_gradients, end.n_dropped, end.n_evaluations))
 
 
 def _nowhere(state: State, target: Target) -> str:
@@ -312,8 +355,6 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
     weights = pool_weights(state)
     if state.archive is not None and len(state.archive) > 1:
         weights = state.archive.balanced(weights, z, state.beta)
-    if state.tail is not None:
-        weights = state.tail.raised(weights, z)
     around, share = z, weights
     if state.walked is not None:  # they may be where the pool has nothing
         around = np.concatenate([z, state.walked])

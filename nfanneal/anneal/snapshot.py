@@ -18,8 +18,8 @@ from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.stored import restored, stored
+from nfanneal.anneal.proposals.truncated import Side, Truncated
 from nfanneal.anneal.state import Means, State
-from nfanneal.anneal.tails import Tail
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -68,7 +68,7 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     """A snapshot as JSON values and arrays by name; every proposal is there once."""
     state = snapshot.state
     generations = (*state.pool.generations, *state.path)
-    proposals = _distinct([state.proposal, *(q for _, q in state.ladder),
+    proposals = _distinct([state.proposal, *(q for _, q in state.ladder), *state.parts,
                            *(g.proposal for g in generations), *state.flows.newest])  # fmt: skip
     index = {id(proposal): i for i, proposal in enumerate(proposals)}
     layout: dict[str, Any] = {name: getattr(state, name) for name in NUMBERS}
@@ -98,7 +98,8 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     if state.seen is not None:
         arrays["seen.z"] = state.seen.z
         arrays["seen.log_likelihood"] = state.seen.log_likelihood
-    layout["tail"] = None if state.tail is None else asdict(state.tail)
+    layout["side"] = None if state.side is None else asdict(state.side)
+    layout["parts"] = [index[id(part)] for part in state.parts]
     layout["scouted"] = state.archive is not None
     if state.archive is not None:
         arrays |= {f"scouted.{name}": getattr(state.archive, name) for name in ARCHIVED}
@@ -140,7 +141,8 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         archive=_archive(plain) if layout["scouted"] else None,
         walked=plain["walked"] if layout["walked"] else None,
         seen=_seen(plain, layout["seen"]),
-        tail=None if layout["tail"] is None else Tail(**layout["tail"]),
+        side=None if layout["side"] is None else Side(**layout["side"]),
+        parts=tuple(part for q in layout["parts"] if isinstance(part := proposals[q], Truncated)),
     )
     history = tuple(
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])

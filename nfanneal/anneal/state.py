@@ -13,8 +13,8 @@ from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
+from nfanneal.anneal.proposals.truncated import Side, Truncated
 from nfanneal.anneal.settings import AnnealSettings
-from nfanneal.anneal.tails import Tail
 from nfanneal.anneal.weights import tempered, truncated
 from nfanneal.arrays import Array, Bools
 from nfanneal.target import Spent, Target
@@ -29,6 +29,8 @@ HOT_PROPOSALS = 2
 """So many: one that is trained anew on a richer pool can lose what an older one covers."""
 HOT_DRAWS = 1 / 4
 """A level draws so many points of its hot proposals too, per point of its own."""
+PART_DRAWS = 1 / 4
+"""And of those that cover a part of the space."""
 KEEP_FAILED = 1000
 """At most so many failed points are kept for the user to look at."""
 
@@ -39,7 +41,8 @@ class State:
 
     `effort` says how many times as many draws and steps as at first a level has. `walked` (m, d)
     are points that walk under the posterior, from a `stage` that ended before enough was known,
-    `seen` the likeliest draws of the prior, `tail` what too few of its draws stand for.
+    `seen` the likeliest draws of the prior. One `side` of a coordinate is to be annealed by itself,
+    if any; `parts` are the proposals that came of such annealings.
     """
 
     level: int
@@ -63,7 +66,8 @@ class State:
     stage: int = 0
     walked: Array | None = None
     seen: Seen | None = None
-    tail: Tail | None = None
+    side: Side | None = None
+    parts: tuple[Truncated, ...] = ()
 
     def spending(self, spent: Spent) -> State:
         """This state after so much more was asked."""

@@ -2,25 +2,27 @@
 
 A proposal that draws a funnel's neck, but hardly ever where the posterior is in it, gives nearly
 all of these draws no weight. What the others sum up to is as a rule far too little, and nothing
-else need speak against it: walked points are as slow to get into the neck.
+else need speak against it: walked points are as slow to get into the neck. So the next stage begins
+with an annealing of what is there alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.weights import (
     PARETO_LIMIT,
     normalized,
     pareto_k,
     tail_size,
 )
-from nfanneal.arrays import Array, Bools
+from nfanneal.arrays import Array
 
 MOST_MASS = 0.05
 """A tail has at most such a share of the posterior."""
@@ -42,23 +44,21 @@ FAR_MORE = 10.0
 """then so many times as much: of three necks one had 1.6 times, one nine, one fourteen."""
 SURELY = 2.0
 """The tail index of its weights is so many standard errors above the limit, at least."""
-RAISED = 0.3
-"""Such a share of a training is what an uncertain tail gets."""
+MOSTLY = 0.5
+"""A tail is on a side if more than such a share of its mass is."""
 FEWEST, SIZES = 50, 30
 """Draws of the smallest tail that is looked at, and how many sizes are, up to half of all draws."""
 
 
 @dataclass(frozen=True)
 class Tail:
-    """The draws z whose coordinate `column` is at most `edge`, or at least if `above`.
+    """The draws on one side of a coordinate.
 
     They are `drawn` of all draws, `effective` of them, and have a `mass` of the posterior. `row` is
     the draw at the edge.
     """
 
-    column: int
-    above: bool
-    edge: float
+    side: Side
     row: int
     drawn: int
     mass: float
@@ -69,26 +69,15 @@ class Tail:
         """What it adds to the variance of the log-evidence."""
         return self.mass**2 / self.effective
 
-    def holds(self, z: Array) -> Bools:
-        """Which of the points z (n, d) are in it."""
-        column = z[:, self.column]
-        return np.asarray(column >= self.edge if self.above else column <= self.edge)
 
-    def raised(self, weights: Array, z: Array) -> Array:
-        """Weights (n,) of points z (n, d) of a training, those in it raised to `RAISED` of all."""
-        inside = self.holds(z)
-        mass = float(weights[inside].sum())
-        if not 0.0 < mass < RAISED:
-            return weights
-        raised = np.where(inside, weights * RAISED / mass, weights * (1.0 - RAISED) / (1.0 - mass))
-        return np.asarray(raised / raised.sum())
-
-
-def uncertain_tail(z: Array, log_weight: Array, error: float) -> Tail | None:
+def uncertain_tail(
+    z: Array, log_weight: Array, error: float, annealed: Sequence[Side] = ()
+) -> Tail | None:
     """A tail of draws z (n, d) with log-weights (n,) of which nobody knows what it has, if any.
 
     Its weights have a heavy tail, and it has much of the variance, or is drawn in vain. And what it
-    may have is more than an `error` of the log-evidence.
+    may have is more than an `error` of the log-evidence. On a side that was `annealed` by itself
+    draws in vain say nothing: its own proposal has looked there.
 
     Source: the standard error (1 + k)/√m of a tail index k from m exceedances, Smith (1987),
     Estimating tails of probability distributions, doi:10.1214/aos/1176350499.
@@ -104,6 +93,7 @@ def uncertain_tail(z: Array, log_weight: Array, error: float) -> Tail | None:
     for tail in tails:
         thin = tail.variance == thinnest >= MUCH * total
         in_vain = tail.drawn >= MANY and tail.effective < hopeless * tail.drawn
+        in_vain = in_vain and not any(_mostly_in(side, tail, z, weights) for side in annealed)
         may_have = tail.mass * max(MORE * thin, FAR_MORE * in_vain)
         if may_have > error:
             suspects.append((may_have, tail))
@@ -112,6 +102,10 @@ def uncertain_tail(z: Array, log_weight: Array, error: float) -> Tail | None:
         if k - SURELY * (1.0 + k) / math.sqrt(tail_size(tail.drawn)) >= PARETO_LIMIT:
             return tail
     return None
+
+
+def _mostly_in(side: Side, tail: Tail, z: Array, weights: Array) -> bool:
+    return float(weights[tail.side.holds(z) & side.holds(z)].sum()) > MOSTLY * tail.mass
 
 
 def _tails(z: Array, weights: Array) -> Iterator[Tail]:
@@ -125,10 +119,10 @@ def _tails(z: Array, weights: Array) -> Iterator[Tail]:
             for size, m, s in zip(sizes, mass, square, strict=True):
                 if s > 0.0 and m <= MOST_MASS:
                     row = int(rows[size - 1])
-                    edge = float(z[row, column])
-                    yield Tail(column, above, edge, row, int(size), float(m), float(m**2 / s))
+                    side = Side(column, float(z[row, column]), above)
+                    yield Tail(side, row, int(size), float(m), float(m**2 / s))
 
 
 def _rows(z: Array, tail: Tail) -> NDArray[np.int64]:
-    order = np.argsort(z[:, tail.column], kind="stable")
-    return (order[::-1] if tail.above else order)[: tail.drawn]
+    order = np.argsort(z[:, tail.side.column], kind="stable")
+    return (order[::-1] if tail.side.above else order)[: tail.drawn]

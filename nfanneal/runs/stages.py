@@ -130,7 +130,8 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         if not lacking:
             return stage
         walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
-        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, tail, bool(doubt))
+        side = None if tail is None else tail.side
+        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, side, bool(doubt))
         # a budget must have room for as many draws again, and more, or the end is worse than this
         draws = MORE_DRAWS * stage.fresh
         if state is None or not affords(state, draws, task.settings.anneal):
@@ -297,19 +298,20 @@ def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tai
     """A tail of the draws that may have more than the error, or a wanted one that is larger."""
     draws, wanted = stage.final.draws, settings.enough_error
     error = max(found.log_evidence_error, wanted if wanted < math.inf else 0.0)
-    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error)
+    annealed = [part.side for part in stage.annealed.state.parts]
+    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error, annealed)
 
 
 def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:
     """What is told of a tail, in the units of its parameter."""
     z = np.nan_to_num(stage.final.draws.z)
-    theta = problem.latent.from_latent(z)[:, tail.column]
-    inside = theta[tail.holds(z)]
+    theta = problem.latent.from_latent(z)[:, tail.side.column]
+    inside = theta[tail.side.holds(z)]
     return {
         "thin_mass": tail.mass,
         "thin_effective": tail.effective,
         "thin_drawn": float(tail.drawn),
-        "thin_column": float(tail.column),
+        "thin_column": float(tail.side.column),
         "thin_above": float(np.median(inside) > np.median(theta)),
         "thin_from": float(theta[tail.row]),
     }

@@ -1,10 +1,13 @@
 """Tails that rest on few draws: found where weights have no mean, and nowhere else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from nfanneal.anneal.tails import FAR_MORE, HOPELESS, MANY, MOST_MASS, RAISED, Tail, uncertain_tail
+from nfanneal.anneal.proposals.truncated import Side
+from nfanneal.anneal.tails import FAR_MORE, HOPELESS, MANY, MORE, MOST_MASS, Tail, uncertain_tail
 from nfanneal.anneal.weights import PARETO_LIMIT, pareto_k
 
 DRAWS = 20_000
@@ -55,28 +58,45 @@ def found(z: np.ndarray, log_weight: np.ndarray, error: float = 0.02) -> Tail:
 def test_a_neck_is_found_with_its_column_and_side(seed: int, above: bool) -> None:
     z, log_weight = neck(seed, above=above)
     tail = found(z, log_weight)
-    assert (tail.column, tail.above) == (0, above)
-    assert pareto_k(log_weight[tail.holds(z)]) > PARETO_LIMIT
+    assert (tail.side.column, tail.side.above) == (0, above)
+    assert pareto_k(log_weight[tail.side.holds(z)]) > PARETO_LIMIT
     assert uncertain_tail(z, log_weight, FAR_MORE * MOST_MASS) is None  # beside such an error
+
+
+def in_vain(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A neck that a third of all draws are in, and a few heavy draws elsewhere."""
+    z, log_weight = neck(seed, share=0.3, median=-9.0)
+    log_weight[np.random.default_rng(seed).choice(DRAWS, 3)] = np.log(0.005 * DRAWS)
+    return z, log_weight
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_neck_that_is_drawn_in_vain_is_found_though_others_have_the_variance(seed: int) -> None:
-    z, log_weight = neck(seed, share=0.3, median=-9.0)
-    rng = np.random.default_rng(seed)
-    log_weight[rng.choice(DRAWS, 3)] = np.log(0.005 * DRAWS)
+    z, log_weight = in_vain(seed)
     tail = found(z, log_weight)
-    assert (tail.column, tail.above) == (0, False)
+    assert (tail.side.column, tail.side.above) == (0, False)
     assert tail.drawn >= MANY
     assert tail.effective < HOPELESS * tail.drawn
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_draws_in_vain_say_nothing_where_an_annealing_has_been(seed: int) -> None:
+    z, log_weight = in_vain(seed)
+    tail = found(z, log_weight)
+    side, error = tail.side, 1.01 * MORE * tail.mass  # its share of the variance says nothing
+    wider, elsewhere = replace(side, edge=side.edge + 0.5), Side(3, 2.0, True)
+    assert uncertain_tail(z, log_weight, error, [side]) is None
+    assert uncertain_tail(z, log_weight, error, [elsewhere, wider]) is None
+    for other in (elsewhere, replace(side, above=True), replace(side, edge=-7.0)):
+        assert uncertain_tail(z, log_weight, error, [other]) is not None
 
 
 def test_what_is_told_of_a_tail_is_that_of_the_draws_in_it() -> None:
     z, log_weight = neck(1)
     tail, weights = found(z, log_weight), np.exp(log_weight)
-    inside = tail.holds(z)
+    inside = tail.side.holds(z)
     assert inside.sum() == tail.drawn
-    assert z[tail.row, tail.column] == tail.edge
+    assert z[tail.row, tail.side.column] == tail.side.edge
     np.testing.assert_allclose(weights[inside].sum() / weights.sum(), tail.mass)
     effective = weights[inside].sum() ** 2 / (weights[inside] ** 2).sum()
     np.testing.assert_allclose(effective, tail.effective)
@@ -86,16 +106,6 @@ def test_a_single_heavy_draw_is_no_tail() -> None:
     z, log_weight = covered(4, 1.1, 1)
     log_weight[np.argmin(z[:, 0])] = np.log(0.02 * DRAWS)
     assert uncertain_tail(z, log_weight, 1e-3) is None
-
-
-def test_a_training_sees_more_of_the_tail_and_all_the_rest_alike() -> None:
-    z, log_weight = neck(1)
-    tail = found(z, log_weight)
-    weights = np.exp(log_weight) / np.exp(log_weight).sum()
-    raised, inside = tail.raised(weights, z), tail.holds(z)
-    np.testing.assert_allclose(raised.sum(), 1.0)
-    np.testing.assert_allclose(raised[inside].sum(), RAISED)
-    np.testing.assert_allclose(np.ptp(raised[~inside] / weights[~inside]), 0.0, atol=1e-9)
 
 
 def test_few_draws_or_none_of_weight_have_no_tail() -> None:

@@ -10,10 +10,13 @@ from commands import inside
 from stopping import content, differences, write_problem
 
 from nfanneal.anneal.journal import Journal
+from nfanneal.anneal.proposals.truncated import Side
+from nfanneal.anneal.tails import Tail
 from nfanneal.errors import OutputError, ResultError
 from nfanneal.model.ode_model import OdeSimulator
 from nfanneal.results import store
 from nfanneal.results.identity import run_identity
+from nfanneal.runs import stages
 from nfanneal.runs.checkpoint_file import (
     checkpoint_path,
     latest_checkpoint,
@@ -140,6 +143,25 @@ def test_a_run_stopped_in_a_later_stage_has_the_bits_of_one_that_was_not(folder)
         assert stopped.layout["run"]["stage"] > 0
         run(checked, cut, resume=True)
         assert differences(whole, cut) == []
+
+
+def test_a_run_stopped_in_the_annealing_of_a_part_has_the_bits_of_one_that_was_not(
+    folder, monkeypatch
+):
+    def tail(z, log_weight, error, annealed):
+        return None if annealed else Tail(Side(0, 0.5, True), 0, 300, 0.02, 2.0)
+
+    monkeypatch.setattr(stages, "uncertain_tail", tail)
+    checked = spec_from_text(STAGED, folder)
+    whole, cut = folder / "whole.h5", folder / "cut.h5"
+    events, sides = run(checked, whole), []
+    for share in (0.3, 0.5, 0.7, 0.9):
+        run(checked, cut, stop_after=int(share * events))
+        state = latest_checkpoint(cut)[0].layout["run"]
+        sides.append((state["side"] is not None, len(state["parts"])))
+        run(checked, cut, resume=True)
+        assert differences(whole, cut) == []
+    assert {(True, 0), (False, 1)} <= {*sides}, sides
 
 
 @pytest.mark.slow

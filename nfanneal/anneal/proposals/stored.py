@@ -7,6 +7,7 @@ whitened coordinates y with z = mean + L·y, in float32; everything outside it i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.proposals.symmetrized import Symmetrized
+from nfanneal.anneal.proposals.truncated import Side, Truncated
 from nfanneal.anneal.settings import FlowSettings
 
 
@@ -37,6 +39,10 @@ def stored(proposal: Proposal) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays = {f"base.{name}": array for name, array in own.items()}
         arrays |= {"permutations": proposal.permutations, "signs": proposal.signs}
         return {"kind": "symmetrized", "base": layout}, arrays
+    if isinstance(proposal, Truncated):
+        layout, own = stored(proposal.base)
+        arrays = {f"base.{name}": array for name, array in own.items()}
+        return {"kind": "truncated", "base": layout, "side": asdict(proposal.side)}, arrays
     if isinstance(proposal, FlowProposal):
         arrays = {"mean": proposal.mean, "cholesky": proposal.cholesky}
         arrays |= {f"flow.{k}": v.numpy() for k, v in proposal.flow.state_dict().items()}
@@ -64,6 +70,9 @@ def restored(layout: Mapping[str, Any], arrays: Mapping[str, NDArray[np.generic]
         base = restored(layout["base"], _with_prefix(arrays, "base."))
         permutations = np.asarray(arrays["permutations"], dtype=np.int64)
         return Symmetrized(base, permutations, np.asarray(arrays["signs"], dtype=np.float64))
+    if layout["kind"] == "truncated":
+        base = restored(layout["base"], _with_prefix(arrays, "base."))
+        return Truncated(base, Side(**layout["side"]))
     if layout["kind"] == "student":
         plain = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
         return StudentMixture(df=layout["df"], **plain)
