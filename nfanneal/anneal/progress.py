@@ -70,11 +70,13 @@ def seconds_left(levels: Sequence[LevelInfo]) -> float:
 class GoingOn:
     """A stage ended before enough was known, for the reasons that are told; another begins.
 
-    None does, since no more effort is allowed, if its `effort` is 0.
+    None does, since no more effort is allowed, if its `effort` is 0. It begins with an annealing of
+    the `part` that is told, if it is one.
     """
 
     effort: int
     why: str
+    part: bool = False
 
 
 @dataclass(frozen=True)

@@ -84,32 +84,57 @@ def uncertain_tail(
     """
     weights = normalized(log_weight)
     total = float((weights**2).sum())
-    if len(z) < 2 * FEWEST or not total > 0.0:
-        return None
-    hopeless = min(HOPELESS, FAR_BELOW / (total * len(z)))
     suspects: list[tuple[float, Tail]] = []
     tails = list(_tails(z, weights))
     thinnest = max((tail.variance for tail in tails), default=0.0)
     for tail in tails:
         thin = tail.variance == thinnest >= MUCH * total
-        in_vain = tail.drawn >= MANY and tail.effective < hopeless * tail.drawn
-        in_vain = in_vain and not any(_mostly_in(side, tail, z, weights) for side in annealed)
+        in_vain = _in_vain(tail, total * len(z)) and not _mostly_in(annealed, tail, z, weights)
         may_have = tail.mass * max(MORE * thin, FAR_MORE * in_vain)
         if may_have > error:
             suspects.append((may_have, tail))
-    for _, tail in sorted(suspects, key=lambda suspect: -suspect[0]):
-        k = pareto_k(log_weight[_rows(z, tail)])
-        if k - SURELY * (1.0 + k) / math.sqrt(tail_size(tail.drawn)) >= PARETO_LIMIT:
-            return tail
-    return None
+    suspects.sort(key=lambda suspect: -suspect[0])
+    return next((tail for _, tail in suspects if _heavy(tail, z, log_weight)), None)
 
 
-def _mostly_in(side: Side, tail: Tail, z: Array, weights: Array) -> bool:
-    return float(weights[tail.side.holds(z) & side.holds(z)].sum()) > MOSTLY * tail.mass
+def mass_in_vain(z: Array, log_weight: Array, annealed: Sequence[Side]) -> float:
+    """The most mass that a tail has by weights whose draws are in vain, on a side that was annealed.
+
+    Its own proposal has looked there, and half of the mass, say, may yet be missing.
+    """
+    weights = normalized(log_weight)
+    total = float((weights**2).sum())
+    there = [
+        tail
+        for tail in (_tails(z, weights) if annealed else ())
+        if _in_vain(tail, total * len(z)) and _mostly_in(annealed, tail, z, weights)
+    ]
+    there.sort(key=lambda tail: -tail.mass)
+    return next((tail.mass for tail in there if _heavy(tail, z, log_weight)), 0.0)
+
+
+def _in_vain(tail: Tail, draws_per_effective: float) -> bool:
+    """Whether hardly any of many draws in a tail is effective."""
+    hopeless = min(HOPELESS, FAR_BELOW / draws_per_effective)
+    return tail.drawn >= MANY and tail.effective < hopeless * tail.drawn
+
+
+def _heavy(tail: Tail, z: Array, log_weight: Array) -> bool:
+    """Whether the weights of the draws in a tail have a heavy tail, for sure."""
+    k = pareto_k(log_weight[_rows(z, tail)])
+    return k - SURELY * (1.0 + k) / math.sqrt(tail_size(tail.drawn)) >= PARETO_LIMIT
+
+
+def _mostly_in(sides: Sequence[Side], tail: Tail, z: Array, weights: Array) -> bool:
+    """Whether most of the mass of a tail is on one of the sides."""
+    inside = np.where(tail.side.holds(z), weights, 0.0)
+    return any(float(inside[side.holds(z)].sum()) > MOSTLY * tail.mass for side in sides)
 
 
 def _tails(z: Array, weights: Array) -> Iterator[Tail]:
     """All tails that are looked at and have some, but no more than `MOST_MASS`."""
+    if len(z) < 2 * FEWEST or not weights.any():
+        return
     sizes = np.unique(np.geomspace(FEWEST, len(z) / 2, SIZES).astype(int))
     for column in range(z.shape[1]):
         order = np.argsort(z[:, column], kind="stable")

@@ -41,15 +41,17 @@ def test_a_log_says_that_more_effort_is_made_and_why():
     out = io.StringIO()
     shown = PlainProgress(Console(file=out, width=200))
     for event in (level(0, 0.0, 1.0), Activity("drawing", 0, 1), level(1, 0.1, 2.0),
-                  level(2, 1.0, 3.0), GoingOn(2, "900 effective draws of 2,000")):  # fmt: skip
+                  level(2, 1.0, 3.0), GoingOn(2, "900 effective draws of 2,000"),
+                  GoingOn(2, "a tail rests on 3 draws", part=True)):  # fmt: skip
         shown(event)
     lines = out.getvalue().splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert "left" not in lines[0]
     assert "about 3 s left" in lines[2]
     assert lines[3] == (
         "not enough yet: 900 effective draws of 2,000; going on with 2 times the first effort"
     )
+    assert lines[4] == "not enough yet: a tail rests on 3 draws; annealing a thin tail by itself"
 
 
 def test_a_log_hears_once_a_minute_of_a_level_that_takes_long(monkeypatch):
