@@ -98,9 +98,9 @@ def uncertain_tail(
 
 
 def mass_in_vain(z: Array, log_weight: Array, annealed: Sequence[Side]) -> float:
-    """The most mass that a tail has by weights whose draws are in vain, on a side that was annealed.
+    """The most mass of a tail that is drawn in vain, by its weights, on a side that was annealed.
 
-    Its own proposal has looked there, and half of the mass, say, may yet be missing.
+    Its own proposal has looked there, and yet it may lack a part of that.
     """
     weights = normalized(log_weight)
     total = float((weights**2).sum())

@@ -296,7 +296,7 @@ def diagnosed(task: Task, stage: Stage, log_weight: Array) -> tuple[Diagnostics,
 
 
 def _witness_of(stage: Stage) -> Witness | None:
-    """What the walked points say, with what a tail that was annealed by itself may yet be lacking."""
+    """What the walked points say, and what a tail that was annealed may yet lack, in the error."""
     if stage.opinion is None:
         return None
     witness, draws = stage.opinion.witness, stage.final.draws

@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from nfanneal.anneal.proposals.truncated import Side
-from nfanneal.anneal.tails import FAR_MORE, HOPELESS, MANY, MORE, MOST_MASS, Tail, uncertain_tail
+from nfanneal.anneal.tails import (
+    FAR_MORE,
+    HOPELESS,
+    MANY,
+    MORE,
+    MOST_MASS,
+    Tail,
+    mass_in_vain,
+    uncertain_tail,
+)
 from nfanneal.anneal.weights import PARETO_LIMIT, pareto_k
 
 DRAWS = 20_000
@@ -111,3 +120,14 @@ def test_a_single_heavy_draw_is_no_tail() -> None:
 def test_few_draws_or_none_of_weight_have_no_tail() -> None:
     assert uncertain_tail(np.zeros((99, 1)), np.zeros(99), 0.0) is None
     assert uncertain_tail(np.zeros((1000, 1)), np.full(1000, -np.inf), 0.0) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mass_in_vain_is_that_of_the_tail_that_was_annealed(seed: int) -> None:
+    z, log_weight = in_vain(seed)
+    side, weights = Side(0, -2.0, False), np.exp(log_weight)
+    mass = mass_in_vain(z, log_weight, [side])
+    assert 0.0 < mass <= weights[side.holds(z)].sum() / weights.sum()
+    assert mass_in_vain(z, log_weight, []) == 0.0
+    assert mass_in_vain(z, log_weight, [Side(3, 2.0, True)]) == 0.0
+    assert mass_in_vain(*covered(4, 1.1, seed), [side]) == 0.0
