@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.contest import trained, untrained
 from nfanneal.anneal.explore import (
     HELD_OUT,
@@ -18,18 +16,18 @@ from nfanneal.anneal.explore import (
     explore,
     training_points,
 )
-from nfanneal.anneal.final_mixture import final_mixture
 from nfanneal.anneal.journal import Journal
-from nfanneal.anneal.pool import Generation, Pool
+from nfanneal.anneal.outcome import AnnealResult, result_of
+from nfanneal.anneal.pool import Pool
 from nfanneal.anneal.progress import Activity, Event, LevelInfo, Observer
-from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal
-from nfanneal.anneal.proposals.flow import FlowProposal, whitening
+from nfanneal.anneal.proposals.base import PriorProposal
+from nfanneal.anneal.proposals.flow import whitening
 from nfanneal.anneal.proposals.truncated import Side, Truncated
 from nfanneal.anneal.restricted import restricted
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.searches import scout_pool, scout_prior
-from nfanneal.anneal.settings import MOST_EFFORT, MOST_STAGES, AnnealSettings, FlowSettings
+from nfanneal.anneal.settings import MOST_EFFORT, AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import (
     HOT_BETA,
@@ -53,17 +51,9 @@ from nfanneal.anneal.weights import (
     tempered,
     truncated,
 )
-from nfanneal.arrays import Array
-from nfanneal.errors import ModelError, NowhereError
+from nfanneal.errors import NowhereError
 from nfanneal.target import Spent, Target
 
-FINAL_LEVELS = 4
-"""The final proposal is a mixture of the proposals of so many last levels.
-
-Each flow overfits its own few effective points, in places of its own; their mixture does not.
-"""
-ARCHIVED_SHARE = 0.05
-"""Share of the final draws that the archived optima get alike, whatever mass they have."""
 LEAST_ROUNDS = 2
 """In a stage that goes further, a flow is trained on what it drew at β = 1 at least once."""
 LEAST_ESS = 0.1
@@ -74,56 +64,8 @@ MOST_FIRST_DRAWS = 16_384
 """Draws of the prior until one has a likelihood, at most; none more if the model failed at all."""
 FEWEST_LEVELS = 8
 """A part of the space is only annealed where the budget has room for so many levels."""
-MOST_PARTS = 3
-"""Parts of the space that are annealed by themselves, at most."""
 MOST_HOLDS = 3
 """β stands still at most so many levels in a row."""
-
-
-@dataclass(frozen=True)
-class AnnealResult:
-    """The final proposal, the path's thinned generations, and what was seen on the way.
-
-    `state` is that of the last level, from which another stage may go on.
-    """
-
-    proposal: Proposal
-    path: tuple[Generation, ...]
-    history: tuple[LevelInfo, ...]
-    reached: float
-    n_evaluations: int
-    n_gradients: int
-    n_failed: int
-    failed_z: Array
-    n_dropped: int
-    archive: Archive | None
-    state: State
-
-    def going_on(
-        self, spent: Spent, n_failed: int, walked: Array | None, side: Side | None, doubted: bool
-    ) -> State | None:
-        """Where another stage begins, with twice the effort; None if that is not possible.
-
-        With as much effort again only for a result that is `doubted`; or where one `side` of a
-        coordinate is to be looked into, which may be all that is amiss.
-
-        `spent` and `n_failed` are what was asked since, `walked` (m, d) points of the posterior.
-        """
-        state = self.state
-        most = MOST_STAGES if doubted else 0
-        side = side if len(state.parts) < MOST_PARTS else None
-        if (state.effort >= MOST_EFFORT and state.stage + 1 >= most) or state.beta < 1.0:
-            return None
-        return replace(
-            state.spending(spent),
-            stage=state.stage + 1,
-            level=state.level + 1,
-            effort=min((2 if side is None else 1) * state.effort, MOST_EFFORT),
-            rounds=0,
-            n_failed=state.n_failed + n_failed,
-            walked=state.walked if walked is None else walked,
-            side=side,
-        )
 
 
 def anneal(
@@ -178,7 +120,7 @@ def anneal(
         info = replace(info, held_out=training.held_out, seconds=journal.seconds)
         history.append(info)
         observe(info)
-    return _result(state, history)
+    return result_of(state, history)
 
 
 def _start(dimension: int, flow: FlowSettings, settings: AnnealSettings, seed: int) -> State:
@@ -388,31 +330,3 @@ def _train(state: State, info: LevelInfo, means: Means) -> tuple[State, Training
         pool=state.pool.since(state.level + 1 - settings.keep_levels),
     ).spending(training.spent)
     return state, training
-
-
-def _result(state: State, history: list[LevelInfo]) -> AnnealResult:
-    if not isinstance(state.proposal, FlowProposal):
-        raise ModelError("the budget ended before the first level was trained")
-    proposal = final_mixture(state.pool, state.beta, FINAL_LEVELS, state.hot)
-    if state.archive is not None and len(state.archive):
-        archived = state.archive.components(state.pool.z, pool_weights(state))
-        shares = (ARCHIVED_SHARE, *((1.0 - ARCHIVED_SHARE) * w for w in proposal.weights))
-        proposal = Mixture((archived, *proposal.components), shares)  # hot ones stay the last
-    return replace(outcome_of(state, history), proposal=proposal)
-
-
-def outcome_of(state: State, history: Sequence[LevelInfo]) -> AnnealResult:
-    """What annealing came to, if it ends with this state."""
-    return AnnealResult(
-        proposal=state.proposal,
-        path=state.path,
-        history=tuple(history),
-        reached=state.beta,
-        n_evaluations=state.n_evaluations,
-        n_gradients=state.n_gradients,
-        n_failed=state.n_failed,
-        failed_z=state.failed_z,
-        n_dropped=state.n_dropped,
-        archive=state.archive,
-        state=state,
-    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.journal import Journal
-from nfanneal.anneal.loop import AnnealResult
+from nfanneal.anneal.outcome import AnnealResult
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.base import Proposal
 from nfanneal.anneal.proposals.stored import stored

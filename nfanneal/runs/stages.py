@@ -20,7 +20,8 @@ from nfanneal.anneal.final_draws import (
     final_draws,
 )
 from nfanneal.anneal.journal import Journal
-from nfanneal.anneal.loop import AnnealResult, anneal, outcome_of
+from nfanneal.anneal.loop import anneal
+from nfanneal.anneal.outcome import AnnealResult, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords

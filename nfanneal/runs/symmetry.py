@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nfanneal.anneal.exchanges import Exchanges
-from nfanneal.anneal.loop import AnnealResult
+from nfanneal.anneal.outcome import AnnealResult
 from nfanneal.anneal.progress import Activity, Observer
 from nfanneal.anneal.proposals.symmetrized import symmetrized
 from nfanneal.anneal.settings import AnnealSettings
