@@ -91,7 +91,7 @@ class Journal:
     def begin(self, snapshot: Snapshot) -> None:
         """A level begins: the answers before it are not needed any more."""
         with self._lock:
-            if self._snapshot is None or snapshot.state is not self._snapshot.state:
+            if self._snapshot is None or not _same_start(snapshot, self._snapshot):
                 self._pending.clear()
             self._snapshot, self._answers = snapshot, []
 
@@ -136,6 +136,34 @@ class Journal:
 
         values: Mapping[str, Any] = self.answer(z, kind, parts)
         return Evaluation(**values)
+
+
+@dataclass(frozen=True)
+class Within:
+    """The journal of an annealing within a level of another one, which began with `outer`."""
+
+    journal: Journal | Within
+    outer: Snapshot
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The start of its present level; None before the first."""
+        return None if self.journal.snapshot is None else self.journal.snapshot.within
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the whole run."""
+        return self.journal.seconds
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """A level begins: the answers before it are not needed any more."""
+        self.journal.begin(replace(self.outer, within=snapshot))
+
+
+def _same_start(one: Snapshot, other: Snapshot) -> bool:
+    if one.within is None or other.within is None:
+        return one.state is other.state and one.within is other.within
+    return one.state is other.state and _same_start(one.within, other.within)
 
 
 def _copied(values: Values) -> Values:

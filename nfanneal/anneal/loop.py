@@ -16,7 +16,7 @@ from nfanneal.anneal.explore import (
     explore,
     training_points,
 )
-from nfanneal.anneal.journal import Journal
+from nfanneal.anneal.journal import Journal, Within
 from nfanneal.anneal.outcome import AnnealResult, result_of
 from nfanneal.anneal.pool import Pool
 from nfanneal.anneal.progress import Activity, Event, LevelInfo, Observer
@@ -75,7 +75,7 @@ def anneal(
     seed: np.random.SeedSequence,
     observe: Observer = lambda event: None,
     *,
-    journal: Journal | None = None,
+    journal: Journal | Within | None = None,
     further: tuple[State, tuple[LevelInfo, ...]] | None = None,
 ) -> AnnealResult:
     """Train a flow on the posterior of `target`, level by level.
@@ -91,7 +91,7 @@ def anneal(
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
     rng = np.random.default_rng(local_seed)
     means = Means(target, settings, generator, rng, train_seed, observe)
-    journal = journal or Journal()
+    journal, within = journal or Journal(), None
     state = _start(target.dimension, flow_settings, settings, int(flow_seed.generate_state(1)[0]))
     history = list[LevelInfo]()
     if further is not None:
@@ -99,10 +99,13 @@ def anneal(
     if journal.snapshot is not None and journal.snapshot.state.stage >= state.stage:
         state, history = journal.snapshot.state, list(journal.snapshot.history)
         set_randomness(means, journal.snapshot.randomness)
+        within = journal.snapshot.within
     while True:
-        journal.begin(Snapshot(state, tuple(history), randomness_of(means)))
+        start = Snapshot(state, tuple(history), randomness_of(means), within)
+        journal.begin(start)
+        within = None
         if state.side is not None:
-            state = _with_part(state, state.side, flow_settings, means)
+            state = _with_part(state, state.side, flow_settings, means, Within(journal, start))
         state = _draw(state, means)
         if state.level == 0 and settings.scout == "auto" and scouts(target):
             state = scout_prior(state, means)
@@ -163,7 +166,9 @@ def _draw(state: State, means: Means) -> State:
     return replace(state, rounds=state.rounds + (state.beta == 1.0))
 
 
-def _with_part(state: State, side: Side, flow: FlowSettings, means: Means) -> State:
+def _with_part(
+    state: State, side: Side, flow: FlowSettings, means: Means, journal: Within
+) -> State:
     """The state with a proposal for one side of a coordinate, annealed there by itself.
 
     It is a first attempt, whose draws join the pool. Where the prior's draws on that side have no
@@ -181,7 +186,7 @@ def _with_part(state: State, side: Side, flow: FlowSettings, means: Means) -> St
 
     try:
         target, seed = restricted(means.target, side), means.train_seed.spawn(1)[0]
-        found = anneal(target, flow, settings, seed, observe)
+        found = anneal(target, flow, settings, seed, observe, journal=journal)
     except NowhereError:
         return state
     end = found.state

@@ -40,11 +40,15 @@ class Randomness:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at the start of a level, the levels before it, and the random sequences."""
+    """The state at the start of a level, the levels before it, and the random sequences.
+
+    And the start of a level `within` it, of the annealing of a part of the space.
+    """
 
     state: State
     history: tuple[LevelInfo, ...]
     randomness: Randomness
+    within: Snapshot | None = None
 
 
 def randomness_of(means: Means) -> Randomness:
@@ -108,6 +112,10 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     ]
     arrays |= {f"losses.{i}": info.losses for i, info in enumerate(snapshot.history)}
     layout["numpy"], layout["spawned"] = snapshot.randomness.numpy, snapshot.randomness.spawned
+    layout["within"] = None
+    if snapshot.within is not None:
+        layout["within"], own = taken_apart(snapshot.within)
+        arrays |= {f"within.{name}": array for name, array in own.items()}
     return layout, arrays
 
 
@@ -149,7 +157,9 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         for i, numbers in enumerate(layout["history"])
     )
     randomness = Randomness(plain["torch"], layout["numpy"], layout["spawned"])
-    return Snapshot(state, history, randomness)
+    inner = layout["within"]
+    within = None if inner is None else put_together(inner, _under(arrays, "within."))
+    return Snapshot(state, history, randomness, within)
 
 
 def _seen(arrays: Mapping[str, Any], n: int | None) -> Seen | None:

@@ -152,16 +152,20 @@ def test_a_run_stopped_in_the_annealing_of_a_part_has_the_bits_of_one_that_was_n
         return None if annealed else Tail(Side(0, 0.5, True), 0, 300, 0.02, 2.0)
 
     monkeypatch.setattr(stages, "uncertain_tail", tail)
-    checked = spec_from_text(STAGED, folder)
+    checked = spec_from_text(STAGED, folder, ("anneal.scout=off",))
     whole, cut = folder / "whole.h5", folder / "cut.h5"
-    events, sides = run(checked, whole), []
-    for share in (0.3, 0.5, 0.7, 0.9):
+    calls, events, levels = folder / "calls", run(checked, whole), []
+    wanted = len(calls.read_text())
+    for share in (0.12, 0.16, 0.2, 0.24, 0.9):
+        calls.unlink()
         run(checked, cut, stop_after=int(share * events))
         state = latest_checkpoint(cut)[0].layout["run"]
-        sides.append((state["side"] is not None, len(state["parts"])))
+        levels.append(state["within"] and state["within"]["level"])
+        assert len(state["parts"]) == (share == 0.9)
         run(checked, cut, resume=True)
         assert differences(whole, cut) == []
-    assert {(True, 0), (False, 1)} <= {*sides}, sides
+        assert len(calls.read_text()) == wanted + ONCE_MORE
+    assert any(levels), levels
 
 
 @pytest.mark.slow
