@@ -46,6 +46,8 @@ SURELY = 2.0
 """The tail index of its weights is so many standard errors above the limit, at least."""
 MOSTLY = 0.5
 """A tail is on a side if more than such a share of its mass is."""
+FARTHEST = 35.0
+"""Beyond it the prior has no share that a number can hold."""
 FEWEST, SIZES = 50, 30
 """Draws of the smallest tail that is looked at, and how many sizes are, up to half of all draws."""
 
@@ -142,9 +144,9 @@ def _tails(z: Array, weights: Array) -> Iterator[Tail]:
             mass = np.cumsum(weights[rows])[sizes - 1]
             square = np.cumsum(weights[rows] ** 2)[sizes - 1]
             for size, m, s in zip(sizes, mass, square, strict=True):
-                if s > 0.0 and m <= MOST_MASS:
-                    row = int(rows[size - 1])
-                    side = Side(column, float(z[row, column]), above)
+                row = int(rows[size - 1])
+                side = Side(column, float(z[row, column]), above)
+                if s > 0.0 and m <= MOST_MASS and abs(side.edge) < FARTHEST:
                     yield Tail(side, row, int(size), float(m), float(m**2 / s))
 
 
