@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import torch
-from nfanneal.anneal.outcome import AnnealResult
 from scipy.special import logsumexp
 from scipy.stats import norm
 
+from nfanneal.anneal.outcome import AnnealResult
 from nfanneal.anneal.proposals.base import log_standard_normal
 from nfanneal.anneal.settings import default_anneal_settings, default_flow_settings
 from nfanneal.anneal.weights import Evidence, evidence

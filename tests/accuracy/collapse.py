@@ -14,11 +14,11 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from nfanneal.anneal.outcome import AnnealResult
 from scipy.spatial.distance import cdist
 
 from nfanneal.anneal.final_draws import final_draws
 from nfanneal.anneal.loop import anneal
+from nfanneal.anneal.outcome import AnnealResult
 from nfanneal.anneal.weights import evidence, normalized
 from nfanneal.model.problem import Problem
 from nfanneal.runs.settings import build_settings

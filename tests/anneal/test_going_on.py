@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from nfanneal.anneal.outcome import outcome_of
 
 from nfanneal.anneal.contest import untrained
+from nfanneal.anneal.outcome import outcome_of
 from nfanneal.anneal.pool import Pool
 from nfanneal.anneal.proposals.base import PriorProposal
 from nfanneal.anneal.settings import MOST_EFFORT, MOST_STAGES, default_flow_settings

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from nfanneal.anneal.outcome import AnnealResult
 from problems import FLOW, QUICK, Array, final_evidence, gaussian_target, seed
 from scipy import stats
 
 from nfanneal.anneal.loop import anneal
+from nfanneal.anneal.outcome import AnnealResult
 from nfanneal.anneal.progress import Activity, Event
 from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.restricted import restricted
