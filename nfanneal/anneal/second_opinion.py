@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from nfanneal.anneal.archive import Archive
-from nfanneal.anneal.bridge import Walked, Witness, witness
+from nfanneal.anneal.bridge import UNSEEN, Walked, Witness, witness
 from nfanneal.anneal.coverage import RARE
 from nfanneal.anneal.explore import walks
 from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.progress import Activity, Observer
+from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.settings import FEW_DIMENSIONS, FEWEST_WALKERS
+from nfanneal.anneal.tails import mass_in_vain
 from nfanneal.anneal.walk import (
     MOST_ROUNDS,
     Ways,
@@ -51,16 +53,20 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the walked points say, and what they took."""
+    """What the walked points say, and what they took.
+
+    `annealed` are the sides of coordinates that were annealed by themselves.
+    """
 
     witness: Witness
     spent: Spent
     n_failed: int
     walked: Walked
+    annealed: tuple[Side, ...] = ()
 
     def of(self, draws: LatentDraws) -> Opinion:
         """What the same points say of more draws."""
-        return replace(self, witness=_witness(draws, self.walked))
+        return replace(self, witness=_witness(draws, self.walked, self.annealed))
 
 
 def second_opinion(
@@ -70,8 +76,11 @@ def second_opinion(
     allowed: Allowance,
     seed: np.random.SeedSequence,
     observe: Observer = lambda event: None,
+    annealed: tuple[Side, ...] = (),
 ) -> Opinion | None:
     """Let points walk from the final draws, as many and as far as is allowed.
+
+    What a tail on an `annealed` side of a coordinate may yet lack is in the error.
 
     None if too few evaluations are left of the budget, or no points are wanted.
     """
@@ -100,9 +109,12 @@ def second_opinion(
         lambda done, total: observe(Activity("second opinion", done, total)),
         int(min(max(rounds, FEWEST_ROUNDS), most)),
     )
-    return Opinion(_witness(final.draws, walked), walk.spent, walk.failed, walked)
+    said = _witness(final.draws, walked, annealed)
+    return Opinion(said, walk.spent, walk.failed, walked, annealed)
 
 
-def _witness(draws: LatentDraws, walked: Walked) -> Witness:
+def _witness(draws: LatentDraws, walked: Walked, annealed: tuple[Side, ...]) -> Witness:
     z = np.nan_to_num(draws.z)  # a bound of a prior, reached by rounding, is at infinity
-    return witness(z, draws.log_weight, walked)
+    found = witness(z, draws.log_weight, walked)
+    mass = mass_in_vain(z, draws.log_weight, annealed)
+    return replace(found, unseen=max(found.unseen, UNSEEN * mass))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nfanneal.anneal.bridge import UNSEEN, Witness
+from nfanneal.anneal.bridge import Witness
 from nfanneal.anneal.coverage import check_coverage, hardly_drawn, with_error
 from nfanneal.anneal.final_draws import (
     FinalDraws,
@@ -25,7 +25,7 @@ from nfanneal.anneal.outcome import AnnealResult, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
-from nfanneal.anneal.tails import Tail, mass_in_vain, uncertain_tail
+from nfanneal.anneal.tails import Tail, uncertain_tail
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
@@ -244,6 +244,7 @@ def with_opinion(
         ),
         seed,
         observe,
+        tuple(part.side for part in stage.annealed.state.parts),
     )
     return replace(stage, opinion=opinion)
 
@@ -269,8 +270,7 @@ def _of_error(stage: Stage, found: Diagnostics) -> tuple[float, float]:
 
     Both together are at most 1.4 times the larger one: no stage is worth the rest.
     """
-    walked = _witness_of(stage)
-    unseen = 0.0 if walked is None else walked.unseen
+    unseen = 0.0 if stage.opinion is None else stage.opinion.witness.unseen
     chance = math.sqrt(max(found.log_evidence_error**2 - unseen**2, 0.0))
     return max(chance, found.weighted_log_evidence_error), unseen
 
@@ -290,20 +290,10 @@ def diagnosed(task: Task, stage: Stage, log_weight: Array) -> tuple[Diagnostics,
         uncovered=uncovered,
         path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
         reached_beta=annealed.reached,
-        walked=_witness_of(stage),
+        walked=None if stage.opinion is None else stage.opinion.witness,
     )
     tail = _uncertain_tail(stage, found, task.settings)
     return (replace(found, **_told_of(tail, task.problem, stage)) if tail else found), tail
-
-
-def _witness_of(stage: Stage) -> Witness | None:
-    """What the walked points say, and what a tail that was annealed may yet lack, in the error."""
-    if stage.opinion is None:
-        return None
-    witness, draws = stage.opinion.witness, stage.final.draws
-    annealed = [part.side for part in stage.annealed.state.parts]
-    mass = mass_in_vain(np.nan_to_num(draws.z), draws.log_weight, annealed)
-    return replace(witness, unseen=max(witness.unseen, UNSEEN * mass))
 
 
 def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tail | None:

@@ -12,14 +12,17 @@ from nfanneal.spec.point import point_of
 pytest.importorskip("petab", reason="nfanneal[petab] is not installed")
 
 
-def test_the_nominal_value_of_a_parameter_that_is_called_otherwise_in_a_spec(tmp_path):
-    """`lambda` is a word of expressions."""
-    path = problem(
-        tmp_path,
+def renamed(folder):
+    """A problem with a parameter whose id is a word of expressions."""
+    return problem(
+        folder,
         observables="observableId	observableFormula	noiseFormula\nobs_a	A*lambda	0.5\n",
         parameters=FIRST["parameters.tsv"] + "lambda	lin	0.1	10	3	1\n",
     )
-    checked = load_spec(path)
+
+
+def test_the_nominal_value_of_a_parameter_that_is_called_otherwise_in_a_spec(tmp_path):
+    checked = load_spec(renamed(tmp_path))
     assert checked.nominal == {"k1": 0.8, "k2": 0.6, "lambda_": 3.0}
 
 
@@ -56,11 +59,7 @@ def test_a_column_that_is_nearly_one_that_matters(tmp_path, table, column, meant
 
 
 def test_a_renamed_parameter_keeps_its_id_as_a_label(tmp_path):
-    path = problem(
-        tmp_path,
-        observables="observableId	observableFormula	noiseFormula\nobs_a	A*lambda	0.5\n",
-        parameters=FIRST["parameters.tsv"] + "lambda	lin	0.1	10	3	1\n",
-    )
+    path = renamed(tmp_path)
     checked = load_spec(path)
     labels = {p.name: p.label for p in checked.meaning.free}
     assert labels["lambda_"] == "lambda"
