@@ -11,7 +11,7 @@ import torch
 
 from nfanneal.anneal.local import STIFFNESS, LocalPoints, local_points
 from nfanneal.anneal.progress import Activity, Observer
-from nfanneal.anneal.proposals.base import Mixture, Proposal, log_standard_normal
+from nfanneal.anneal.proposals.base import Mixture, PriorProposal, Proposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.proposals.symmetrized import like, unsymmetrized
 from nfanneal.anneal.scout import scouts
@@ -79,6 +79,20 @@ def final_draws(
     log_likelihood, failed = observed_values(target, z, observe)
     log_ratio = log_standard_normal(z) - (weighted_by or proposal).log_density(z)
     return LatentDraws(z, log_ratio, log_likelihood, failed)
+
+
+def fitted_share(final: FinalDraws, hot: Sequence[Proposal]) -> Array:
+    """The chances (n,) that each of the draws is of neither the prior nor one of the `hot` ones."""
+    proposal, draws = unsymmetrized(final.proposal), final.draws
+    fitted, inside = np.ones(len(draws.z)), np.isfinite(draws.z).all(axis=1)
+    z = draws.z[inside]
+    log_q = log_standard_normal(z) - draws.log_ratio[inside]
+    mixture = proposal if isinstance(proposal, Mixture) else Mixture((), ())
+    for part, weight in zip(mixture.components, mixture.weights, strict=True):
+        if isinstance(part, PriorProposal) or any(part is each for each in hot):
+            log_density = like(final.proposal, part).log_density(z)
+            fitted[inside] -= np.exp(np.log(weight) + log_density - log_q)
+    return np.maximum(fitted, 0.0)
 
 
 def drawn_until(

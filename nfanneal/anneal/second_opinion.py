@@ -14,9 +14,8 @@ from nfanneal.anneal.coverage import RARE
 from nfanneal.anneal.explore import walks
 from nfanneal.anneal.final_draws import FinalDraws, LatentDraws
 from nfanneal.anneal.progress import Activity, Observer
-from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.settings import FEW_DIMENSIONS, FEWEST_WALKERS
-from nfanneal.anneal.tails import mass_in_vain
+from nfanneal.anneal.tails import Drawn, mass_in_vain
 from nfanneal.anneal.walk import (
     MOST_ROUNDS,
     Ways,
@@ -53,20 +52,16 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the walked points say, and what they took.
-
-    `annealed` are the sides of coordinates that were annealed by themselves.
-    """
+    """What the walked points say, and what they took."""
 
     witness: Witness
     spent: Spent
     n_failed: int
     walked: Walked
-    annealed: tuple[Side, ...] = ()
 
-    def of(self, draws: LatentDraws) -> Opinion:
+    def of(self, draws: LatentDraws, drawn: Drawn) -> Opinion:
         """What the same points say of more draws."""
-        return replace(self, witness=_witness(draws, self.walked, self.annealed))
+        return replace(self, witness=_witness(draws, self.walked, drawn))
 
 
 def second_opinion(
@@ -75,12 +70,12 @@ def second_opinion(
     archive: Archive | None,
     allowed: Allowance,
     seed: np.random.SeedSequence,
+    drawn: Drawn,
     observe: Observer = lambda event: None,
-    annealed: tuple[Side, ...] = (),
 ) -> Opinion | None:
     """Let points walk from the final draws, as many and as far as is allowed.
 
-    What a tail on an `annealed` side of a coordinate may yet lack is in the error.
+    What a tail may yet lack on a side that was annealed, as `drawn` says, is in the error.
 
     None if too few evaluations are left of the budget, or no points are wanted.
     """
@@ -109,12 +104,12 @@ def second_opinion(
         lambda done, total: observe(Activity("second opinion", done, total)),
         int(min(max(rounds, FEWEST_ROUNDS), most)),
     )
-    said = _witness(final.draws, walked, annealed)
-    return Opinion(said, walk.spent, walk.failed, walked, annealed)
+    said = _witness(final.draws, walked, drawn)
+    return Opinion(said, walk.spent, walk.failed, walked)
 
 
-def _witness(draws: LatentDraws, walked: Walked, annealed: tuple[Side, ...]) -> Witness:
+def _witness(draws: LatentDraws, walked: Walked, drawn: Drawn) -> Witness:
     z = np.nan_to_num(draws.z)  # a bound of a prior, reached by rounding, is at infinity
     found = witness(z, draws.log_weight, walked)
-    mass = mass_in_vain(z, draws.log_weight, annealed)
+    mass = mass_in_vain(z, draws.log_weight, drawn)
     return replace(found, unseen=max(found.unseen, UNSEEN * mass))

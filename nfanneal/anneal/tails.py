@@ -9,7 +9,7 @@ with an annealing of what is there alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,59 +72,89 @@ class Tail:
         return self.mass**2 / self.effective
 
 
-def uncertain_tail(
-    z: Array, log_weight: Array, error: float, annealed: Sequence[Side] = ()
-) -> Tail | None:
+@dataclass(frozen=True)
+class Drawn:
+    """How n draws were made, as far as it matters to their tails.
+
+    `fitted` are the chances (n,) that each is one of a proposal that was fitted: those of the prior
+    and of hot proposals are everywhere, and say nothing where they are drawn in vain. They are only
+    asked for where there is something to say. On the sides that were `annealed` by themselves a
+    proposal has looked for what there is.
+    """
+
+    fitted: Callable[[], Array]
+    annealed: tuple[Side, ...] = ()
+
+
+def uncertain_tail(z: Array, log_weight: Array, error: float, drawn: Drawn) -> Tail | None:
     """A tail of draws z (n, d) with log-weights (n,) of which nobody knows what it has, if any.
 
     Its weights have a heavy tail, and it has much of the variance, or is drawn in vain. And what it
-    may have is more than an `error` of the log-evidence. On a side that was `annealed` by itself
-    draws in vain say nothing: its own proposal has looked there.
+    may have is more than an `error` of the log-evidence. On a side that was annealed by itself
+    draws in vain say nothing.
 
     Source: the standard error (1 + k)/√m of a tail index k from m exceedances, Smith (1987),
     Estimating tails of probability distributions, doi:10.1214/aos/1176350499.
     """
     weights = normalized(log_weight)
     total = float((weights**2).sum())
-    suspects: list[tuple[float, Tail]] = []
     tails = list(_tails(z, weights))
     thinnest = max((tail.variance for tail in tails), default=0.0)
-    for tail in tails:
-        thin = tail.variance == thinnest >= MUCH * total
-        in_vain = _in_vain(tail, total * len(z)) and not _mostly_in(annealed, tail, z, weights)
-        may_have = tail.mass * max(MORE * thin, FAR_MORE * in_vain)
-        if may_have > error:
-            suspects.append((may_have, tail))
-    suspects.sort(key=lambda suspect: -suspect[0])
-    return next((tail for _, tail in suspects if _heavy(tail, z, log_weight)), None)
+    thin = [tail for tail in tails if tail.variance == thinnest >= MUCH * total]
+    suspects = [(MORE * tail.mass, tail, 0) for tail in thin]
+    suspects += [
+        (FAR_MORE * tail.mass, tail, MANY)
+        for tail in tails
+        if _in_vain(tail, tail.drawn, weights) and not _mostly_in(drawn.annealed, tail, z, weights)
+    ]
+    suspects = sorted((s for s in suspects if s[0] > error), key=lambda suspect: -suspect[0])
+    return next(_confirmed(z, log_weight, [s[1:] for s in suspects], drawn), None)
 
 
-def mass_in_vain(z: Array, log_weight: Array, annealed: Sequence[Side]) -> float:
+def mass_in_vain(z: Array, log_weight: Array, drawn: Drawn) -> float:
     """The most mass of a tail that is drawn in vain, by its weights, on a side that was annealed.
 
     Its own proposal has looked there, and yet it may lack a part of that.
     """
     weights = normalized(log_weight)
-    total = float((weights**2).sum())
     there = [
         tail
-        for tail in (_tails(z, weights) if annealed else ())
-        if _in_vain(tail, total * len(z)) and _mostly_in(annealed, tail, z, weights)
+        for tail in (_tails(z, weights) if drawn.annealed else ())
+        if _in_vain(tail, tail.drawn, weights) and _mostly_in(drawn.annealed, tail, z, weights)
     ]
     there.sort(key=lambda tail: -tail.mass)
-    return next((tail.mass for tail in there if _heavy(tail, z, log_weight)), 0.0)
+    found = _confirmed(z, log_weight, [(tail, MANY) for tail in there], drawn)
+    return next((tail.mass for tail in found), 0.0)
 
 
-def _in_vain(tail: Tail, draws_per_effective: float) -> bool:
-    """Whether hardly any of many draws in a tail is effective."""
-    hopeless = min(HOPELESS, FAR_BELOW / draws_per_effective)
-    return tail.drawn >= MANY and tail.effective < hopeless * tail.drawn
+def _confirmed(
+    z: Array, log_weight: Array, suspects: Sequence[tuple[Tail, int]], drawn: Drawn
+) -> Iterator[Tail]:
+    """The tails, in turn, that are suspect for their draws of what was fitted alone.
+
+    With each is given how many of these it must have, in vain, at least; 0 if it need not be so.
+    """
+    fitted = drawn.fitted() if suspects else None
+    weights = normalized(log_weight)
+    for tail, fewest in suspects:
+        assert fitted is not None
+        rows = _rows(z, tail)
+        n = round(float(fitted[rows].sum()))
+        if (not fewest or _in_vain(tail, n, weights)) and _heavy(log_weight[rows], n):
+            yield tail
 
 
-def _heavy(tail: Tail, z: Array, log_weight: Array) -> bool:
-    """Whether the weights of the draws in a tail have a heavy tail, for sure."""
-    k = pareto_k(log_weight[_rows(z, tail)])
-    return k - SURELY * (1.0 + k) / math.sqrt(tail_size(tail.drawn)) >= PARETO_LIMIT
+def _in_vain(tail: Tail, n: int, weights: Array) -> bool:
+    """Whether hardly any of many draws in a tail is effective, if n of them count."""
+    hopeless = min(HOPELESS, FAR_BELOW / (len(weights) * float((weights**2).sum())))
+    return n >= MANY and tail.effective < hopeless * n
+
+
+def _heavy(log_weight: Array, n: int) -> bool:
+    """Whether the n largest log-weights (m,) of draws have a heavy tail, for sure."""
+    largest = np.sort(log_weight)[len(log_weight) - n :]
+    k = pareto_k(largest)
+    return k - SURELY * (1.0 + k) / math.sqrt(tail_size(max(n, 1))) >= PARETO_LIMIT
 
 
 def _mostly_in(sides: Sequence[Side], tail: Tail, z: Array, weights: Array) -> bool:

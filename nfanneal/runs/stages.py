@@ -18,6 +18,7 @@ from nfanneal.anneal.final_draws import (
     around_heavy,
     drawn_until,
     final_draws,
+    fitted_share,
 )
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.loop import anneal
@@ -25,7 +26,7 @@ from nfanneal.anneal.outcome import AnnealResult, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
-from nfanneal.anneal.tails import Tail, uncertain_tail
+from nfanneal.anneal.tails import Drawn, Tail, uncertain_tail
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
 from nfanneal.model.problem import Problem
@@ -67,6 +68,12 @@ class Stage:
     def fresh(self) -> int:
         """How many draws were evaluated, past those that an earlier result had."""
         return len(self.final.draws.z) - (0 if self.kept is None else len(self.kept.theta))
+
+    @property
+    def drawn(self) -> Drawn:
+        """How the draws were made, as far as it matters to their tails."""
+        state, final = self.annealed.state, self.final
+        return Drawn(lambda: fitted_share(final, state.hot), tuple(p.side for p in state.parts))
 
     @property
     def n_evaluations(self) -> int:
@@ -214,8 +221,9 @@ def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> St
         if opinion is None or rough <= 1.0 or more < 1 or more > left:
             break
         final = stage.final.followed_by(draw(more))
-        opinion = opinion.of(final.draws)
-        stage = replace(stage, final=final, opinion=opinion)
+        stage = replace(stage, final=final)
+        opinion = opinion.of(final.draws, stage.drawn)
+        stage = replace(stage, opinion=opinion)
     return stage
 
 
@@ -243,8 +251,8 @@ def with_opinion(
             taken=stage.annealed.n_evaluations if settings.anneal.moves else 0.0,
         ),
         seed,
+        stage.drawn,
         observe,
-        tuple(part.side for part in stage.annealed.state.parts),
     )
     return replace(stage, opinion=opinion)
 
@@ -300,8 +308,7 @@ def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tai
     """A tail of the draws that may have more than the error, or a wanted one that is larger."""
     draws, wanted = stage.final.draws, settings.enough_error
     error = max(found.log_evidence_error, wanted if wanted < math.inf else 0.0)
-    annealed = [part.side for part in stage.annealed.state.parts]
-    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error, annealed)
+    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error, stage.drawn)
 
 
 def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:

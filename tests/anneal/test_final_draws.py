@@ -13,9 +13,19 @@ from scipy import integrate, stats
 
 import nfanneal
 from nfanneal.anneal.differences import MOST_DIMENSIONS
-from nfanneal.anneal.final_draws import AROUND, HEAVY, FinalDraws, around_heavy, final_draws
+from nfanneal.anneal.exchanges import Exchanges
+from nfanneal.anneal.final_draws import (
+    AROUND,
+    HEAVY,
+    FinalDraws,
+    LatentDraws,
+    around_heavy,
+    final_draws,
+    fitted_share,
+)
 from nfanneal.anneal.proposals.base import Mixture, PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
+from nfanneal.anneal.proposals.symmetrized import symmetrized
 from nfanneal.anneal.weights import evidence, normalized
 from nfanneal.runs.stages import SEEN
 from nfanneal.spec.annealing import USUAL
@@ -213,3 +223,30 @@ def test_heavy_draws_stay_alone_without_a_budget_or_curvatures(wells):
     assert around_heavy(first, blind, math.inf, generator) is first
     once = around_heavy(first, problem.target, AROUND, generator)
     assert len(once.draws.log_weight) == 20_000 + AROUND
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_chances_that_draws_are_of_what_was_fitted(symmetric):
+    fitted, hot = around(1.0, 0.3), around(0.5, 0.8)
+    parts, weights = (fitted, hot, PriorProposal(2)), (0.5, 0.2, 0.3)
+    proposal = Mixture(parts, weights)
+    if symmetric:
+        group = Exchanges(np.array([[0, 1], [1, 0]]), np.ones((2, 2)))
+        proposal = symmetrized(proposal, group)
+        fitted = symmetrized(fitted, group)
+    z = proposal.draw(4000, torch.Generator().manual_seed(1))
+    log_ratio = log_standard_normal(z) - proposal.log_density(z)
+    z[0] = np.inf  # a stored draw, on a bound of its prior
+    draws = LatentDraws(z, log_ratio, np.zeros(len(z)), np.zeros(len(z), dtype=bool))
+    share = fitted_share(FinalDraws(draws, proposal), (hot,))
+    exact = 0.5 * np.exp(fitted.log_density(z[1:]) - proposal.log_density(z[1:]))
+    np.testing.assert_allclose(share[1:], exact, atol=1e-12)
+    # five standard errors of a mean of shares: a false alarm in 1.7 million
+    assert abs(share[1:].mean() - 0.5) < 5.0 * share[1:].std() / math.sqrt(len(z) - 1)
+    assert share[0] == 1.0
+    assert (fitted_share(FinalDraws(draws, around(1.0, 0.3)), ()) == 1.0).all()
+
+
+def around(mean: float, width: float) -> StudentMixture:
+    """A component around a point on the diagonal."""
+    return StudentMixture(np.full((1, 2), mean), width * np.eye(2)[None], np.zeros(1), 5.0)

@@ -14,6 +14,7 @@ from nfanneal.anneal.tails import (
     MANY,
     MORE,
     MOST_MASS,
+    Drawn,
     Tail,
     mass_in_vain,
     uncertain_tail,
@@ -49,16 +50,21 @@ def neck(
     return z[rows], log_weight[rows]
 
 
+def drawn(*annealed: Side, everywhere: int = 0) -> Drawn:
+    """All draws are of what was fitted, but for the last that are `everywhere`."""
+    return Drawn(lambda: (np.arange(DRAWS) < DRAWS - everywhere).astype(float), annealed)
+
+
 @pytest.mark.parametrize("wide", [1.0, 1.1, 1.3])
 @pytest.mark.parametrize("dimension", [1, 2, 8, 20])
 def test_tails_that_are_covered_are_not_uncertain(dimension: int, wide: float) -> None:
     # no false alarm in 240 of them
     for seed in range(20):
-        assert uncertain_tail(*covered(dimension, wide, seed), 1e-3) is None
+        assert uncertain_tail(*covered(dimension, wide, seed), 1e-3, drawn()) is None
 
 
 def found(z: np.ndarray, log_weight: np.ndarray, error: float = 0.02) -> Tail:
-    tail = uncertain_tail(z, log_weight, error)
+    tail = uncertain_tail(z, log_weight, error, drawn())
     assert tail is not None
     return tail
 
@@ -70,7 +76,9 @@ def test_a_neck_is_found_with_its_column_and_side(seed: int, above: bool) -> Non
     tail = found(z, log_weight)
     assert (tail.side.column, tail.side.above) == (0, above)
     assert pareto_k(log_weight[tail.side.holds(z)]) > PARETO_LIMIT
-    assert uncertain_tail(z, log_weight, FAR_MORE * MOST_MASS) is None  # beside such an error
+    assert (
+        uncertain_tail(z, log_weight, FAR_MORE * MOST_MASS, drawn()) is None
+    )  # beside such an error
 
 
 def in_vain(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -90,15 +98,30 @@ def test_a_neck_that_is_drawn_in_vain_is_found_though_others_have_the_variance(s
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_draws_of_the_prior_are_nowhere_in_vain(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, log_weight = rng.standard_normal((DRAWS, 20)), rng.normal(-40.0, 10.0, DRAWS)
+    own = np.arange(DRAWS) < DRAWS // 4  # where the posterior is; those of the prior never are
+    z[own] *= 0.25
+    log_weight[own] = rng.normal(0.0, 1.0, own.sum())
+    outermost = np.argmax(np.where(own, z[:, 0], -np.inf))
+    log_weight[outermost] = log_weight[own].max() + 1.0
+    assert found(z, log_weight).drawn >= MANY
+    assert uncertain_tail(z, log_weight, 0.02, drawn(everywhere=3 * DRAWS // 4)) is None
+    # nor do they hide those that are
+    assert uncertain_tail(*in_vain(seed), 0.02, drawn(everywhere=DRAWS // 10)) is not None
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_draws_in_vain_say_nothing_where_an_annealing_has_been(seed: int) -> None:
     z, log_weight = in_vain(seed)
     tail = found(z, log_weight)
     side, error = tail.side, 1.01 * MORE * tail.mass  # its share of the variance says nothing
     wider, elsewhere = replace(side, edge=side.edge + 0.5), Side(3, 2.0, True)
-    assert uncertain_tail(z, log_weight, error, [side]) is None
-    assert uncertain_tail(z, log_weight, error, [elsewhere, wider]) is None
+    assert uncertain_tail(z, log_weight, error, drawn(side)) is None
+    assert uncertain_tail(z, log_weight, error, drawn(elsewhere, wider)) is None
     for other in (elsewhere, replace(side, above=True), replace(side, edge=-7.0)):
-        assert uncertain_tail(z, log_weight, error, [other]) is not None
+        assert uncertain_tail(z, log_weight, error, drawn(other)) is not None
 
 
 def test_what_is_told_of_a_tail_is_that_of_the_draws_in_it() -> None:
@@ -115,27 +138,27 @@ def test_what_is_told_of_a_tail_is_that_of_the_draws_in_it() -> None:
 def test_a_single_heavy_draw_is_no_tail() -> None:
     z, log_weight = covered(4, 1.1, 1)
     log_weight[np.argmin(z[:, 0])] = np.log(0.02 * DRAWS)
-    assert uncertain_tail(z, log_weight, 1e-3) is None
+    assert uncertain_tail(z, log_weight, 1e-3, drawn()) is None
 
 
 def test_few_draws_or_none_of_weight_have_no_tail() -> None:
-    assert uncertain_tail(np.zeros((99, 1)), np.zeros(99), 0.0) is None
-    assert uncertain_tail(np.zeros((1000, 1)), np.full(1000, -np.inf), 0.0) is None
+    assert uncertain_tail(np.zeros((99, 1)), np.zeros(99), 0.0, drawn()) is None
+    assert uncertain_tail(np.zeros((1000, 1)), np.full(1000, -np.inf), 0.0, drawn()) is None
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_mass_in_vain_is_that_of_the_tail_that_was_annealed(seed: int) -> None:
+def test_mass_in_vain_is_that_of_the_tail_that_was_drawn(seed: int) -> None:
     z, log_weight = in_vain(seed)
     side, weights = Side(0, -2.0, False), np.exp(log_weight)
-    mass = mass_in_vain(z, log_weight, [side])
+    mass = mass_in_vain(z, log_weight, drawn(side))
     assert 0.0 < mass <= weights[side.holds(z)].sum() / weights.sum()
-    assert mass_in_vain(z, log_weight, []) == 0.0
-    assert mass_in_vain(z, log_weight, [Side(3, 2.0, True)]) == 0.0
-    assert mass_in_vain(*covered(4, 1.1, seed), [side]) == 0.0
+    assert mass_in_vain(z, log_weight, drawn()) == 0.0
+    assert mass_in_vain(z, log_weight, drawn(Side(3, 2.0, True))) == 0.0
+    assert mass_in_vain(*covered(4, 1.1, seed), drawn(side)) == 0.0
 
 
 def test_a_bound_of_the_prior_is_no_edge_of_a_tail() -> None:
     z, log_weight = in_vain(1)
     z[z[:, 0] < -2.0, 0] = np.nan_to_num(-np.inf)
-    tail = uncertain_tail(z, log_weight, 1e-3)
+    tail = uncertain_tail(z, log_weight, 1e-3, drawn())
     assert tail is None or abs(tail.side.edge) < FARTHEST

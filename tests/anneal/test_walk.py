@@ -13,6 +13,7 @@ from nfanneal.anneal.final_draws import FinalDraws, final_draws
 from nfanneal.anneal.proposals.base import PriorProposal, log_standard_normal
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.second_opinion import FEWEST_ROUNDS, Allowance, kept_back, second_opinion
+from nfanneal.anneal.tails import Drawn
 from nfanneal.anneal.walk import (
     Ways,
     begun,
@@ -21,6 +22,9 @@ from nfanneal.anneal.walk import (
     walk_apart,
 )
 from nfanneal.target import Evaluation
+
+ALL = Drawn(lambda: np.ones(2000))
+"""All final draws are of what was fitted."""
 
 
 def student(widths):
@@ -63,13 +67,13 @@ def test_a_narrow_proposal_is_found_out():
     final = FinalDraws(final_draws(target, proposal, 2000, generator), proposal)
     seed = np.random.SeedSequence(1)
     found = second_opinion(
-        replace(target, differentiable=False), final, None, Allowance(2048), seed
+        replace(target, differentiable=False), final, None, Allowance(2048), seed, ALL
     )
     assert found.witness.uncovered_mass > 0.02
     assert found.spent.evaluations > 0
     good = student((1.2, 1.2))
     final = FinalDraws(final_draws(target, good, 2000, generator), good)
-    found = second_opinion(target, final, None, Allowance(2048), seed)
+    found = second_opinion(target, final, None, Allowance(2048), seed, ALL)
     assert found.witness.uncovered_mass == 0.0
     # four errors: a false alarm in 15,000
     assert abs(found.witness.log_evidence - exact) < 4.0 * found.witness.error
@@ -98,12 +102,12 @@ def test_a_budget_is_kept():
         final_draws(target, proposal, 500, torch.Generator().manual_seed(1)), proposal
     )
     seed, most = np.random.SeedSequence(1), most_evaluations(False)
-    assert second_opinion(target, final, None, Allowance(2048, 256 * most - 1), seed) is None
-    assert second_opinion(target, final, None, Allowance(0), seed) is None
-    found = second_opinion(target, final, None, Allowance(2048, 300 * most), seed)
+    assert second_opinion(target, final, None, Allowance(2048, 256 * most - 1), seed, ALL) is None
+    assert second_opinion(target, final, None, Allowance(0), seed, ALL) is None
+    found = second_opinion(target, final, None, Allowance(2048, 300 * most), seed, ALL)
     assert 0 < found.spent.evaluations <= 300 * most
     first = FEWEST_ROUNDS * round_evaluations(False)
-    found = second_opinion(target, final, None, Allowance(2048, taken=1000.0), seed)
+    found = second_opinion(target, final, None, Allowance(2048, taken=1000.0), seed, ALL)
     assert found.spent.evaluations == 2048 * first
     assert kept_back(target, 2048, 1000.0) == 500.0
     assert kept_back(target, 2048, 1e9) == 2048 * most

@@ -148,8 +148,8 @@ def test_a_run_stopped_in_a_later_stage_has_the_bits_of_one_that_was_not(folder)
 def test_a_run_stopped_in_the_annealing_of_a_part_has_the_bits_of_one_that_was_not(
     folder, monkeypatch
 ):
-    def tail(z, log_weight, error, annealed):
-        return None if annealed else Tail(Side(0, 0.5, True), 0, 300, 0.02, 2.0)
+    def tail(z, log_weight, error, drawn):
+        return None if drawn.annealed else Tail(Side(0, 0.5, True), 0, 300, 0.02, 2.0)
 
     monkeypatch.setattr(stages, "uncertain_tail", tail)
     checked = spec_from_text(STAGED, folder, ("anneal.scout=off",))
