@@ -26,7 +26,7 @@ from nfanneal.anneal.proposals.truncated import Side, Truncated
 from nfanneal.anneal.restricted import restricted
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import scouts
-from nfanneal.anneal.searches import scout_pool, scout_prior
+from nfanneal.anneal.searches import LOOKED_AT_MORE, first_looks, scout_pool, scout_prior
 from nfanneal.anneal.settings import MOST_EFFORT, AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import (
@@ -171,12 +171,14 @@ def _with_part(
 ) -> State:
     """The state with a proposal for one side of a coordinate, annealed there by itself.
 
-    It is a first attempt, whose draws join the pool. Where the prior's draws on that side have no
-    likelihood there is none, and what spoke for it still does.
+    It is a first attempt, whose draws join the pool, and the prior there is looked at as often at
+    most as the whole one was at first, which had modes there in it. Where the prior's draws on that
+    side have no likelihood there is none, and what spoke for it still does.
     """
     state, budget = replace(state, side=None), means.settings.max_evaluations
     left = None if budget is None else (budget - state.n_evaluations) // 2
-    settings = replace(means.settings, extra_rounds=0, max_evaluations=left)
+    looks = max(first_looks(means) // LOOKED_AT_MORE, 1)
+    settings = replace(means.settings, extra_rounds=0, max_evaluations=left, looks=looks)
     if left is not None and left < FEWEST_LEVELS * settings.draws:
         return state
 

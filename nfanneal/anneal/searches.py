@@ -116,11 +116,18 @@ def scout_prior(state: State, means: Means) -> State:
 
 def _looks(means: Means) -> tuple[int, int]:
     """How many draws of the prior are looked at, at first and at most."""
-    settings = means.settings
-    if settings.looks is not None:
-        return settings.looks, LOOKED_AT_MORE * settings.looks
-    usual = LOOKED_AT[steps_by(means.target)]
-    return min(usual, LOOKED_AT_PER_DRAW * settings.draws), MOST_LOOKED_AT
+    first, given = first_looks(means), means.settings.looks
+    return first, MOST_LOOKED_AT if given is None else LOOKED_AT_MORE * first
+
+
+def first_looks(means: Means) -> int:
+    """How many draws of the prior are looked at, at first."""
+    usual, settings = LOOKED_AT[steps_by(means.target)], means.settings
+    return (
+        min(usual, LOOKED_AT_PER_DRAW * settings.draws)
+        if settings.looks is None
+        else settings.looks
+    )
 
 
 def _more_of_the_prior(state: State, means: Means, n: float) -> tuple[Draws, State]:
