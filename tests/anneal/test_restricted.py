@@ -10,11 +10,13 @@ import torch
 from problems import FLOW, QUICK, Array, final_evidence, gaussian_target, seed
 from scipy import stats
 
+from nfanneal.anneal import loop, searches
 from nfanneal.anneal.loop import anneal
 from nfanneal.anneal.outcome import AnnealResult
 from nfanneal.anneal.progress import Activity, Event
 from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.restricted import restricted
+from nfanneal.anneal.state import Means, State
 from nfanneal.target import Evaluation, Spent, Target
 
 SIDES = [Side(0, 1.1, True), Side(0, 0.95, False), Side(1, -0.7, False)]
@@ -102,6 +104,25 @@ def test_a_part_joins_the_pool_and_the_final_proposal() -> None:
     assert again is not None
     assert (again.parts, again.side) == (found.state.parts, None)
     assert again.effort == 2 * found.state.effort
+
+
+@pytest.mark.parametrize("looks", [None, 4096])
+def test_a_part_looks_at_the_prior_as_often_at_most_as_the_whole_did_at_first(
+    looks: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[tuple[int, int]] = []
+
+    def scout_prior(state: State, means: Means) -> State:
+        looked.append(searches._looks(means))
+        return searches.scout_prior(state, means)
+
+    monkeypatch.setattr(loop, "scout_prior", scout_prior)
+    target, _ = gaussian_target()
+    settings = {"scout": "auto", "looks": looks}
+    gone_on(anneal(target, FLOW, replace(BOLD, **settings), seed(1)), target, SIDES[0], **settings)
+    (of_the_whole, most), (of_the_part, at_most) = looked
+    assert of_the_part < of_the_whole
+    assert at_most <= of_the_whole < most
 
 
 def test_the_budget_is_kept_and_leaves_no_room_for_a_part() -> None:
