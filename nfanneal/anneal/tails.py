@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.weights import (
     PARETO_LIMIT,
+    effective_sample_size,
     normalized,
     pareto_k,
     tail_size,
@@ -101,11 +102,12 @@ def uncertain_tail(z: Array, log_weight: Array, error: float, drawn: Drawn) -> T
     tails = list(_tails(z, weights))
     thinnest = max((tail.variance for tail in tails), default=0.0)
     thin = [tail for tail in tails if tail.variance == thinnest >= MUCH * total]
-    suspects = [(MORE * tail.mass, tail, 0) for tail in thin]
+    hopeless = _hopeless(weights)
+    suspects = [(MORE * tail.mass, tail, False) for tail in thin]
     suspects += [
-        (FAR_MORE * tail.mass, tail, MANY)
+        (FAR_MORE * tail.mass, tail, True)
         for tail in tails
-        if _in_vain(tail, tail.drawn, weights) and not _mostly_in(drawn.annealed, tail, z, weights)
+        if _in_vain(tail, tail.drawn, hopeless) and not _mostly_in(drawn.annealed, tail, z, weights)
     ]
     suspects = sorted((s for s in suspects if s[0] > error), key=lambda suspect: -suspect[0])
     return next(_confirmed(z, log_weight, [s[1:] for s in suspects], drawn), None)
@@ -117,36 +119,41 @@ def mass_in_vain(z: Array, log_weight: Array, drawn: Drawn) -> float:
     Its own proposal has looked there, and yet it may lack a part of that.
     """
     weights = normalized(log_weight)
+    hopeless = _hopeless(weights)
     there = [
         tail
         for tail in (_tails(z, weights) if drawn.annealed else ())
-        if _in_vain(tail, tail.drawn, weights) and _mostly_in(drawn.annealed, tail, z, weights)
+        if _in_vain(tail, tail.drawn, hopeless) and _mostly_in(drawn.annealed, tail, z, weights)
     ]
     there.sort(key=lambda tail: -tail.mass)
-    found = _confirmed(z, log_weight, [(tail, MANY) for tail in there], drawn)
+    found = _confirmed(z, log_weight, [(tail, True) for tail in there], drawn)
     return next((tail.mass for tail in found), 0.0)
 
 
 def _confirmed(
-    z: Array, log_weight: Array, suspects: Sequence[tuple[Tail, int]], drawn: Drawn
+    z: Array, log_weight: Array, suspects: Sequence[tuple[Tail, bool]], drawn: Drawn
 ) -> Iterator[Tail]:
     """The tails, in turn, that are suspect for their draws of what was fitted alone.
 
-    With each is given how many of these it must have, in vain, at least; 0 if it need not be so.
+    With each is given whether it is suspect because these are in vain.
     """
-    fitted = drawn.fitted() if suspects else None
-    weights = normalized(log_weight)
-    for tail, fewest in suspects:
-        assert fitted is not None
+    if not suspects:
+        return
+    fitted, hopeless = drawn.fitted(), _hopeless(normalized(log_weight))
+    for tail, in_vain in suspects:
         rows = _rows(z, tail)
         n = round(float(fitted[rows].sum()))
-        if (not fewest or _in_vain(tail, n, weights)) and _heavy(log_weight[rows], n):
+        if (not in_vain or _in_vain(tail, n, hopeless)) and _heavy(log_weight[rows], n):
             yield tail
 
 
-def _in_vain(tail: Tail, n: int, weights: Array) -> bool:
+def _hopeless(weights: Array) -> float:
+    """The share of effective ones below which draws with these weights (n,) are in vain."""
+    return min(HOPELESS, FAR_BELOW * effective_sample_size(weights) / max(len(weights), 1))
+
+
+def _in_vain(tail: Tail, n: int, hopeless: float) -> bool:
     """Whether hardly any of many draws in a tail is effective, if n of them count."""
-    hopeless = min(HOPELESS, FAR_BELOW / (len(weights) * float((weights**2).sum())))
     return n >= MANY and tail.effective < hopeless * n
 
 
