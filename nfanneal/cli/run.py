@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from nfanneal.anneal.progress import Event, GoingOn
 from nfanneal.cli.completion import files_or
 from nfanneal.cli.files import refuse_existing
 from nfanneal.cli.words import Duration, Size
@@ -23,6 +24,7 @@ from nfanneal.report.progress import LiveProgress, PlainProgress
 from nfanneal.report.summary import print_profile, print_summary
 from nfanneal.results import store
 from nfanneal.results.identity import FINISHED, differences, result_identity, spec_identity
+from nfanneal.results.result import Result
 from nfanneal.runs.checkpoint_file import checkpoint_path, is_checkpointed
 from nfanneal.runs.cost import preset_of, with_preset
 from nfanneal.runs.output_lock import refuse_claimed
@@ -164,7 +166,7 @@ def command(
         command=shlex.join(["nfanneal", *sys.argv[1:]]),
         go_on=_go_on(sys.argv[1:]),
     )
-    errors, out = console(stderr=True), console()
+    errors, out, unmet = console(stderr=True), console(), list[str]()
     live = LiveProgress(errors, checked.spec.name) if errors.is_terminal else PlainProgress(errors)
     with logged(log, plan.command) as book:
 
@@ -176,18 +178,33 @@ def command(
             shown: list[LiveProgress | PlainProgress] = [] if quiet else [live]
             shown += [PlainProgress(each) for each in book]
             with in_turn(shown) as observe:
-                result = run_kept(checked, plan, observe, say)
+
+                def heard(event: Event) -> None:
+                    if isinstance(event, GoingOn):
+                        unmet[:] = [] if event.effort else [event.why]
+                    observe(event)
+
+                result = run_kept(checked, plan, heard, say)
         except Stopped as stopped:
             return stopped.reason.code
         for each, told in ((out, errors), *((page, page) for page in book)):
             if not (quiet and each is out):
                 print_summary(result, each)
                 told.print(f"written to {output}", highlight=False)
+        for line in _short_of(result, [] if quiet else unmet, target_ess):
+            say(line)
     if profile:
         print_profile(result, errors)
-    if target_ess is not None and result.diagnostics.ess < target_ess:
-        say(f"Warning: {len(result.draws.log_weight):,} draws are not worth {target_ess:,.0f}")
     return ExitCode.DONE if result.converged else ExitCode.NOT_TRUSTED
+
+
+def _short_of(result: Result, unmet: list[str], target_ess: float | None) -> list[str]:
+    """What was wanted of a result that is fine, and what it is not."""
+    lines = [f"Not reached: {why}. Raise anneal.draws" for why in unmet if result.converged]
+    if target_ess is not None and result.diagnostics.ess < target_ess:
+        n = len(result.draws.log_weight)
+        lines.append(f"Warning: {n:,} draws are not worth {target_ess:,.0f}")
+    return lines
 
 
 def _beside(config: Path) -> Path:

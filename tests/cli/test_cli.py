@@ -1,6 +1,7 @@
 """The command line: exit codes and words."""
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -242,6 +243,25 @@ def test_a_likelihood_of_zero_everywhere_exits_4(tmp_path, capsys):
     assert code == 4
     assert "likelihood is zero at all" in err
     assert not (tmp_path / "z.h5").exists()
+
+
+def test_what_was_wanted_and_not_reached_is_said_at_the_end(tmp_path, capsys):
+    (tmp_path / "m.py").write_text("def f(p):\n    return -0.5 * (p['x'] ** 2).sum(1)\n")
+    spec = tmp_path / "easy.yaml"
+    spec.write_text(
+        "model: {kind: python, file: m.py, log_likelihood: f}\n"
+        "parameters: {x: {shape: 2, prior: {normal: [0, 1]}}}\n"
+        "anneal: {draws: 256, effort: 8, steps: 5, scout: off}\n"
+        "output: {ess: 10}\n"
+    )
+    run = ("run", spec, "-o", tmp_path / "e.h5", "--force")
+    code, _, err = inside(capsys, *run, "--set", "output.error=1e-4")
+    assert code == 0
+    assert re.search(
+        r"Not reached: an error of [\d.]+, not 0.0001. Raise anneal.draws$", err.strip()
+    )
+    assert inside(capsys, *run, "--set", "output.error=1e-4", "--quiet") == (0, "", "")
+    assert "Not reached" not in inside(capsys, *run, "--set", "output.error=1.0")[2]
 
 
 def test_a_result_not_to_be_trusted_exits_5_and_is_written(tmp_path, capsys):
