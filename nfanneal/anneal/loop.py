@@ -171,9 +171,9 @@ def _with_part(
 ) -> State:
     """The state with a proposal for one side of a coordinate, annealed there by itself.
 
-    It is a first attempt, whose draws join the pool, and the prior there is looked at as often at
-    most as the whole one was at first, which had modes there in it. Where the prior's draws on that
-    side have no likelihood there is none, and what spoke for it still does.
+    It is a first attempt, whose draws join the pool. Searches have been all over the prior before:
+    of this side's no more draws are looked at than were of the whole at first. Where they have no
+    likelihood there is no proposal, and what spoke for it still does.
     """
     state, budget = replace(state, side=None), means.settings.max_evaluations
     left = None if budget is None else (budget - state.n_evaluations) // 2

@@ -122,12 +122,10 @@ def _looks(means: Means) -> tuple[int, int]:
 
 def first_looks(means: Means) -> int:
     """How many draws of the prior are looked at, at first."""
-    usual, settings = LOOKED_AT[steps_by(means.target)], means.settings
-    return (
-        min(usual, LOOKED_AT_PER_DRAW * settings.draws)
-        if settings.looks is None
-        else settings.looks
-    )
+    settings = means.settings
+    if settings.looks is not None:
+        return settings.looks
+    return min(LOOKED_AT[steps_by(means.target)], LOOKED_AT_PER_DRAW * settings.draws)
 
 
 def _more_of_the_prior(state: State, means: Means, n: float) -> tuple[Draws, State]:

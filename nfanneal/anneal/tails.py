@@ -110,7 +110,8 @@ def uncertain_tail(z: Array, log_weight: Array, error: float, drawn: Drawn) -> T
         if _in_vain(tail, tail.drawn, hopeless) and not _mostly_in(drawn.annealed, tail, z, weights)
     ]
     suspects = sorted((s for s in suspects if s[0] > error), key=lambda suspect: -suspect[0])
-    return next(_confirmed(z, log_weight, [s[1:] for s in suspects], drawn), None)
+    found = _confirmed(z, log_weight, [s[1:] for s in suspects], drawn, hopeless)
+    return next(found, None)
 
 
 def mass_in_vain(z: Array, log_weight: Array, drawn: Drawn) -> float:
@@ -126,12 +127,16 @@ def mass_in_vain(z: Array, log_weight: Array, drawn: Drawn) -> float:
         if _in_vain(tail, tail.drawn, hopeless) and _mostly_in(drawn.annealed, tail, z, weights)
     ]
     there.sort(key=lambda tail: -tail.mass)
-    found = _confirmed(z, log_weight, [(tail, True) for tail in there], drawn)
+    found = _confirmed(z, log_weight, [(tail, True) for tail in there], drawn, hopeless)
     return next((tail.mass for tail in found), 0.0)
 
 
 def _confirmed(
-    z: Array, log_weight: Array, suspects: Sequence[tuple[Tail, bool]], drawn: Drawn
+    z: Array,
+    log_weight: Array,
+    suspects: Sequence[tuple[Tail, bool]],
+    drawn: Drawn,
+    hopeless: float,
 ) -> Iterator[Tail]:
     """The tails, in turn, that are suspect for their draws of what was fitted alone.
 
@@ -139,7 +144,7 @@ def _confirmed(
     """
     if not suspects:
         return
-    fitted, hopeless = drawn.fitted(), _hopeless(normalized(log_weight))
+    fitted = drawn.fitted()
     for tail, in_vain in suspects:
         rows = _rows(z, tail)
         n = round(float(fitted[rows].sum()))

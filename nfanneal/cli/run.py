@@ -199,7 +199,7 @@ def command(
 
 
 def _short_of(result: Result, unmet: list[str], target_ess: float | None) -> list[str]:
-    """What was wanted of a result that is fine, and what it is not."""
+    """What was wanted of a result, and it is not, though nothing may speak against it."""
     lines = [f"Not reached: {why}. Raise anneal.draws" for why in unmet if result.converged]
     if target_ess is not None and result.diagnostics.ess < target_ess:
         n = len(result.draws.log_weight)

@@ -220,9 +220,8 @@ def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> St
         more = min(math.ceil((1.05 * rough**2 - 1.0) * n), n, settings.most_samples - n)
         if opinion is None or rough <= 1.0 or more < 1 or more > left:
             break
-        final = stage.final.followed_by(draw(more))
-        stage = replace(stage, final=final)
-        opinion = opinion.of(final.draws, stage.drawn)
+        stage = replace(stage, final=stage.final.followed_by(draw(more)))
+        opinion = opinion.of(stage.final.draws, stage.drawn)
         stage = replace(stage, opinion=opinion)
     return stage
 

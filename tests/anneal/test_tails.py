@@ -76,9 +76,8 @@ def test_a_neck_is_found_with_its_column_and_side(seed: int, above: bool) -> Non
     tail = found(z, log_weight)
     assert (tail.side.column, tail.side.above) == (0, above)
     assert pareto_k(log_weight[tail.side.holds(z)]) > PARETO_LIMIT
-    assert (
-        uncertain_tail(z, log_weight, FAR_MORE * MOST_MASS, drawn()) is None
-    )  # beside such an error
+    beside = FAR_MORE * MOST_MASS  # no error of the log-evidence that large is made larger
+    assert uncertain_tail(z, log_weight, beside, drawn()) is None
 
 
 def in_vain(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +146,7 @@ def test_few_draws_or_none_of_weight_have_no_tail() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_mass_in_vain_is_that_of_the_tail_that_was_drawn(seed: int) -> None:
+def test_mass_in_vain_is_that_of_the_tail_that_was_annealed(seed: int) -> None:
     z, log_weight = in_vain(seed)
     side, weights = Side(0, -2.0, False), np.exp(log_weight)
     mass = mass_in_vain(z, log_weight, drawn(side))
