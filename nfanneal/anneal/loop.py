@@ -27,7 +27,7 @@ from nfanneal.anneal.restricted import restricted
 from nfanneal.anneal.schedule import SCHEDULES, LevelView
 from nfanneal.anneal.scout import scouts
 from nfanneal.anneal.searches import LOOKED_AT_MORE, first_looks, scout_pool, scout_prior
-from nfanneal.anneal.settings import MOST_EFFORT, AnnealSettings, FlowSettings
+from nfanneal.anneal.settings import LEAST_ROUNDS, MOST_EFFORT, AnnealSettings, FlowSettings
 from nfanneal.anneal.snapshot import Snapshot, randomness_of, set_randomness
 from nfanneal.anneal.state import (
     HOT_BETA,
@@ -54,8 +54,6 @@ from nfanneal.anneal.weights import (
 from nfanneal.errors import NowhereError
 from nfanneal.target import Spent, Target
 
-LEAST_ROUNDS = 2
-"""In a stage that goes further, a flow is trained on what it drew at β = 1 at least once."""
 LEAST_ESS = 0.1
 """Share of a level's draws that must be effective before a flow is to be trusted."""
 POOR_ESS = 0.02

@@ -12,7 +12,7 @@ from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Mixture, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.truncated import Side
-from nfanneal.anneal.settings import MOST_EFFORT, MOST_STAGES
+from nfanneal.anneal.settings import LEAST_ROUNDS, MOST_EFFORT, MOST_STAGES
 from nfanneal.anneal.state import State, pool_weights
 from nfanneal.arrays import Array
 from nfanneal.errors import ModelError
@@ -60,7 +60,7 @@ class AnnealResult:
         """
         state = self.state
         most = MOST_STAGES if doubted else 0
-        side = side if len(state.parts) < MOST_PARTS else None
+        side = side if self._by_itself(len(state.parts)) else None
         if (state.effort >= MOST_EFFORT and state.stage + 1 >= most) or state.beta < 1.0:
             return None
         return replace(
@@ -73,6 +73,17 @@ class AnnealResult:
             walked=state.walked if walked is None else walked,
             side=side,
         )
+
+    def _by_itself(self, parts: int) -> bool:
+        """Whether another part is annealed by itself, sooner than all with twice the effort.
+
+        It takes as many levels as the path did, while a stage of twice the effort may mend it in a
+        few: the longer the path, the more of these are tried first.
+        """
+        levels = sum(info.beta < 1.0 for info in self.history)
+        effort = self.state.effort
+        dear = effort < MOST_EFFORT and levels > LEAST_ROUNDS * 2 * effort
+        return parts < MOST_PARTS and not dear
 
 
 def result_of(state: State, history: Sequence[LevelInfo]) -> AnnealResult:

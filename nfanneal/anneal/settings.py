@@ -17,6 +17,8 @@ MOST_EFFORT = 8
 """A level has so many times as many draws and steps as the first ones, at most."""
 MOST_STAGES = 4
 """Stages of as much effort follow each other, where something speaks against what came out."""
+LEAST_ROUNDS = 2
+"""In a stage that goes further, a flow is trained on what it drew at β = 1 at least once."""
 DEFAULTS: dict[str, Any] = {
     "schedule": "ess",
     "objective": "forward_kl",
