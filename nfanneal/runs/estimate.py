@@ -39,8 +39,10 @@ from nfanneal.runs.history import _history
 from nfanneal.runs.precision import judged, precise_from_the_start
 from nfanneal.runs.profile import Clock
 from nfanneal.runs.settings import Settings
-from nfanneal.runs.stages import Stage, Task, diagnosed, last_stage, left_of, with_opinion
+from nfanneal.runs.stage import Stage, Task, left_of
+from nfanneal.runs.stages import last_stage, with_opinion
 from nfanneal.runs.symmetry import as_wanted
+from nfanneal.runs.verdict import diagnosed
 from nfanneal.runtime.machine import now, this_host
 from nfanneal.target import Spent
 from nfanneal.version import versions_of

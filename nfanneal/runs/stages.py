@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from nfanneal.anneal.bridge import Witness
-from nfanneal.anneal.coverage import check_coverage, hardly_drawn, with_error
+from nfanneal.anneal.coverage import hardly_drawn, with_error
 from nfanneal.anneal.final_draws import (
     FinalDraws,
     LatentDraws,
     around_heavy,
     drawn_until,
     final_draws,
-    fitted_share,
 )
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.loop import anneal
 from nfanneal.anneal.outcome import AnnealResult, outcome_of
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
-from nfanneal.anneal.second_opinion import Allowance, Opinion, kept_back, second_opinion
+from nfanneal.anneal.second_opinion import Allowance, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
-from nfanneal.anneal.tails import Drawn, Tail, uncertain_tail
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
-from nfanneal.model.problem import Problem
-from nfanneal.results.diagnosis import UNCOVERED_LIMIT, Diagnostics, diagnose
-from nfanneal.results.diagnostics import doubts_of_draws
-from nfanneal.results.draws import WeightedDraws, in_latent
-from nfanneal.results.records import Columns, Counts
-from nfanneal.results.symmetry import Symmetry
-from nfanneal.runs.extension import Earlier
+from nfanneal.results.diagnosis import UNCOVERED_LIMIT
+from nfanneal.results.draws import in_latent
+from nfanneal.results.records import Columns
 from nfanneal.runs.settings import Settings
+from nfanneal.runs.stage import Stage, Task, left_of
 from nfanneal.runs.symmetry import kept_draws, made_symmetric
-from nfanneal.target import Spent, Target
+from nfanneal.runs.verdict import diagnosed, doubt_of, lacking_of
+from nfanneal.target import Target
 
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
@@ -47,71 +42,6 @@ SEEN = 1 / 8
 MORE_DRAWS = 2
 MOST_REFINEMENTS = 2
 """Times that draws are added where the bridge's error is too large."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What a stage came to: its annealing, its draws, and what walked points say of them.
-
-    `kept` are an earlier result's draws, where these go on from them. `searched`: evaluations that
-    a search for symmetries took.
-    """
-
-    annealed: AnnealResult
-    symmetry: Symmetry | None
-    searched: int
-    final: FinalDraws
-    kept: WeightedDraws | None
-    opinion: Opinion | None
-
-    @property
-    def fresh(self) -> int:
-        """How many draws were evaluated, past those that an earlier result had."""
-        return len(self.final.draws.z) - (0 if self.kept is None else len(self.kept.theta))
-
-    @property
-    def drawn(self) -> Drawn:
-        """How the draws were made, as far as it matters to their tails."""
-        state, final = self.annealed.state, self.final
-        return Drawn(lambda: fitted_share(final, state.hot), tuple(p.side for p in state.parts))
-
-    @property
-    def n_evaluations(self) -> int:
-        """Evaluations of log L so far, but for those of the opinion."""
-        return self.annealed.n_evaluations + self.searched + self.fresh
-
-    @property
-    def spent(self) -> Spent:
-        """What was asked since the annealing of the stage ended."""
-        asked = Spent(evaluations=self.searched + self.fresh) + self.final.spent
-        return asked if self.opinion is None else asked + self.opinion.spent
-
-    @property
-    def n_failed(self) -> int:
-        """How many of these failed."""
-        failed = int(self.final.draws.failed.sum())
-        return failed if self.opinion is None else failed + self.opinion.n_failed
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """What diagnostics look at, before there is a result."""
-
-    diagnostics: Diagnostics
-    counts: Counts
-    columns: Columns
-
-
-@dataclass(frozen=True)
-class Task:
-    """What all stages share. `target` is that of the problem, through the journal."""
-
-    problem: Problem
-    target: Target
-    settings: Settings
-    journal: Journal
-    observe: Observer
-    earlier: Earlier | None
 
 
 def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> Stage:
@@ -133,8 +63,8 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         if task.earlier:
             return stage
         found, tail = diagnosed(task, stage, stage.final.draws.log_weight)
-        doubt = _doubt(stage, found, columns)
-        lacking = doubt or _lacking(stage, found, task.settings)
+        doubt = doubt_of(stage, found, columns)
+        lacking = doubt or lacking_of(stage, found, task.settings)
         if not lacking:
             return stage
         walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
@@ -256,75 +186,6 @@ def with_opinion(
     return replace(stage, opinion=opinion)
 
 
-def _doubt(stage: Stage, found: Diagnostics, columns: Columns) -> str:
-    """What speaks against the draws, or nothing."""
-    counts = Counts(stage.n_evaluations, 0, 0, 0)
-    doubts = doubts_of_draws(Sampled(found, counts, columns))
-    return doubts[0].split(": ")[0] if doubts else ""
-
-
-def _lacking(stage: Stage, found: Diagnostics, settings: Settings) -> str:
-    """What of that which is wanted the draws are not, or nothing."""
-    if found.ess < settings.enough_ess:
-        return f"{found.ess:,.0f} effective draws of {settings.enough_ess:,.0f}"
-    if max(_of_error(stage, found)) > settings.enough_error:
-        return f"an error of {found.log_evidence_error:.2g}, not {settings.enough_error:g}"
-    return ""
-
-
-def _of_error(stage: Stage, found: Diagnostics) -> tuple[float, float]:
-    """What of the error is chance, and what is mass that no witness has seen: each is to be small.
-
-    Both together are at most 1.4 times the larger one: no stage is worth the rest.
-    """
-    unseen = 0.0 if stage.opinion is None else stage.opinion.witness.unseen
-    chance = math.sqrt(max(found.log_evidence_error**2 - unseen**2, 0.0))
-    return max(chance, found.weighted_log_evidence_error), unseen
-
-
-def diagnosed(task: Task, stage: Stage, log_weight: Array) -> tuple[Diagnostics, Tail | None]:
-    """What the weights, the path and the walk say of a stage; and a tail that is uncertain."""
-    annealed = replace(stage.annealed, proposal=stage.final.proposal)
-    coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
-    uncovered = (coverage.uncovered_mass, coverage.uncovered_error)
-    if annealed.state.seen is not None:
-        log_evidence = evidence(log_weight).log_evidence
-        shares = hardly_drawn(annealed.state.seen, annealed.proposal, log_evidence)
-        of_prior = with_error(shares)
-        uncovered = max(uncovered, of_prior, key=lambda found: found[0] - 2.0 * found[1])
-    found = diagnose(
-        log_weight,
-        uncovered=uncovered,
-        path_evidence=(coverage.path_evidence.log_evidence, coverage.path_evidence.error),
-        reached_beta=annealed.reached,
-        walked=None if stage.opinion is None else stage.opinion.witness,
-    )
-    tail = _uncertain_tail(stage, found, task.settings)
-    return (replace(found, **_told_of(tail, task.problem, stage)) if tail else found), tail
-
-
-def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tail | None:
-    """A tail of the draws that may have more than the error, or a wanted one that is larger."""
-    draws, wanted = stage.final.draws, settings.enough_error
-    error = max(found.log_evidence_error, wanted if wanted < math.inf else 0.0)
-    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error, stage.drawn)
-
-
-def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:
-    """What is told of a tail, in the units of its parameter."""
-    z = np.nan_to_num(stage.final.draws.z)
-    theta = problem.latent.from_latent(z)[:, tail.side.column]
-    inside = theta[tail.side.holds(z)]
-    return {
-        "thin_mass": tail.mass,
-        "thin_effective": tail.effective,
-        "thin_drawn": float(tail.drawn),
-        "thin_column": float(tail.side.column),
-        "thin_above": float(np.median(inside) > np.median(theta)),
-        "thin_from": float(theta[tail.row]),
-    }
-
-
 def _as_it_was(journal: Journal) -> AnnealResult:
     """The annealing that a journal starts after."""
     if journal.snapshot is None:
@@ -353,9 +214,3 @@ def _enough_draws(
     least = min(max(settings.samples, int(SEEN * annealed.n_evaluations)), most)
     first = FinalDraws(draw(least), annealed.proposal)
     return drawn_until(first, settings.enough_ess, most, draw, settings.enough_error)
-
-
-def left_of(settings: Settings, spent: int) -> float:
-    """The evaluations that the budget has left."""
-    budget = settings.anneal.max_evaluations
-    return math.inf if budget is None else budget - spent

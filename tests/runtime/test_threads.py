@@ -11,7 +11,7 @@ from commands import inside
 from processes import PYTHON, completed, script
 
 import nfanneal
-from nfanneal.runs import stages
+from nfanneal.runs import verdict
 from nfanneal.runtime.limits import job_cores
 from nfanneal.runtime.threads import over_rows
 
@@ -222,8 +222,8 @@ def test_a_diagnostic_that_draws_does_not_change_the_samples(folder, monkeypatch
         np.random.rand(1000)  # noqa: NPY002
         return check_coverage(*arguments)
 
-    check_coverage = stages.check_coverage
-    monkeypatch.setattr(stages, "check_coverage", wasteful)
+    check_coverage = verdict.check_coverage
+    monkeypatch.setattr(verdict, "check_coverage", wasteful)
     again = nfanneal.run(folder / "line.yaml", threads=1, observe=lambda event: torch.rand(10))
     np.testing.assert_array_equal(plain.draws.theta, again.draws.theta)
     np.testing.assert_array_equal(plain.draws.log_weight, again.draws.log_weight)
