@@ -16,7 +16,7 @@ from scipy.special import gammaincinv
 from nfanneal.anneal.pool import Generation
 from nfanneal.anneal.proposals.base import Proposal, log_standard_normal
 from nfanneal.anneal.weights import Evidence, evidence, mixture_log_density, normalized, tempered
-from nfanneal.arrays import Array
+from nfanneal.arrays import Array, rows_of
 
 RARE = 30.0
 """A point is under-covered if the proposal draws its surroundings this many times too rarely."""
@@ -30,16 +30,42 @@ MOST_GENERATIONS = 16
 
 
 @dataclass(frozen=True)
+class Rare:
+    """Points z (k, d) where a proposal hardly ever draws, with log prior·L (k,).
+
+    Each has a `share` (k,) of the posterior.
+    """
+
+    z: Array
+    log_joint: Array
+    share: Array
+
+    @property
+    def mass(self) -> float:
+        """What share of the posterior they have together."""
+        return float(self.share.sum())
+
+    def under(self, proposal: Proposal, log_evidence: float) -> Rare:
+        """Those where this proposal hardly ever draws."""
+        if not len(self.z):
+            return self
+        log_weight = self.log_joint - proposal.log_density(self.z)
+        return rows_of(self, log_weight - log_evidence > math.log(RARE))
+
+
+@dataclass(frozen=True)
 class Coverage:
     """What the path's points say of the final proposal.
 
     `uncovered_mass` is the posterior mass where the proposal draws `RARE` times too rarely, with
-    its standard error; `path_evidence` is the path's own estimate of log Z.
+    its standard error; `path_evidence` is the path's own estimate of log Z. `rare` are the points
+    that have that mass.
     """
 
     uncovered_mass: float
     uncovered_error: float
     path_evidence: Evidence
+    rare: Rare
 
 
 @dataclass(frozen=True)
@@ -63,16 +89,14 @@ def likeliest(z: Array, log_likelihood: Array) -> Seen:
     return Seen(z[rows], log_likelihood[rows], len(z))
 
 
-def hardly_drawn(seen: Seen, proposal: Proposal, log_evidence: float) -> Array:
-    """What share of the posterior each of the prior's draws stands for, where `proposal` hardly
+def hardly_drawn(seen: Seen, proposal: Proposal, log_evidence: float) -> Rare:
+    """The prior's draws where `proposal` hardly ever draws.
 
-    ever draws, (k,); 0 elsewhere. A plateau, where no search is led, is seen by these alone.
+    A plateau, where no search is led, is seen by these alone.
     """
-    if not len(seen.z):
-        return np.empty(0)
     log_joint = tempered(log_standard_normal(seen.z), seen.log_likelihood, 1.0)
-    under = log_joint - proposal.log_density(seen.z) - log_evidence > math.log(RARE)
-    return np.where(under, np.minimum(seen.shares(log_evidence), 1.0), 0.0)
+    share = np.minimum(seen.shares(log_evidence), 1.0)
+    return Rare(seen.z, log_joint, share).under(proposal, log_evidence)
 
 
 def with_error(shares: Array) -> tuple[float, float]:
@@ -105,13 +129,11 @@ def check_coverage(path: Sequence[Generation], proposal: Proposal, log_evidence:
     log_joint = np.concatenate([tempered(g.log_prior, g.log_likelihood, 1.0) for g in generations])
     log_mixture = mixture_log_density([g.proposal.log_density(z) for g in generations], counts)
     mass = normalized(log_joint - log_mixture)
-    heavy = np.flatnonzero(mass > 0)
-    under = np.zeros(len(z), dtype=bool)
-    log_ratio = log_joint[heavy] - proposal.log_density(z[heavy]) - log_evidence
-    under[heavy] = log_ratio > math.log(RARE)
-    uncovered = float(mass[under].sum())
-    error = math.sqrt(float(np.sum(mass**2 * (under - uncovered) ** 2)))
-    return Coverage(uncovered, error, evidence(log_joint - log_mixture))
+    rare = rows_of(Rare(z, log_joint, mass), mass > 0).under(proposal, log_evidence)
+    uncovered, square = rare.mass, float((mass**2).sum())
+    of_rare = float((rare.share**2).sum())
+    error = math.sqrt(of_rare * (1.0 - uncovered) ** 2 + (square - of_rare) * uncovered**2)
+    return Coverage(uncovered, error, evidence(log_joint - log_mixture), rare)
 
 
 def _spread(path: Sequence[Generation]) -> list[Generation]:

@@ -81,15 +81,15 @@ def final_draws(
     return LatentDraws(z, log_ratio, log_likelihood, failed)
 
 
-def fitted_share(final: FinalDraws, hot: Sequence[Proposal]) -> Array:
-    """The chances (n,) that each of the draws is of neither the prior nor one of the `hot` ones."""
+def fitted_share(final: FinalDraws, wide: Sequence[Proposal]) -> Array:
+    """The chances (n,) that draws are of neither the prior nor one of the `wide` proposals."""
     proposal, draws = unsymmetrized(final.proposal), final.draws
     fitted, inside = np.ones(len(draws.z)), np.isfinite(draws.z).all(axis=1)
     z = draws.z[inside]
     log_q = log_standard_normal(z) - draws.log_ratio[inside]
     mixture = proposal if isinstance(proposal, Mixture) else Mixture((), ())
     for part, weight in zip(mixture.components, mixture.weights, strict=True):
-        if isinstance(part, PriorProposal) or any(part is each for each in hot):
+        if isinstance(part, PriorProposal) or any(part is each for each in wide):
             log_density = like(final.proposal, part).log_density(z)
             fitted[inside] -= np.exp(np.log(weight) + log_density - log_q)
     return np.maximum(fitted, 0.0)
@@ -146,7 +146,7 @@ def around_heavy(
         final = replace(final, spent=final.spent + spent)
         if not len(found.z):
             break
-        final = _with_local(final, _around(found), target, generator, observe)
+        final = with_local(final, _around(found), AROUND, target, generator, observe)
     return final
 
 
@@ -157,19 +157,20 @@ def _around(points: LocalPoints) -> StudentMixture:
     return LocalPoints(*parts).mixture(1.0)
 
 
-def _with_local(
+def with_local(
     final: FinalDraws,
     around: StudentMixture,
+    more: int,
     target: Target,
     generator: torch.Generator,
     observe: Observer,
 ) -> FinalDraws:
-    """The draws and `AROUND` local ones, all weighted under the mixture of both proposals.
+    """The draws and so many `more` local ones, all weighted under the mixture of both proposals.
 
     Where the proposal is symmetric, so are the local one and the mixture.
     """
     draws, n = final.draws, len(final.draws.z)
-    share = AROUND / (n + AROUND)
+    share = more / (n + more)
     old, local = unsymmetrized(final.proposal), like(final.proposal, around)
     components = old.components if isinstance(old, Mixture) else (old,)
     weights = old.weights if isinstance(old, Mixture) else (1.0,)
@@ -182,8 +183,8 @@ def _with_local(
     log_local[inside] = local.log_density(z) - log_standard_normal(z)
     log_mixture = np.logaddexp(math.log1p(-share) - draws.log_ratio, math.log(share) + log_local)
     reweighted = replace(draws, log_ratio=-log_mixture)
-    more = final_draws(target, local, AROUND, generator, observe, weighted_by=proposal)
-    return replace(final, draws=reweighted, proposal=proposal).followed_by(more)
+    fresh = final_draws(target, local, more, generator, observe, weighted_by=proposal)
+    return replace(final, draws=reweighted, proposal=proposal).followed_by(fresh)
 
 
 def refuse_zero(parts: Sequence[Array]) -> None:

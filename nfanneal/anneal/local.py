@@ -57,13 +57,13 @@ class LocalPoints:
         log_joint = beta * self.log_likelihood - 0.5 * np.einsum("kd,kd->k", self.z, self.z)
         return np.asarray(log_joint - 0.5 * np.log(self._axes(beta)[0]).sum(axis=1))
 
-    def mixture(self, beta: float) -> StudentMixture:
+    def mixture(self, beta: float, stiffnesses: tuple[float, ...] = STIFFNESS) -> StudentMixture:
         """Equally weighted Student-t components with precision c·I + β·information.
 
         Those that are the same, as a point may be there many times, become one of their weight.
         """
         k, d = self.z.shape
-        stiffness = np.resize(STIFFNESS, k)
+        stiffness = np.resize(stiffnesses, k)
         distinct = np.unique(
             np.column_stack([self.z, stiffness]), axis=0, return_index=True, return_counts=True
         )

@@ -152,8 +152,8 @@ def _draw(state: State, means: Means) -> State:
     state = draw_locally(state, means)
     for hot in state.hot if state.level > 0 else ():
         state = add(state, hot, int(HOT_DRAWS * draws) // len(state.hot), means)
-    for part in state.parts:
-        state = add(state, part, int(PART_DRAWS * draws) // len(state.parts), means)
+    for part in state.beside:
+        state = add(state, part, int(PART_DRAWS * draws) // len(state.beside), means)
     state = add(state, state.proposal, draws, means)
     while state.level == 0 and not np.isfinite(state.pool.log_likelihood).any():
         n = len(state.pool.log_likelihood)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from nfanneal.anneal.archive import Archive
 from nfanneal.anneal.final_mixture import final_mixture
+from nfanneal.anneal.patches import Patched
 from nfanneal.anneal.pool import Generation
 from nfanneal.anneal.progress import LevelInfo
 from nfanneal.anneal.proposals.base import Mixture, Proposal
@@ -47,6 +48,22 @@ class AnnealResult:
     n_dropped: int
     archive: Archive | None
     state: State
+
+    def after_patch(self, found: Patched) -> AnnealResult:
+        """This, with a patch for the levels to come, if one was of use, and what that took."""
+        state = replace(self.state, patch=found.patch or self.state.patch)
+        return replace(self, state=state).having_spent(found.spent, found.n_failed)
+
+    def having_spent(self, spent: Spent, n_failed: int) -> AnnealResult:
+        """This after so much was asked, and so many points failed, for what is not kept."""
+        return replace(
+            self,
+            n_evaluations=self.n_evaluations + spent.evaluations,
+            n_gradients=self.n_gradients + spent.gradients,
+            n_dropped=self.n_dropped + spent.dropped,
+            n_failed=self.n_failed + n_failed,
+            state=replace(self.state.spending(spent), n_failed=self.state.n_failed + n_failed),
+        )
 
     def going_on(
         self, spent: Spent, n_failed: int, walked: Array | None, side: Side | None, doubted: bool

@@ -71,12 +71,13 @@ class GoingOn:
     """A stage ended before enough was known, for the reasons that are told; another begins.
 
     None does, since no more effort is allowed, if its `effort` is 0. It begins with an annealing of
-    the `part` that is told, if it is one.
+    the `part` that is told, if it is one. Or its draws are made anew, with a `patch`.
     """
 
     effort: int
     why: str
     part: bool = False
+    patch: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,5 +111,5 @@ def second_opinion(
 def _witness(draws: LatentDraws, walked: Walked, drawn: Drawn) -> Witness:
     z = np.nan_to_num(draws.z)  # a bound of a prior, reached by rounding, is at infinity
     found = witness(z, draws.log_weight, walked)
-    mass = mass_in_vain(z, draws.log_weight, drawn)
-    return replace(found, unseen=max(found.unseen, UNSEEN * mass))
+    unseen = UNSEEN * mass_in_vain(z, draws.log_weight, drawn)
+    return replace(found, unseen=unseen, unseen_error=0.0) if unseen > found.unseen else found

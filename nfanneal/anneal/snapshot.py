@@ -15,7 +15,7 @@ from nfanneal.anneal.contest import Flows
 from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool
 from nfanneal.anneal.progress import LevelInfo
-from nfanneal.anneal.proposals.base import Proposal
+from nfanneal.anneal.proposals.base import Mixture, Proposal
 from nfanneal.anneal.proposals.flow import FlowProposal
 from nfanneal.anneal.proposals.stored import restored, stored
 from nfanneal.anneal.proposals.truncated import Side, Truncated
@@ -72,7 +72,7 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
     """A snapshot as JSON values and arrays by name; every proposal is there once."""
     state = snapshot.state
     generations = (*state.pool.generations, *state.path)
-    proposals = _distinct([state.proposal, *(q for _, q in state.ladder), *state.parts,
+    proposals = _distinct([state.proposal, *(q for _, q in state.ladder), *state.beside,
                            *(g.proposal for g in generations), *state.flows.newest])  # fmt: skip
     index = {id(proposal): i for i, proposal in enumerate(proposals)}
     layout: dict[str, Any] = {name: getattr(state, name) for name in NUMBERS}
@@ -104,6 +104,7 @@ def taken_apart(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, NDArray[A
         arrays["seen.log_likelihood"] = state.seen.log_likelihood
     layout["side"] = None if state.side is None else asdict(state.side)
     layout["parts"] = [index[id(part)] for part in state.parts]
+    layout["patch"] = None if state.patch is None else index[id(state.patch)]
     layout["scouted"] = state.archive is not None
     if state.archive is not None:
         arrays |= {f"scouted.{name}": getattr(state.archive, name) for name in ARCHIVED}
@@ -151,6 +152,7 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
         seen=_seen(plain, layout["seen"]),
         side=None if layout["side"] is None else Side(**layout["side"]),
         parts=tuple(part for q in layout["parts"] if isinstance(part := proposals[q], Truncated)),
+        patch=_patch(proposals, layout["patch"]),
     )
     history = tuple(
         LevelInfo(**numbers, losses=plain[f"losses.{i}"])
@@ -160,6 +162,11 @@ def put_together(layout: Mapping[str, Any], arrays: Arrays) -> Snapshot:
     inner = layout["within"]
     within = None if inner is None else put_together(inner, _under(arrays, "within."))
     return Snapshot(state, history, randomness, within)
+
+
+def _patch(proposals: Sequence[Proposal], index: int | None) -> Mixture | None:
+    found = None if index is None else proposals[index]
+    return found if isinstance(found, Mixture) else None
 
 
 def _seen(arrays: Mapping[str, Any], n: int | None) -> Seen | None:

@@ -12,7 +12,7 @@ from nfanneal.anneal.contest import Flows
 from nfanneal.anneal.coverage import Seen
 from nfanneal.anneal.pool import Generation, Pool, make_generation
 from nfanneal.anneal.progress import Activity, Observer
-from nfanneal.anneal.proposals.base import Proposal
+from nfanneal.anneal.proposals.base import Mixture, Proposal
 from nfanneal.anneal.proposals.truncated import Side, Truncated
 from nfanneal.anneal.settings import AnnealSettings
 from nfanneal.anneal.weights import tempered, truncated
@@ -30,7 +30,7 @@ HOT_PROPOSALS = 2
 HOT_DRAWS = 1 / 4
 """A level draws so many points of its hot proposals too, per point of its own."""
 PART_DRAWS = 1 / 4
-"""And of those that cover a part of the space."""
+"""And of those that cover a part of the space, and of a patch."""
 KEEP_FAILED = 1000
 """At most so many failed points are kept for the user to look at."""
 
@@ -42,7 +42,8 @@ class State:
     `effort` says how many times as many draws and steps as at first a level has. `walked` (m, d)
     are points that walk under the posterior, from a `stage` that ended before enough was known,
     `seen` the likeliest draws of the prior. One `side` of a coordinate is to be annealed by itself,
-    if any; `parts` are the proposals that came of such annealings.
+    if any; `parts` are the proposals that came of such annealings. A `patch` draws where the final
+    proposal of an earlier stage hardly did.
     """
 
     level: int
@@ -68,6 +69,7 @@ class State:
     seen: Seen | None = None
     side: Side | None = None
     parts: tuple[Truncated, ...] = ()
+    patch: Mixture | None = None
 
     def spending(self, spent: Spent) -> State:
         """This state after so much more was asked."""
@@ -77,6 +79,17 @@ class State:
             n_gradients=self.n_gradients + spent.gradients,
             n_dropped=self.n_dropped + spent.dropped,
         )
+
+    @property
+    def beside(self) -> tuple[Proposal, ...]:
+        """Proposals that levels draw of beside their own, for what these miss."""
+        return self.parts if self.patch is None else (*self.parts, self.patch)
+
+    @property
+    def wide(self) -> tuple[Proposal, ...]:
+        """Those that draw where hardly anything is, by design: hot ones, and what is in a patch."""
+        patch = () if self.patch is None else (self.patch, *self.patch.components)
+        return (*self.hot, *patch)
 
     @property
     def hot(self) -> tuple[Proposal, ...]:

@@ -56,6 +56,8 @@ def going_on_line(event: GoingOn) -> str:
     """One plain line about another stage."""
     if not event.effort:
         return f"not reached: {event.why}; no more effort is allowed"
+    if event.patch:
+        return f"not enough yet: {event.why}; drawing anew where the flow hardly draws, too"
     if event.part:
         return f"not enough yet: {event.why}; annealing a thin tail by itself"
     return f"not enough yet: {event.why}; going on with {event.effort} times the first effort"

@@ -42,7 +42,7 @@ from nfanneal.runs.settings import Settings
 from nfanneal.runs.stage import Stage, Task, left_of
 from nfanneal.runs.stages import last_stage, with_opinion
 from nfanneal.runs.symmetry import as_wanted
-from nfanneal.runs.verdict import diagnosed
+from nfanneal.runs.verdict import verdict
 from nfanneal.runtime.machine import now, this_host
 from nfanneal.target import Spent
 from nfanneal.version import versions_of
@@ -79,8 +79,7 @@ def estimate(
     task = Task(problem, journal.recorded(problem.target), settings, journal, observe, earlier)
     stage = last_stage(task, columns, anneal_seed)
     final, symmetry, kept = stage.final, stage.symmetry, stage.kept
-    asked = stage.n_evaluations + (stage.opinion.spent.evaluations if stage.opinion else 0)
-    left = left_of(settings, asked)
+    left = left_of(settings, stage.n_evaluations)
     solved = judged(problem, final, judge_seed, left, fixed=kept is not None)
     asked_in_vain = Spent()
     if solved.problem is not problem:
@@ -95,7 +94,7 @@ def estimate(
     draws, symmetry = as_wanted(draws, symmetry, settings.fold, problem.latent)
     observe(Activity("checking coverage", 0, 1))
     diagnostics = replace(
-        diagnosed(replace(task, problem=problem), stage, draws.log_weight)[0],
+        verdict(replace(task, problem=problem), stage, draws.log_weight, columns).diagnostics,
         tightening=problem.tightening,
         solver_change=precision.change,
         solver_spread=precision.spread,

@@ -55,12 +55,12 @@ class Stage:
     def drawn(self) -> Drawn:
         """How the draws were made, as far as it matters to their tails."""
         state, final = self.annealed.state, self.final
-        return Drawn(lambda: fitted_share(final, state.hot), tuple(p.side for p in state.parts))
+        return Drawn(lambda: fitted_share(final, state.wide), tuple(p.side for p in state.parts))
 
     @property
     def n_evaluations(self) -> int:
-        """Evaluations of log L so far, but for those of the opinion."""
-        return self.annealed.n_evaluations + self.searched + self.fresh
+        """Evaluations of log L so far."""
+        return self.annealed.n_evaluations + self.spent.evaluations
 
     @property
     def spent(self) -> Spent:

@@ -21,6 +21,7 @@ from nfanneal.anneal.final_draws import (
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.loop import anneal
 from nfanneal.anneal.outcome import AnnealResult, outcome_of
+from nfanneal.anneal.patches import can_be_patched, patched
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, kept_back, second_opinion
 from nfanneal.anneal.state import State, affords
@@ -32,14 +33,16 @@ from nfanneal.results.records import Columns
 from nfanneal.runs.settings import Settings
 from nfanneal.runs.stage import Stage, Task, left_of
 from nfanneal.runs.symmetry import kept_draws, made_symmetric
-from nfanneal.runs.verdict import diagnosed, doubt_of, lacking_of
-from nfanneal.target import Target
+from nfanneal.runs.verdict import Verdict, verdict
+from nfanneal.target import Spent, Target
 
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
 SEEN = 1 / 8
 """Final draws at least, as a share of the annealing's evaluations."""
 MORE_DRAWS = 2
+MOST_PATCHES, LESS = 4, 1.1
+"""Times that a stage's proposal is patched, for as long as the error is so many times less."""
 MOST_REFINEMENTS = 2
 """Times that draws are added where the bridge's error is too large."""
 
@@ -62,14 +65,14 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         stage = _stage(task, own, further)
         if task.earlier:
             return stage
-        found, tail = diagnosed(task, stage, stage.final.draws.log_weight)
-        doubt = doubt_of(stage, found, columns)
-        lacking = doubt or lacking_of(stage, found, task.settings)
+        choice_seed, patch_seed = own.spawn(2)
+        stage, said = _mended(task, stage, columns, patch_seed)
+        lacking, side = said.lacking, None if said.tail is None else said.tail.side
         if not lacking:
             return stage
-        walked = _known_of_the_posterior(stage, np.random.default_rng(own.spawn(1)[0]))
-        side = None if tail is None else tail.side
-        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, side, bool(doubt))
+        walked = _known_of_the_posterior(stage, np.random.default_rng(choice_seed))
+        doubted = bool(said.doubt)
+        state = stage.annealed.going_on(stage.spent, stage.n_failed, walked, side, doubted)
         # a budget must have room for as many draws again, and more, or the end is worse than this
         draws = MORE_DRAWS * stage.fresh
         if state is None or not affords(state, draws, task.settings.anneal):
@@ -79,6 +82,24 @@ def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> St
         further = (state, stage.annealed.history)
 
 
+def _mended(
+    task: Task, stage: Stage, columns: Columns, seed: np.random.SeedSequence
+) -> tuple[Stage, Verdict]:
+    """The stage with a proposal that is patched for as long as that mends it, and its verdict."""
+    said = verdict(task, stage, stage.final.draws.log_weight, columns)
+    for patch_seed in seed.spawn(MOST_PATCHES):
+        if not said.lacking or not _can_be_patched(task, stage, said):
+            break
+        before, error = stage.final, said.diagnostics.log_evidence_error
+        stage = _patched(task, stage, said, patch_seed)
+        if stage.final is before:
+            break
+        said = verdict(task, stage, stage.final.draws.log_weight, columns)
+        if said.diagnostics.log_evidence_error > error / LESS:
+            break
+    return stage, said
+
+
 def _known_of_the_posterior(stage: Stage, rng: np.random.Generator) -> Array | None:
     """Where points walked to, and draws of the prior for the mass that these alone saw."""
     walked = None if stage.opinion is None else stage.opinion.walked.z
@@ -86,13 +107,48 @@ def _known_of_the_posterior(stage: Stage, rng: np.random.Generator) -> Array | N
     if walked is None or state.seen is None:
         return walked
     log_evidence = evidence(log_weight).log_evidence
-    shares = hardly_drawn(state.seen, stage.final.proposal, log_evidence)
-    mass, error = with_error(shares)
+    seen = hardly_drawn(state.seen, stage.final.proposal, log_evidence)
+    mass, error = with_error(seen.share)
     if mass < UNCOVERED_LIMIT or mass <= 2.0 * error:
         return walked
     n = math.ceil(len(walked) * mass / (1.0 + mass))
-    both = np.concatenate([walked, state.seen.z[systematic_resample(shares, n, rng)]])
+    both = np.concatenate([walked, seen.z[systematic_resample(seen.share, n, rng)]])
     return rng.permutation(both)
+
+
+def _can_be_patched(task: Task, stage: Stage, said: Verdict) -> bool:
+    left, settings = left_of(task.settings, stage.n_evaluations), task.settings.anneal
+    left -= kept_back(task.target, settings.walkers * stage.annealed.state.effort, left)
+    return can_be_patched(stage.final, said.met, task.target, left)
+
+
+def _patched(task: Task, stage: Stage, said: Verdict, seed: np.random.SeedSequence) -> Stage:
+    """The stage with draws of a proposal that has a patch, and with what walks from these say.
+
+    Where it is no use, only what was asked is more than it was.
+    """
+    effort = stage.annealed.state.effort
+    task.observe(GoingOn(effort, said.lacking, patch=True))
+    patch_seed, draw_seed, walk_seed, more_seed = seed.spawn(4)
+    target, settings, final = task.target, task.settings, stage.final
+    found = patched(final, said.met, target, patch_seed, task.observe)
+    annealed, proposal = stage.annealed.after_patch(found), found.proposal
+    if proposal is None:
+        return replace(stage, annealed=annealed)
+    unkept = Spent(evaluations=len(final.draws.z)) + final.spent
+    n_failed = int(final.draws.failed.sum())
+    if stage.opinion is not None:
+        unkept, n_failed = unkept + stage.opinion.spent, n_failed + stage.opinion.n_failed
+    stage = replace(stage, annealed=annealed.having_spent(unkept, n_failed), opinion=None)
+    generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))
+
+    def draw(n: int) -> LatentDraws:
+        return final_draws(target, proposal, n, generator, task.observe)
+
+    drawn_from = replace(stage.annealed, proposal=proposal)
+    final = _enough_draws(target, settings, drawn_from, stage.searched, draw)
+    stage = with_opinion(replace(stage, final=final), target, settings, walk_seed, task.observe)
+    return _refined(stage, task, more_seed)
 
 
 def _stage(
@@ -101,7 +157,7 @@ def _stage(
     further: tuple[State, tuple[LevelInfo, ...]] | None,
 ) -> Stage:
     target, settings, earlier, observe = task.target, task.settings, task.earlier, task.observe
-    anneal_seed, draw_seed, symmetry_seed, walk_seed = seed.spawn(4)
+    anneal_seed, draw_seed, symmetry_seed, walk_seed, more_seed = seed.spawn(5)
     if earlier and not earlier.rounds:
         annealed = _as_it_was(task.journal)
     else:
@@ -136,21 +192,23 @@ def _stage(
         left = left_of(settings, stage.n_evaluations)
         stage = replace(stage, final=around_heavy(final, target, left, generator, observe))
     stage = with_opinion(stage, target, settings, walk_seed, observe)
-    return stage if earlier else _refined(stage, task, draw)
+    return stage if earlier else _refined(stage, task, more_seed)
 
 
-def _refined(stage: Stage, task: Task, draw: Callable[[int], LatentDraws]) -> Stage:
+def _refined(stage: Stage, task: Task, seed: np.random.SeedSequence) -> Stage:
     """More draws where these and the walked points together know the evidence too roughly."""
     settings, opinion = task.settings, stage.opinion
+    generator = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0]))
     for _ in range(MOST_REFINEMENTS):
         n, rough = len(stage.final.draws.z), 0.0
         if opinion is not None:
             rough = _roughness(opinion.witness, settings.enough_error)
-        left = left_of(settings, stage.n_evaluations + stage.spent.evaluations)
+        left = left_of(settings, stage.n_evaluations)
         more = min(math.ceil((1.05 * rough**2 - 1.0) * n), n, settings.most_samples - n)
         if opinion is None or rough <= 1.0 or more < 1 or more > left:
             break
-        stage = replace(stage, final=stage.final.followed_by(draw(more)))
+        fresh = final_draws(task.target, stage.final.proposal, more, generator, task.observe)
+        stage = replace(stage, final=stage.final.followed_by(fresh))
         opinion = opinion.of(stage.final.draws, stage.drawn)
         stage = replace(stage, opinion=opinion)
     return stage

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nfanneal.anneal.coverage import check_coverage, hardly_drawn, with_error
+from nfanneal.anneal.coverage import Rare, check_coverage, hardly_drawn, with_error
+from nfanneal.anneal.patches import walked_rarely
 from nfanneal.anneal.tails import Tail, uncertain_tail
 from nfanneal.anneal.weights import evidence
 from nfanneal.arrays import Array
@@ -29,16 +30,34 @@ class Sampled:
     columns: Columns
 
 
-def diagnosed(task: Task, stage: Stage, log_weight: Array) -> tuple[Diagnostics, Tail | None]:
-    """What the weights, the path and the walk say of a stage; and a tail that is uncertain."""
-    annealed = replace(stage.annealed, proposal=stage.final.proposal)
-    coverage = check_coverage(annealed.path, annealed.proposal, evidence(log_weight).log_evidence)
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a stage's draws: diagnostics, a `tail` that is uncertain, if any, and points
+
+    that were `met` where their proposal hardly draws, by several sources. `doubt` is what speaks
+    against them, `lacking` that or what of the wanted they are not; or empty.
+    """
+
+    diagnostics: Diagnostics
+    tail: Tail | None
+    met: tuple[Rare, ...]
+    doubt: str
+    lacking: str
+
+
+def verdict(task: Task, stage: Stage, log_weight: Array, columns: Columns) -> Verdict:
+    """What the weights, the path and the walk say of a stage."""
+    annealed, final = stage.annealed, stage.final
+    log_evidence = evidence(log_weight).log_evidence
+    coverage = check_coverage(annealed.path, final.proposal, log_evidence)
     uncovered = (coverage.uncovered_mass, coverage.uncovered_error)
+    met = [coverage.rare]
     if annealed.state.seen is not None:
-        log_evidence = evidence(log_weight).log_evidence
-        shares = hardly_drawn(annealed.state.seen, annealed.proposal, log_evidence)
-        of_prior = with_error(shares)
-        uncovered = max(uncovered, of_prior, key=lambda found: found[0] - 2.0 * found[1])
+        seen = hardly_drawn(annealed.state.seen, final.proposal, log_evidence)
+        uncovered = max(uncovered, with_error(seen.share), key=lambda u: u[0] - 2.0 * u[1])
+        met.append(seen)
+    if stage.opinion is not None:
+        met.append(walked_rarely(stage.opinion.walked, log_evidence))
     found = diagnose(
         log_weight,
         uncovered=uncovered,
@@ -47,7 +66,11 @@ def diagnosed(task: Task, stage: Stage, log_weight: Array) -> tuple[Diagnostics,
         walked=None if stage.opinion is None else stage.opinion.witness,
     )
     tail = _uncertain_tail(stage, found, task.settings)
-    return (replace(found, **_told_of(tail, task.problem, stage)) if tail else found), tail
+    if tail:
+        found = replace(found, **_told_of(tail, task.problem, stage))
+    doubt = _doubt(stage, found, columns)
+    lacking = doubt or _lacking(stage, found, task.settings)
+    return Verdict(found, tail, tuple(met), doubt, lacking)
 
 
 def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tail | None:
@@ -72,14 +95,14 @@ def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:
     }
 
 
-def doubt_of(stage: Stage, found: Diagnostics, columns: Columns) -> str:
+def _doubt(stage: Stage, found: Diagnostics, columns: Columns) -> str:
     """What speaks against the draws, or nothing."""
     counts = Counts(stage.n_evaluations, 0, 0, 0)
     doubts = doubts_of_draws(Sampled(found, counts, columns))
     return doubts[0].split(": ")[0] if doubts else ""
 
 
-def lacking_of(stage: Stage, found: Diagnostics, settings: Settings) -> str:
+def _lacking(stage: Stage, found: Diagnostics, settings: Settings) -> str:
     """What of that which is wanted the draws are not, or nothing."""
     if found.ess < settings.enough_ess:
         return f"{found.ess:,.0f} effective draws of {settings.enough_ess:,.0f}"
@@ -91,8 +114,12 @@ def lacking_of(stage: Stage, found: Diagnostics, settings: Settings) -> str:
 def _of_error(stage: Stage, found: Diagnostics) -> tuple[float, float]:
     """What of the error is chance, and what is mass that no witness has seen: each is to be small.
 
-    Both together are at most 1.4 times the larger one: no stage is worth the rest.
+    The latter less its own error: no stage is worth a point or two that might as well not be there.
+    Both together are at most 1.4 times the larger one: nor is one worth the rest.
     """
-    unseen = 0.0 if stage.opinion is None else stage.opinion.witness.unseen
+    unseen = surely = 0.0
+    if stage.opinion is not None:
+        witness = stage.opinion.witness
+        unseen, surely = witness.unseen, witness.unseen - witness.unseen_error
     chance = math.sqrt(max(found.log_evidence_error**2 - unseen**2, 0.0))
-    return max(chance, found.weighted_log_evidence_error), unseen
+    return max(chance, found.weighted_log_evidence_error), surely

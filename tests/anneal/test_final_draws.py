@@ -27,6 +27,7 @@ from nfanneal.anneal.proposals.base import Mixture, PriorProposal, log_standard_
 from nfanneal.anneal.proposals.student import StudentMixture
 from nfanneal.anneal.proposals.symmetrized import symmetrized
 from nfanneal.anneal.weights import evidence, normalized
+from nfanneal.runs import stages
 from nfanneal.runs.stages import SEEN
 from nfanneal.spec.annealing import USUAL
 from nfanneal.spec.build.problem import build_problem
@@ -47,8 +48,12 @@ def f(p):
 
 @pytest.fixture
 def estimated(tmp_path, monkeypatch):
-    """Runs with so many levels of a two-dimensional Gaussian of this width, or another model."""
+    """Runs with so many levels of a two-dimensional Gaussian of this width, or another model.
+
+    What draws of the flow alone do is looked at: none of a patch.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stages, "MOST_PATCHES", 0)
 
     def run(width, levels, *overrides, model=MODEL):
         (tmp_path / "model.py").write_text(model.replace("{width}", str(width)))

@@ -9,6 +9,7 @@ import yaml
 from commands import inside
 from stopping import content, differences, write_problem
 
+from nfanneal.anneal import patches
 from nfanneal.anneal.journal import Journal
 from nfanneal.anneal.proposals.truncated import Side
 from nfanneal.anneal.tails import Tail
@@ -16,7 +17,7 @@ from nfanneal.errors import OutputError, ResultError
 from nfanneal.model.ode_model import OdeSimulator
 from nfanneal.results import store
 from nfanneal.results.identity import run_identity
-from nfanneal.runs import stages
+from nfanneal.runs import verdict
 from nfanneal.runs.checkpoint_file import (
     checkpoint_path,
     latest_checkpoint,
@@ -151,7 +152,7 @@ def test_a_run_stopped_in_the_annealing_of_a_part_has_the_bits_of_one_that_was_n
     def tail(z, log_weight, error, drawn):
         return None if drawn.annealed else Tail(Side(0, 0.5, True), 0, 300, 0.02, 2.0)
 
-    monkeypatch.setattr(stages, "uncertain_tail", tail)
+    monkeypatch.setattr(verdict, "uncertain_tail", tail)
     checked = spec_from_text(STAGED, folder, ("anneal.scout=off",))
     whole, cut = folder / "whole.h5", folder / "cut.h5"
     calls, events, levels = folder / "calls", run(checked, whole), []
@@ -166,6 +167,22 @@ def test_a_run_stopped_in_the_annealing_of_a_part_has_the_bits_of_one_that_was_n
         assert differences(whole, cut) == []
         assert len(calls.read_text()) == wanted + ONCE_MORE
     assert any(levels), levels
+
+
+def test_a_run_stopped_after_a_patch_was_made_has_the_bits_of_one_that_was_not(folder, monkeypatch):
+    """Every other draw counts as one that is rare, and any patch is of use."""
+    monkeypatch.setattr(patches, "RARE", 1.0)
+    monkeypatch.setattr(patches, "ENOUGH", 1e-4)
+    monkeypatch.setattr(patches, "HELPS", 1.0)
+    checked = spec_from_text(STAGED, folder)
+    whole, cut = folder / "whole.h5", folder / "cut.h5"
+    events, patched = run(checked, whole), []
+    for share in (0.5, 0.7, 0.9):
+        run(checked, cut, stop_after=int(share * events))
+        patched.append(latest_checkpoint(cut)[0].layout["run"]["patch"] is not None)
+        run(checked, cut, resume=True)
+        assert differences(whole, cut) == []
+    assert any(patched)
 
 
 @pytest.mark.slow
