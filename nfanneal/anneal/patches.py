@@ -3,8 +3,8 @@
 A flow is no better than the points that it is trained on, and misses some of a curved sheet. What
 was met there since, by the path, by walking points and by the draws themselves, says where: local
 components around these points, shaped by the curvature, draw there in its place. Their own draws
-show what is still missing, and so on for a few rounds. It takes a tenth of the time of another
-stage, and is undone where it does not help.
+show what is still missing, and so on for a few rounds. It takes a second or two where another stage
+takes twenty, and is given up where it does not help.
 
 Source: Cappé et al. (2004), Population Monte Carlo, doi:10.1198/106186004X12803, for components
 around points that were drawn.
