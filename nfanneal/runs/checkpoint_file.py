@@ -23,7 +23,7 @@ from nfanneal.errors import OutputError, ResultError
 from nfanneal.results.store.image import in_memory
 from nfanneal.runtime.files import remove_leftovers, why, write_bytes
 
-FORMAT = 5
+FORMAT = 6
 MARK = b"nfanneal checkpoint "
 """Before the SHA-256 of all before it, at the very end of the file."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from nfanneal.anneal.bridge import UNSEEN, Walked, bridge, witness
-from nfanneal.anneal.weights import evidence, normalized
+from nfanneal.anneal.weights import evidence, mass_beyond, normalized
 
 LOG_Z = 1.5
 
@@ -91,6 +92,29 @@ def test_what_is_hardly_drawn_counts_in_the_error_whoever_knows_of_it():
         errors.append(found.error)
     assert errors[0] < 1e-6
     assert errors[1] >= UNSEEN * share > 0.1
+
+
+@pytest.mark.parametrize("who", ["walked points", "draws", "a tail beyond all draws"])
+def test_how_well_that_is_known_is_that_of_whoever_says_most(who):
+    """A count of m points of their own has an error of √(p(1 − p)/m); a fitted tail tells none."""
+    flat, share, m = np.zeros(512), 51 / 512, 512
+    of_points, of_draws = np.zeros(m), np.zeros(10_000)
+    if who == "walked points":
+        of_points[:51] = math.log(60.0)
+        expected = UNSEEN * math.sqrt(share * (1.0 - share) / m)
+    elif who == "draws":
+        of_draws[:50] = math.log(60.0)
+        heavy = 60.0 / (50 * 60.0 + 9950)
+        known = 50 * heavy
+        expected = UNSEEN * heavy * math.sqrt(50) * (1.0 - known)
+        assert mass_beyond(of_draws) < UNSEEN * known
+    else:
+        of_draws = -1.5 * np.log1p(-(np.arange(10_000) + 0.5) / 10_000)
+        expected = 0.0
+    walked = Walked(np.zeros((m, 1)), of_points, flat, of_points, np.arange(m))
+    found = witness(np.zeros((10_000, 1)), of_draws, walked)
+    assert found.unseen > 0.0
+    assert found.unseen_error == pytest.approx(expected, rel=0.05)
 
 
 def test_a_column_in_which_draws_and_walked_points_differ_is_named():

@@ -42,16 +42,20 @@ def test_a_log_says_that_more_effort_is_made_and_why():
     shown = PlainProgress(Console(file=out, width=200))
     for event in (level(0, 0.0, 1.0), Activity("drawing", 0, 1), level(1, 0.1, 2.0),
                   level(2, 1.0, 3.0), GoingOn(2, "900 effective draws of 2,000"),
-                  GoingOn(2, "a tail rests on 3 draws", part=True)):  # fmt: skip
+                  GoingOn(2, "a tail rests on 3 draws", part=True),
+                  GoingOn(2, "an error of 0.03, not 0.02", patch=True)):  # fmt: skip
         shown(event)
     lines = out.getvalue().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "left" not in lines[0]
     assert "about 3 s left" in lines[2]
     assert lines[3] == (
         "not enough yet: 900 effective draws of 2,000; going on with 2 times the first effort"
     )
     assert lines[4] == "not enough yet: a tail rests on 3 draws; annealing a thin tail by itself"
+    assert lines[5] == (
+        "not enough yet: an error of 0.03, not 0.02; drawing anew where the flow hardly draws, too"
+    )
 
 
 def test_a_log_hears_once_a_minute_of_a_level_that_takes_long(monkeypatch):
