@@ -75,7 +75,8 @@ def second_opinion(
 ) -> Opinion | None:
     """Let points walk from the final draws, as many and as far as is allowed.
 
-    What a tail may yet lack on a side that was annealed, as `drawn` says, is in the error.
+    What a tail may yet lack on a side that was annealed, or a patch, as `drawn` says, is in the
+    error.
 
     None if too few evaluations are left of the budget, or no points are wanted.
     """
@@ -111,5 +112,5 @@ def second_opinion(
 def _witness(draws: LatentDraws, walked: Walked, drawn: Drawn) -> Witness:
     z = np.nan_to_num(draws.z)  # a bound of a prior, reached by rounding, is at infinity
     found = witness(z, draws.log_weight, walked)
-    unseen = UNSEEN * mass_in_vain(z, draws.log_weight, drawn)
+    unseen = max(UNSEEN * mass_in_vain(z, draws.log_weight, drawn), drawn.unseen)
     return replace(found, unseen=unseen, unseen_error=0.0) if unseen > found.unseen else found

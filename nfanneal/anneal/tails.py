@@ -80,11 +80,13 @@ class Drawn:
     `fitted` are the chances (n,) that each is one of a proposal that was fitted: those of the prior
     and of hot proposals are everywhere, and say nothing where they are drawn in vain. They are only
     asked for where there is something to say. On the sides that were `annealed` by themselves a
-    proposal has looked for what there is.
+    proposal has looked for what there is. `unseen` is a share of the posterior that nobody has
+    seen, at least, by what was said of the proposal before it was patched.
     """
 
     fitted: Callable[[], Array]
     annealed: tuple[Side, ...] = ()
+    unseen: float = 0.0
 
 
 def uncertain_tail(z: Array, log_weight: Array, error: float, drawn: Drawn) -> Tail | None:

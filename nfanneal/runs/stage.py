@@ -36,7 +36,7 @@ class Stage:
     """What a stage came to: its annealing, its draws, and what walked points say of them.
 
     `kept` are an earlier result's draws, where these go on from them. `searched`: evaluations that
-    a search for symmetries took.
+    a search for symmetries took. `unseen`: see `Drawn`.
     """
 
     annealed: AnnealResult
@@ -45,6 +45,7 @@ class Stage:
     final: FinalDraws
     kept: WeightedDraws | None
     opinion: Opinion | None
+    unseen: float = 0.0
 
     @property
     def fresh(self) -> int:
@@ -55,7 +56,8 @@ class Stage:
     def drawn(self) -> Drawn:
         """How the draws were made, as far as it matters to their tails."""
         state, final = self.annealed.state, self.final
-        return Drawn(lambda: fitted_share(final, state.wide), tuple(p.side for p in state.parts))
+        annealed = tuple(part.side for part in state.parts)
+        return Drawn(lambda: fitted_share(final, state.wide), annealed, self.unseen)
 
     @property
     def n_evaluations(self) -> int:

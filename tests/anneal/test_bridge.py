@@ -10,7 +10,11 @@ import pytest
 from scipy.stats import norm
 
 from nfanneal.anneal.bridge import UNSEEN, Walked, bridge, witness
+from nfanneal.anneal.final_draws import LatentDraws
+from nfanneal.anneal.second_opinion import Opinion
+from nfanneal.anneal.tails import Drawn
 from nfanneal.anneal.weights import evidence, mass_beyond, normalized
+from nfanneal.target import Spent
 
 LOG_Z = 1.5
 
@@ -137,3 +141,15 @@ def test_a_walk_that_remembers_its_start_has_yet_to_go():
     assert witness(z, ratio, replace(walked, memory=0.2)).drift == first.drift
     assert witness(z, ratio, replace(walked, memory=0.36)).drift == pytest.approx(1.5 * first.drift)
     assert np.isfinite(witness(z, ratio, replace(walked, memory=1.0)).drift)
+
+
+def test_what_was_unseen_before_a_patch_is_in_the_error_after_it():
+    """Draws and walked points agree to the last bit: nothing else speaks for an error."""
+    flat, z = np.zeros(512), np.zeros((512, 1))
+    draws = LatentDraws(z, flat, flat, np.zeros(512, dtype=bool))
+    walked = Walked(z, flat, flat, flat, np.arange(512))
+    opinion = Opinion(witness(z, flat, walked), Spent(), 0, walked)
+    for unseen in (0.0, 0.3):
+        said = opinion.of(draws, Drawn(lambda: np.ones(512), unseen=unseen)).witness
+        assert (said.unseen, said.unseen_error) == (unseen, 0.0)
+        assert said.error == pytest.approx(unseen)

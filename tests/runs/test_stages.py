@@ -65,3 +65,23 @@ def test_a_budget_has_no_room_for_a_patch(estimated):
     found, _, made = estimated(4, f"anneal.max_evaluations={budget}")
     assert not made
     assert found.counts.n_likelihood_evaluations <= budget
+
+
+def test_a_patch_leaves_half_unseen_of_what_nobody_had_seen(estimated, monkeypatch):
+    """What is handed on with each patch, of what the walk said before it."""
+    before, after = [], []
+
+    def with_opinion(stage, *others):
+        stage = opined(stage, *others)
+        before.append(stage.opinion.witness.unseen)
+        after.append(stage.unseen)
+        return stage
+
+    opined = stages.with_opinion
+    monkeypatch.setattr(stages, "with_opinion", with_opinion)
+    monkeypatch.setattr(stages, "MOST_REFINEMENTS", 0)  # more draws, of which the same is said anew
+    _, _, made = estimated(1, "anneal.walkers=256")
+    assert len(made) == 1
+    assert after[0] == 0.0
+    assert after[1] == stages.STILL_UNSEEN * before[0] > 0.0
+    assert before[1] >= after[1]
