@@ -27,6 +27,8 @@ HEAVY = 0.02
 AROUND = 1024
 """Draws around the heavy ones, each time."""
 MOST_TIMES = 5
+BOUND = 38.0
+"""Beyond it a normal distribution has no share that a number can hold."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class LatentDraws:
     def log_weight(self) -> Array:
         """Log importance weights (n,), whose log-mean-exp is log Z."""
         return self.log_ratio + self.log_likelihood
+
+    @property
+    def finite_z(self) -> Array:
+        """z (n, d), but for bounds as far out as a number between 0 and 1 can tell."""
+        return np.nan_to_num(self.z, posinf=BOUND, neginf=-BOUND)
 
 
 @dataclass(frozen=True)

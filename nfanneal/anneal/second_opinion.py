@@ -110,7 +110,7 @@ def second_opinion(
 
 
 def _witness(draws: LatentDraws, walked: Walked, drawn: Drawn) -> Witness:
-    z = np.nan_to_num(draws.z)  # a bound of a prior, reached by rounding, is at infinity
+    z = draws.finite_z
     found = witness(z, draws.log_weight, walked)
     unseen = max(UNSEEN * mass_in_vain(z, draws.log_weight, drawn), drawn.unseen)
     return replace(found, unseen=unseen, unseen_error=0.0) if unseen > found.unseen else found

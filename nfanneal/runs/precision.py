@@ -155,7 +155,7 @@ def judged(
     again = Spent(evaluations=len(final.draws.z) + 4 * JUDGED)
     if fixed or tight is problem or budget < (spent + again).evaluations:
         return Judged(problem, final, precision, spent)
-    found = tight.evaluate(np.nan_to_num(final.draws.z), False)
+    found = tight.evaluate(final.draws.finite_z, False)
     draws = replace(final.draws, log_likelihood=found.log_likelihood, failed=found.failed)
     final = replace(final, draws=draws)
     return Judged(tight, final, judge_draws(tight, final, rng), spent + again)

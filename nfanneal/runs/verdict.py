@@ -77,12 +77,12 @@ def _uncertain_tail(stage: Stage, found: Diagnostics, settings: Settings) -> Tai
     """A tail of the draws that may have more than the error, or a wanted one that is larger."""
     draws, wanted = stage.final.draws, settings.enough_error
     error = max(found.log_evidence_error, wanted if wanted < math.inf else 0.0)
-    return uncertain_tail(np.nan_to_num(draws.z), draws.log_weight, error, stage.drawn)
+    return uncertain_tail(draws.finite_z, draws.log_weight, error, stage.drawn)
 
 
 def _told_of(tail: Tail, problem: Problem, stage: Stage) -> dict[str, Any]:
     """What is told of a tail, in the units of its parameter."""
-    z = np.nan_to_num(stage.final.draws.z)
+    z = stage.final.draws.finite_z
     theta = problem.latent.from_latent(z)[:, tail.side.column]
     inside = theta[tail.side.holds(z)]
     return {

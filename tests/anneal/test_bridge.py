@@ -153,3 +153,18 @@ def test_what_was_unseen_before_a_patch_is_in_the_error_after_it():
         said = opinion.of(draws, Drawn(lambda: np.ones(512), unseen=unseen)).witness
         assert (said.unseen, said.unseen_error) == (unseen, 0.0)
         assert said.error == pytest.approx(unseen)
+
+
+def test_a_draw_on_a_bound_is_told_apart_by_no_infinity():
+    """Rounding puts a stored draw on a bound of its prior, whose latent coordinate is infinite."""
+    rng = np.random.default_rng(8)
+    z, points = rng.standard_normal((4000, 2)), rng.standard_normal((500, 2))
+    z[:3, 0] = np.inf, -np.inf, np.inf
+    flat = np.zeros(500)
+    draws = LatentDraws(z, np.zeros(4000), np.zeros(4000), np.zeros(4000, dtype=bool))
+    walked = Walked(points, flat, flat, flat, np.arange(500))
+    first = witness(draws.finite_z, draws.log_weight, walked)
+    said = Opinion(first, Spent(), 0, walked).of(draws, Drawn(lambda: np.ones(4000))).witness
+    assert np.isfinite(draws.finite_z).all()
+    assert np.isfinite(said.disagreement).all()
+    assert said.disagreement.max() < 5.0
