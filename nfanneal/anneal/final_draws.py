@@ -27,7 +27,7 @@ HEAVY = 0.02
 AROUND = 1024
 """Draws around the heavy ones, each time."""
 MOST_TIMES = 5
-BOUND = 38.0
+BOUND = 40.0
 """Beyond it a normal distribution has no share that a number can hold."""
 
 

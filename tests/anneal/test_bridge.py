@@ -166,5 +166,6 @@ def test_a_draw_on_a_bound_is_told_apart_by_no_infinity():
     first = witness(draws.finite_z, draws.log_weight, walked)
     said = Opinion(first, Spent(), 0, walked).of(draws, Drawn(lambda: np.ones(4000))).witness
     assert np.isfinite(draws.finite_z).all()
+    np.testing.assert_array_equal(norm.cdf(draws.finite_z[:3, 0]), [1.0, 0.0, 1.0])  # still on it
     assert np.isfinite(said.disagreement).all()
     assert said.disagreement.max() < 5.0
