@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import special
 
 from nfanneal.arrays import Array, Bools
 from nfanneal.model.bounded import AnyPrior, BoundedPrior, Ends, stacked
-from nfanneal.model.priors import PRIORS, Quantile
+from nfanneal.model.priors import PRIORS
 
 Scale = Literal["linear", "log", "log10"]
 NAMED_COLUMNS = 12
@@ -68,6 +69,11 @@ class LatentMap:
         """A name for each column of θ."""
         return tuple(name for p in self.parameters for name in p.column_names)
 
+    @cached_property
+    def transform(self) -> Transform:
+        """Its closed forms, that is what `from_latent` asks."""
+        return _transform_of(self)
+
     def slices(self) -> dict[str, slice]:
         """Which columns of θ each parameter takes."""
         ends = np.cumsum([p.columns for p in self.parameters])
@@ -102,7 +108,7 @@ class LatentMap:
 
     def from_latent(self, z: Array) -> Array:
         """θ of shape (n, d) from latent z of shape (n, d)."""
-        return self._by_block("from_latent", z)
+        return self.transform.from_latent(z)
 
     def to_latent(self, theta: Array) -> Array:
         """Latent z of shape (n, d) from θ of shape (n, d)."""
@@ -134,14 +140,13 @@ def point_in_words(names: Sequence[str], values: Sequence[float] | Array) -> str
 
 @dataclass(frozen=True)
 class _Family:
-    """The columns of θ whose priors are of one kind, and their arguments, (k,) each.
+    """The columns of θ whose priors are of one kind, `name`, and their arguments, (k,) each.
 
     `ends` are those of priors with bounds.
     """
 
+    name: str
     columns: NDArray[np.int64]
-    below: Quantile
-    above: Quantile
     arguments: tuple[Array, ...]
     ends: Ends | None
 
@@ -154,16 +159,18 @@ class _Family:
         return np.clip(theta, self.ends.low, self.ends.high)
 
     def _of_whole(self, below: Array, above: Array, lower: Bools) -> Array:
-        from_below = self.below(below, *self.arguments)
-        return np.where(lower, from_below, self.above(above, *self.arguments))
+        from_below, from_above = PRIORS[self.name].tails
+        with np.errstate(all="ignore"):  # a probability of 0 has θ at an end, finite or not
+            theta = from_below(below, *self.arguments)
+            return np.where(lower, theta, from_above(above, *self.arguments))
 
 
 @dataclass(frozen=True)
 class Transform:
     """θ (n, d) from the unit cube or from the latent space, one call per kind of prior.
 
-    For samplers that ask per point: scipy.stats takes half a millisecond per call and parameter,
-    which one that moves a point at a time pays at every step.
+    Walks ask for a few hundred points at a time, and other samplers for one: what a call costs
+    beside its points counts.
     """
 
     dimension: int
@@ -176,7 +183,7 @@ class Transform:
         return self._quantiles(np.where(lower, inside, 1.0 - inside), lower)
 
     def from_latent(self, z: Array) -> Array:
-        """θ (n, d) or (d,) from z of the same shape: what `LatentMap.from_latent` gives."""
+        """θ (n, d) or (d,) from z of the same shape."""
         return self._quantiles(special.ndtr(-np.abs(z)), z <= 0)
 
     def _quantiles(self, tail: Array, lower: Bools) -> Array:
@@ -187,7 +194,7 @@ class Transform:
         return theta
 
 
-def transform_of(latent: LatentMap) -> Transform:
+def _transform_of(latent: LatentMap) -> Transform:
     """The closed forms of a joint prior."""
     priors = [p.prior for p in latent.parameters for _ in range(p.columns)]
     by_kind: dict[tuple[str, bool], list[int]] = defaultdict(list)
@@ -199,7 +206,7 @@ def transform_of(latent: LatentMap) -> Transform:
 
 def _family(priors: list[AnyPrior], columns: list[int]) -> _Family:
     values = np.array([list(prior.arguments.values()) for prior in priors])
-    below, above = PRIORS[priors[0].name].tails
     ends = [prior.ends for prior in priors if isinstance(prior, BoundedPrior)]
     arguments = tuple(values.T.copy())
-    return _Family(np.array(columns), below, above, arguments, stacked(ends) if ends else None)
+    cut = stacked(ends) if ends else None
+    return _Family(priors[0].name, np.array(columns), arguments, cut)

@@ -1,4 +1,4 @@
-"""The fast transform of a joint prior: closed forms against the latent map."""
+"""The transform of a joint prior: closed forms against the quantiles of scipy.stats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from problems import EXAMPLES
 from scipy.special import ndtr
 
-from nfanneal.model.latent import LatentMap, Parameter, transform_of
+from nfanneal.model.latent import LatentMap, Parameter
 from nfanneal.model.priors import make_prior
 
 TRUNCATED = [[0, 1, 3, 9], [0, 1, -9, -3], [0, 1, -1, 2], [1, 2, -math.inf, math.inf]]
@@ -17,33 +17,42 @@ CASES = [*EXAMPLES.items(), *(("truncnormal", arguments) for arguments in TRUNCA
 
 
 @pytest.mark.parametrize(("name", "arguments"), CASES)
-def test_closed_forms_are_the_latent_map(name, arguments):
-    latent = LatentMap((Parameter("a", make_prior(name, arguments), size=2),))
-    z = np.random.default_rng(0).standard_normal((500, 2)) * 2.0
-    exact, transform = latent.from_latent(z), transform_of(latent)
-    np.testing.assert_allclose(transform.from_latent(z), exact, rtol=1e-9)
-    # 1 − Φ(z) cannot be told from Φ(z) in the cube: the upper tail has fewer digits
-    inside_cube = z < 5.0
-    np.testing.assert_allclose(
-        transform.from_cube(ndtr(z))[inside_cube], exact[inside_cube], rtol=1e-8
-    )
+def test_closed_forms_are_scipys_quantiles_where_these_are_accurate(name, arguments):
+    prior = make_prior(name, arguments)
+    transform = LatentMap((Parameter("a", prior, size=2),)).transform
+    z = np.random.default_rng(0).uniform(-3.0, 3.0, (500, 2))
+    of, logarithmic = prior.distribution, name == "loglaplace"
+    exact = np.exp(of.base.ppf(ndtr(z))) if logarithmic else of.ppf(ndtr(z))
+    np.testing.assert_allclose(transform.from_latent(z), exact, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(transform.from_cube(ndtr(z)), exact, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("arguments", TRUNCATED)
+def test_a_truncated_normal_has_exact_tails_at_both_ends(arguments):
+    mean, sd, low, high = arguments
+    z = -np.linspace(0.1, 8.0, 80)[:, None]
+    for sign, ends in ((1.0, arguments), (-1.0, [-mean, sd, -high, -low])):
+        latent = LatentMap((Parameter("a", make_prior("truncnormal", ends)),))
+        exact = sign * make_prior("truncnormal", arguments).distribution.ppf(ndtr(z))
+        np.testing.assert_allclose(latent.from_latent(sign * z), exact, rtol=1e-9, atol=1e-12)
 
 
 def test_joint_transform_keeps_columns_apart_and_takes_single_points():
     parameters = [Parameter(n, make_prior(n, a)) for n, a in EXAMPLES.items()]
     parameters += [Parameter("more", make_prior("normal", [5, 0.1]), size=3)]
+    parameters += [Parameter("last", make_prior("normal", [-2, 3]))]
     latent = LatentMap(tuple(parameters))
     z = np.random.default_rng(1).standard_normal((20, latent.dimension))
-    transform = transform_of(latent)
-    np.testing.assert_allclose(transform.from_latent(z), latent.from_latent(z), rtol=1e-9)
-    one = transform.from_cube(ndtr(z[0]))
+    priors = [p.prior for p in parameters for _ in range(p.columns)]
+    expected = np.stack([p.from_latent(c) for p, c in zip(priors, z.T, strict=True)], axis=1)
+    np.testing.assert_allclose(latent.from_latent(z), expected, rtol=1e-12)
+    one = latent.transform.from_cube(ndtr(z[0]))
     assert one.shape == (latent.dimension,)
-    np.testing.assert_allclose(one, latent.from_latent(z[:1])[0], rtol=1e-9)
+    np.testing.assert_allclose(one, expected[0], rtol=1e-9)
 
 
 def test_the_faces_of_the_cube_are_finite():
-    transform = transform_of(
-        LatentMap(tuple(Parameter(n, make_prior(n, a)) for n, a in EXAMPLES.items()))
-    )
+    latent = LatentMap(tuple(Parameter(n, make_prior(n, a)) for n, a in EXAMPLES.items()))
+    transform = latent.transform
     d = transform.dimension
     assert np.isfinite(transform.from_cube(np.array([np.zeros(d), np.ones(d)]))).all()

@@ -16,7 +16,7 @@ import torch
 
 from nfanneal.arrays import Array
 from nfanneal.model.calls import LogLikelihood
-from nfanneal.model.latent import Transform, transform_of
+from nfanneal.model.latent import Transform
 from nfanneal.model.problem import Problem
 from nfanneal.target import Evaluation, in_batches
 
@@ -39,7 +39,7 @@ class Meter:
     transform: Transform = field(init=False)
 
     def __post_init__(self) -> None:
-        self.transform = transform_of(self.problem.latent)
+        self.transform = self.problem.latent.transform
 
     def restart(self) -> None:
         """Set the clock back: importing a library is no part of a run."""
