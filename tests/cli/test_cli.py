@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from commands import inside
-from processes import PYTHON, completed
+from processes import PYTHON, completed, script
 
 from nfanneal.cli.init import TEMPLATES
 from nfanneal.cli.main import COMMANDS
@@ -83,6 +83,15 @@ likelihood: {y: {normal: 1.0e-6}}
         _, out, _ = inside(capsys, "check", tmp_path / "falls.yaml", "--json", *settings)
         warnings = json.loads(out)["warnings"]
         assert any("100 times as precise" in warning for warning in warnings) == coarse
+
+
+def test_what_a_command_imports_is_no_garbage():
+    code = (
+        "import gc, sys; from nfanneal.cli.main import command; "
+        "command.get_command(None, 'schema'); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    assert script(code).stdout.split() == ["True", "True"]
 
 
 def test_help_lists_the_commands(capsys):
