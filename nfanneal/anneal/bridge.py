@@ -132,18 +132,26 @@ def _share_above(log_weight: Array, log_limit: float) -> tuple[float, float]:
 
 
 def _disagreement(z: Array, log_weight: Array, walked: Walked) -> Array:
-    """Standard errors (d,) between draws and walked points: means, and shares below quantiles."""
+    """Standard errors (d,) between draws and walked points: means, and shares below quantiles.
+
+    The error of a share is no less than it is if both have the draws' share: few points beyond a
+    quantile would tell of too small a one.
+
+    Source: Wilson (1927), doi:10.1080/01621459.1927.10502953, for that.
+    """
     weights = normalized(log_weight)
-    found = np.zeros(z.shape[1])
+    found, independent = np.zeros(z.shape[1]), _independent(walked.ancestor)
     for column in range(z.shape[1]):
         x, y = z[:, column], walked.z[:, column]
         order = np.argsort(x, kind="stable")
         cumulative = np.cumsum(weights[order])
         edges = x[order[np.searchsorted(cumulative, QUANTILES).clip(max=len(x) - 1)]]
-        for own, theirs in [(x, y), *(((x <= e) * 1.0, (y <= e) * 1.0) for e in edges)]:
+        shares = [((x <= edge) * 1.0, (y <= edge) * 1.0) for edge in edges]
+        for own, theirs in [(x, y), *shares]:
             mean = float(weights @ own)
-            square = float(weights**2 @ (own - mean) ** 2)
-            square += _clustered_error(theirs, walked.ancestor) ** 2
+            least = 0.0 if own is x else mean * (1.0 - mean) / independent
+            square = max(_clustered_error(theirs, walked.ancestor) ** 2, least)
+            square += float(weights**2 @ (own - mean) ** 2)
             apart = abs(float(theirs.mean()) - mean)
             found[column] = max(found[column], apart / math.sqrt(square) if square else 0.0)
     return found

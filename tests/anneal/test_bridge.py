@@ -132,6 +132,18 @@ def test_a_column_in_which_draws_and_walked_points_differ_is_named():
     assert np.all(np.delete(found.disagreement, 1) < 5.0)
 
 
+@pytest.mark.parametrize(("m", "above", "least"), [(256, 2, 2.9), (2048, 0, 9.5)])
+def test_few_points_beyond_a_quantile_tell_no_more_than_a_count_does(m, above, least):
+    """2 points for 12.8: 3.0 errors of a share of 5 %, not 7.7 of one of 2/256; 0 for 102: 10."""
+    of_draws = norm.ppf((np.arange(20_000) + 0.5) / 20_000)[:, None]
+    within = norm.ppf(0.95 * (np.arange(m - above) + 0.5) / (m - above))
+    of_points = np.concatenate([within, np.full(above, norm.ppf(0.975))])[:, None]
+    flat = np.zeros(m)
+    walked = Walked(of_points, flat, flat, flat, np.arange(m))
+    found = witness(of_draws, np.zeros(20_000), walked).disagreement[0]
+    assert least < found < 1.1 * least
+
+
 def test_a_walk_that_remembers_its_start_has_yet_to_go():
     """Decaying exponentially, 0.36 of a distance of 1 is left after 0.6 halfway: 1.5 times 0.24."""
     ratio, z = np.zeros(500), np.zeros((500, 1))
