@@ -38,8 +38,10 @@ from nfanneal.target import Spent, Target
 
 MOST_PER_EFFECTIVE = 100
 """Draws per effective one that are made at most, where an ESS is wanted."""
-SEEN = 1 / 8
-"""Final draws at least, as a share of the annealing's evaluations."""
+SEEN, SEEN_CHEAPLY = 1 / 8, 1 / 4
+"""Final draws at least, as a share of the annealing's evaluations: where calls are dear, and where
+
+they are cheap beside the training: there twice as many effective draws take a tenth more time."""
 MORE_DRAWS = 2
 MOST_PATCHES, LESS = 4, 1.1
 """Times that a stage's proposal is patched, for as long as the error is so many times less."""
@@ -49,6 +51,8 @@ STILL_UNSEEN = 0.5
 A thin ridge had lost 4 % at its ends, of which no point that was met told any more."""
 MOST_REFINEMENTS = 2
 """Times that draws are added where the bridge's error is too large."""
+CHANCE = 2.0
+"""A drift of fewer times the bridge's error may be none."""
 
 
 def last_stage(task: Task, columns: Columns, seed: np.random.SeedSequence) -> Stage:
@@ -221,7 +225,12 @@ def _refined(stage: Stage, task: Task, seed: np.random.SeedSequence) -> Stage:
 
 
 def _roughness(witness: Witness, wanted: float) -> float:
-    """How many times too large that of chance is which more draws make smaller; 0 if in vain."""
+    """How many times too large that of chance is which more draws make smaller; 0 if in vain.
+
+    Of a drift too, which has chance of its own: the more draws, the less the walk counts.
+    """
+    if abs(witness.drift) < CHANCE * witness.noise:
+        return math.hypot(witness.noise, witness.drift) / wanted
     room = wanted**2 - witness.drift**2
     return witness.noise / math.sqrt(room) if room > 0.0 else 0.0
 
@@ -266,7 +275,7 @@ def _enough_draws(
 ) -> FinalDraws:
     """The final draws, and more until enough are effective: they are cheap beside the training.
 
-    At least `SEEN` of the evaluations that the annealing took, so that the weights have seen what
+    At least a share of the evaluations that the annealing took, so that the weights have seen what
     the proposal draws rarely: few draws, all of them effective, may lack a funnel's neck. In all at
     most as many as the annealing took, and as the budget has left, of which a search for symmetries
     took some, but for the second opinion; `samples` in any case.
@@ -275,6 +284,7 @@ def _enough_draws(
     left -= kept_back(target, settings.anneal.walkers * annealed.state.effort, left)
     affordable = min(annealed.n_evaluations, left)
     most = int(max(min(settings.most_samples, affordable), settings.samples))
-    least = min(max(settings.samples, int(SEEN * annealed.n_evaluations)), most)
+    share = SEEN_CHEAPLY if settings.anneal.moves else SEEN
+    least = min(max(settings.samples, int(share * annealed.n_evaluations)), most)
     first = FinalDraws(draw(least), annealed.proposal)
     return drawn_until(first, settings.enough_ess, most, draw, settings.enough_error)

@@ -1,14 +1,22 @@
-"""A stage whose proposal is poor: patched, and what that takes is told."""
+"""A stage whose draws are too few or too poor: more of them, a patch, and what that takes."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 import nfanneal
+from nfanneal.anneal.bridge import Witness
+from nfanneal.anneal.final_draws import LatentDraws
 from nfanneal.anneal.progress import GoingOn
+from nfanneal.anneal.proposals.base import PriorProposal
+from nfanneal.anneal.settings import default_anneal_settings, default_flow_settings
 from nfanneal.runs import stages
+from nfanneal.runs.settings import Settings
 
 MODEL = """
 def f(p):
@@ -85,3 +93,35 @@ def test_a_patch_leaves_half_unseen_of_what_nobody_had_seen(estimated, monkeypat
     assert after[0] == 0.0
     assert after[1] == stages.STILL_UNSEEN * before[0] > 0.0
     assert before[1] >= after[1]
+
+
+@pytest.mark.parametrize(
+    ("noise", "drift", "expected"),
+    [
+        (0.016, 0.0, 0.8),
+        (0.015, 0.02, 1.25),  # 1.3 errors: chance, of which more draws leave less
+        (0.008, 0.03, 0.0),  # 3.8 errors: it is there, and larger than what is wanted
+        (0.004, 0.012, 0.25),  # 3 errors, which leave √(0.02² − 0.012²) to chance
+    ],
+)
+def test_more_draws_are_made_where_chance_is_what_is_too_large(noise, drift, expected):
+    found = Witness(0.0, noise, 0.0, 0.0, drift, 0.0, 0.0, np.zeros(1))
+    for witness in (found, replace(found, drift=-drift)):
+        assert stages._roughness(witness, 0.02) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("moves", "expected"), [(0, 5_000), (3, 10_000)])
+def test_fewer_draws_are_made_where_calls_are_dear(moves, expected):
+    """All of these are effective; 40,000 evaluations were made before. No points move if dear."""
+    annealing = default_anneal_settings(2, moves=moves, walkers=0)
+    settings = Settings(default_flow_settings(2), annealing, 1_000, 100_000, 2_000, 0.02, seed=1)
+    annealed = SimpleNamespace(
+        n_evaluations=40_000, proposal=PriorProposal(2), state=SimpleNamespace(effort=1)
+    )
+    target = SimpleNamespace(has_information=False, differentiable=False, dimension=2)
+
+    def draw(n):
+        return LatentDraws(np.zeros((n, 2)), np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool))
+
+    found = stages._enough_draws(target, settings, annealed, 0, draw)
+    assert len(found.draws.z) == expected
