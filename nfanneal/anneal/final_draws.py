@@ -108,10 +108,13 @@ def drawn_until(
     most: int,
     draw: Callable[[int], LatentDraws],
     error: float = math.inf,
+    *,
+    in_vain: bool = True,
 ) -> FinalDraws:
     """Draws are added until so many of them are effective, or there are `most`.
 
-    And until the error of the log-evidence by their weights is no larger than `error`.
+    And until the error of the log-evidence by their weights is no larger than `error`. Unless draws
+    may be made `in_vain`, none are added where it seems to take more than `most`.
 
     Raises:
         ModelError: none of the first has a likelihood above zero.
@@ -122,7 +125,7 @@ def drawn_until(
         n = len(final.draws.z)
         ess = effective_sample_size(normalized(final.draws.log_weight))
         times = max(wanted / ess, (evidence(final.draws.log_weight).error / error) ** 2)
-        if times <= 1.0 or n >= most:
+        if times <= 1.0 or n >= most or (times * n > most and not in_vain):
             return final
         missing = max(math.ceil((1.02 * times - 1.0) * n), FEWEST_MORE)
         final = final.followed_by(draw(min(missing, n, most - n)))

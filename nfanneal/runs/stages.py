@@ -24,6 +24,7 @@ from nfanneal.anneal.outcome import AnnealResult, outcome_of
 from nfanneal.anneal.patches import can_be_patched, patched
 from nfanneal.anneal.progress import GoingOn, LevelInfo, Observer
 from nfanneal.anneal.second_opinion import Allowance, kept_back, second_opinion
+from nfanneal.anneal.settings import MOST_EFFORT
 from nfanneal.anneal.state import State, affords
 from nfanneal.anneal.weights import evidence, systematic_resample
 from nfanneal.arrays import Array
@@ -278,13 +279,17 @@ def _enough_draws(
     At least a share of the evaluations that the annealing took, so that the weights have seen what
     the proposal draws rarely: few draws, all of them effective, may lack a funnel's neck. In all at
     most as many as the annealing took, and as the budget has left, of which a search for symmetries
-    took some, but for the second opinion; `samples` in any case.
+    took some, but for the second opinion; `samples` in any case. Where that will not do, a better
+    proposal is to come, as long as there is more effort to make.
     """
     left = left_of(settings, annealed.n_evaluations + searched)
     left -= kept_back(target, settings.anneal.walkers * annealed.state.effort, left)
     affordable = min(annealed.n_evaluations, left)
     most = int(max(min(settings.most_samples, affordable), settings.samples))
     share = SEEN_CHEAPLY if settings.anneal.moves else SEEN
-    least = min(max(settings.samples, int(share * annealed.n_evaluations)), most)
+    taken = annealed.history[-1].n_evaluations  # draws before a patch are none of the annealing's
+    least = min(max(settings.samples, int(share * taken)), most)
     first = FinalDraws(draw(least), annealed.proposal)
-    return drawn_until(first, settings.enough_ess, most, draw, settings.enough_error)
+    in_vain = annealed.state.effort >= MOST_EFFORT or left < annealed.n_evaluations
+    wanted, error = settings.enough_ess, settings.enough_error
+    return drawn_until(first, wanted, most, draw, error, in_vain=in_vain)

@@ -14,7 +14,11 @@ from nfanneal.anneal.bridge import Witness
 from nfanneal.anneal.final_draws import LatentDraws
 from nfanneal.anneal.progress import GoingOn
 from nfanneal.anneal.proposals.base import PriorProposal
-from nfanneal.anneal.settings import default_anneal_settings, default_flow_settings
+from nfanneal.anneal.settings import (
+    MOST_EFFORT,
+    default_anneal_settings,
+    default_flow_settings,
+)
 from nfanneal.runs import stages
 from nfanneal.runs.settings import Settings
 
@@ -110,18 +114,33 @@ def test_more_draws_are_made_where_chance_is_what_is_too_large(noise, drift, exp
         assert stages._roughness(witness, 0.02) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("moves", "expected"), [(0, 5_000), (3, 10_000)])
-def test_fewer_draws_are_made_where_calls_are_dear(moves, expected):
-    """All of these are effective; 40,000 evaluations were made before. No points move if dear."""
+LOG_LIKELIHOODS = {"all are": np.zeros(100), "one of 100 is": np.array([0.0, *[-30.0] * 99])}
+
+
+@pytest.mark.parametrize(
+    ("effective", "moves", "effort", "expected"),
+    [
+        ("all are", 0, 1, 5_000),  # points do not move where calls are dear: an eighth will do
+        ("all are", 3, 1, 10_000),
+        ("one of 100 is", 3, 1, 10_000),  # 200,000 would be needed: a better proposal is to come
+        ("one of 100 is", 3, MOST_EFFORT, 60_000),  # none is: as many as all before
+    ],
+)
+def test_as_many_draws_are_made_as_are_of_use(effective, moves, effort, expected):
+    """2,000 effective ones are wanted; the annealing took 40,000 evaluations, a patch 20,000."""
     annealing = default_anneal_settings(2, moves=moves, walkers=0)
     settings = Settings(default_flow_settings(2), annealing, 1_000, 100_000, 2_000, 0.02, seed=1)
     annealed = SimpleNamespace(
-        n_evaluations=40_000, proposal=PriorProposal(2), state=SimpleNamespace(effort=1)
+        n_evaluations=60_000,
+        history=[SimpleNamespace(n_evaluations=40_000)],
+        proposal=PriorProposal(2),
+        state=SimpleNamespace(effort=effort),
     )
     target = SimpleNamespace(has_information=False, differentiable=False, dimension=2)
 
     def draw(n):
-        return LatentDraws(np.zeros((n, 2)), np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool))
+        log_likelihood = np.resize(LOG_LIKELIHOODS[effective], n)
+        return LatentDraws(np.zeros((n, 2)), np.zeros(n), log_likelihood, np.zeros(n, dtype=bool))
 
     found = stages._enough_draws(target, settings, annealed, 0, draw)
     assert len(found.draws.z) == expected
