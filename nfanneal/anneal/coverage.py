@@ -127,7 +127,9 @@ def check_coverage(path: Sequence[Generation], proposal: Proposal, log_evidence:
     counts = [len(g.z) for g in generations]
     z = np.concatenate([g.z for g in generations])
     log_joint = np.concatenate([tempered(g.log_prior, g.log_likelihood, 1.0) for g in generations])
-    log_mixture = mixture_log_density([g.proposal.log_density(z) for g in generations], counts)
+    proposals = {id(g.proposal): g.proposal for g in generations}  # hot ones drew at many levels
+    log_density = {key: proposal.log_density(z) for key, proposal in proposals.items()}
+    log_mixture = mixture_log_density([log_density[id(g.proposal)] for g in generations], counts)
     mass = normalized(log_joint - log_mixture)
     rare = rows_of(Rare(z, log_joint, mass), mass > 0).under(proposal, log_evidence)
     uncovered, square = rare.mass, float((mass**2).sum())
