@@ -73,7 +73,8 @@ class Witness:
     That is the share of walked points where the proposal draws `RARE` times too rarely, less the
     share that the draws themselves surely have there by their weights.
     Of the error, `noise` is what more draws make smaller, `unseen` what neither witness has seen,
-    `unseen_error` how well that is known, as far as it is a count of points, and
+    `unseen_error` how well that is known, as far as it is a count of points, `met` what of it
+    follows from points that were met, not from the tail of the weights beyond them, and
     `drift` how far the log-evidence moved in the second half of the walk, or has yet to move.
     `disagreement` (d,) is how many standard errors apart draws and walked points are in the mean or
     in a quantile of each column, whichever is further.
@@ -83,6 +84,7 @@ class Witness:
     noise: float
     unseen: float
     unseen_error: float
+    met: float
     drift: float
     uncovered_mass: float
     uncovered_error: float
@@ -111,12 +113,13 @@ def witness(z: Array, log_weight: Array, walked: Walked) -> Witness:
     known, known_error = _share_above(log_weight, rare)
     under_error = _clustered_error(under.astype(np.float64), walked.ancestor)
     rarely, rarely_error = max((float(under.mean()), under_error), (known, known_error))
-    unseen, beyond = UNSEEN * rarely, mass_beyond(log_weight)
+    met, beyond = UNSEEN * rarely, mass_beyond(log_weight)
     return Witness(
         log_evidence=end.log_evidence,
         noise=end.error,
-        unseen=max(unseen, beyond),
-        unseen_error=UNSEEN * rarely_error if unseen >= beyond else 0.0,
+        unseen=max(met, beyond),
+        unseen_error=UNSEEN * rarely_error if met >= beyond else 0.0,
+        met=met,
         drift=drift,
         uncovered_mass=max(float(under.mean()) - max(known - 2.0 * known_error, 0.0), 0.0),
         uncovered_error=under_error,

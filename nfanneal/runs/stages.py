@@ -47,9 +47,10 @@ MORE_DRAWS = 2
 MOST_PATCHES, LESS = 4, 1.1
 """Times that a stage's proposal is patched, for as long as the error is so many times less."""
 STILL_UNSEEN = 0.5
-"""A patch covers what was met, not what is beyond: so much of what nobody had seen still is unseen.
+"""A patch covers what was met, not what is beyond: so much that follows from it still is unseen.
 
-A thin ridge had lost 4 % at its ends, of which no point that was met told any more."""
+A thin ridge had lost 4 % at its ends, of which no point that was met told any more. What the tail
+of the weights has beyond them is told by the new weights."""
 MOST_REFINEMENTS = 2
 """Times that draws are added where the bridge's error is too large."""
 CHANCE = 2.0
@@ -148,7 +149,7 @@ def _patched(task: Task, stage: Stage, said: Verdict, seed: np.random.SeedSequen
     n_failed, opinion, unseen = int(final.draws.failed.sum()), stage.opinion, stage.unseen
     if opinion is not None:
         unkept, n_failed = unkept + opinion.spent, n_failed + opinion.n_failed
-        unseen = STILL_UNSEEN * opinion.witness.unseen
+        unseen = STILL_UNSEEN * max(opinion.witness.met, stage.unseen)
     annealed = annealed.having_spent(unkept, n_failed)
     stage = replace(stage, annealed=annealed, opinion=None, unseen=unseen)
     generator = torch.Generator().manual_seed(int(draw_seed.generate_state(1, np.uint64)[0]))

@@ -377,7 +377,7 @@ def test_the_reported_error_is_never_smaller_than_that_of_the_weights():
     log_weight = np.random.default_rng(3).standard_normal(500)
     own = evidence(log_weight)
     for error in (0.1 * own.error, 3.0 * own.error):
-        walked = Witness(own.log_evidence, error, 0.0, 0.0, 0.0, 0.0, 0.0, np.zeros(2))
+        walked = Witness(own.log_evidence, error, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.zeros(2))
         path = {"uncovered": (0.0, 0.0), "path_evidence": (own.log_evidence, 0.1)}
         found = diagnose(log_weight, **path, reached_beta=1.0, walked=walked)
         assert found.log_evidence_error == pytest.approx(max(error, own.error))

@@ -80,13 +80,14 @@ def test_a_budget_has_no_room_for_a_patch(estimated):
 
 
 def test_a_patch_leaves_half_unseen_of_what_nobody_had_seen(estimated, monkeypatch):
-    """What is handed on with each patch, of what the walk said before it."""
-    before, after = [], []
+    """What is handed on with each patch, of what followed from points that were met before it."""
+    before, after, unseen = [], [], []
 
     def with_opinion(stage, *others):
         stage = opined(stage, *others)
-        before.append(stage.opinion.witness.unseen)
+        before.append(stage.opinion.witness.met)
         after.append(stage.unseen)
+        unseen.append(stage.opinion.witness.unseen)
         return stage
 
     opined = stages.with_opinion
@@ -96,7 +97,7 @@ def test_a_patch_leaves_half_unseen_of_what_nobody_had_seen(estimated, monkeypat
     assert len(made) == 1
     assert after[0] == 0.0
     assert after[1] == stages.STILL_UNSEEN * before[0] > 0.0
-    assert before[1] >= after[1]
+    assert unseen[1] >= after[1]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_patch_leaves_half_unseen_of_what_nobody_had_seen(estimated, monkeypat
     ],
 )
 def test_more_draws_are_made_where_chance_is_what_is_too_large(noise, drift, expected):
-    found = Witness(0.0, noise, 0.0, 0.0, drift, 0.0, 0.0, np.zeros(1))
+    found = Witness(0.0, noise, 0.0, 0.0, 0.0, drift, 0.0, 0.0, np.zeros(1))
     for witness in (found, replace(found, drift=-drift)):
         assert stages._roughness(witness, 0.02) == pytest.approx(expected)
 
