@@ -136,6 +136,8 @@ def bounded(prior: Prior, low: float, high: float) -> AnyPrior:
     log_mass = _log_mass(prior, a, b) if a < b else -math.inf
     if not log_mass > math.log(LEAST_MASS):
         told = f"bounds: {prior.name} has nothing within {shown}"
+        if a < b:
+            raise ValueError(f"{told}: less than {LEAST_MASS:g} of it")
         raise ValueError(f"{told}, its support is [{least:g}, {largest:g}]")
     at = np.array([a, b])
     of = prior.distribution

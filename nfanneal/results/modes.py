@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,9 +50,8 @@ def find_modes(result: Result) -> Modes:
     n = len(result.posterior)
     rng = np.random.default_rng(n)
     rows = np.sort(rng.permutation(n)[:MOST_DRAWS])
-    scale = result.posterior[rows].std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    distinct, where = np.unique(result.posterior[rows] / scale, axis=0, return_inverse=True)
+    in_spreads = _in_spreads_of(result.posterior[rows])
+    distinct, where = np.unique(in_spreads(result.posterior[rows]), axis=0, return_inverse=True)
     if len(distinct) < 3:
         mean = result.posterior[rows].mean(axis=0, keepdims=True)
         return Modes(rows, np.zeros(len(rows), dtype=np.int64), np.ones(1), np.zeros(1), mean)
@@ -63,7 +63,7 @@ def find_modes(result: Result) -> Modes:
     weights = normalized(result.draws.log_weight)
     used = np.flatnonzero(weights)
     mode_of = np.searchsorted(kept, groups[grouped])
-    inside = mode_of[nearest.query(result.draws.theta[used] / scale)[1]]
+    inside = mode_of[nearest.query(in_spreads(result.draws.theta[used]))[1]]
     masses = np.bincount(inside, weights[used], minlength=len(kept)).astype(np.float64)
     belongs = np.arange(len(kept))[:, None] == inside
     errors: Array = np.sqrt((belongs - masses[:, None]) ** 2 @ weights[used] ** 2)
@@ -73,6 +73,15 @@ def find_modes(result: Result) -> Modes:
     rank = np.argsort(order)
     labels = rank[mode_of[nearest.query(distinct)[1]]][where]
     return Modes(rows, labels, masses[order], errors[order], (shares @ theta)[order])
+
+
+def _in_spreads_of(theta: Array) -> Callable[[Array], Array]:
+    """Other points in units of the standard deviations of θ (n, d), whose squares may overflow."""
+    largest = np.abs(theta).max(axis=0)
+    largest = np.where(largest > 0, largest, 1.0)
+    spread = (theta / largest).std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    return lambda points: points / largest / spread
 
 
 def telling_apart(result: Result, modes: Modes) -> list[int]:

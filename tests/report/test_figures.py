@@ -117,6 +117,9 @@ def test_modes_are_counted_and_weighed(folder):
     # means of 300 draws and more with an sd of 1: four standard errors, a false alarm in 2,500
     np.testing.assert_allclose(modes.means, [[0, 0], [10, 0], [0, 10]], rtol=0.0, atol=0.24)
     assert len(find_modes(with_posterior(result, one)).masses) == 1
+    for scale in (1e-250, 1e300):  # of which a square is no number
+        again = find_modes(with_posterior(result, three * scale))
+        np.testing.assert_allclose(again.masses, modes.masses, rtol=1e-12)
 
 
 @pytest.mark.parametrize("d", [1, 2, 8])
