@@ -97,7 +97,7 @@ class Allowed:
 
 
 ALLOWED = {
-    "frugal": Allowed(5, {"repressilator, gene 1": 25_000, "hares and lynxes": 45_000}),
+    "frugal": Allowed(10, {"repressilator, gene 1": 25_000, "hares and lynxes": 45_000}),
     "usual": Allowed(2, {"repressilator, gene 1": 10**6, "hares and lynxes": 10**6}),
 }
 
